@@ -1,0 +1,18 @@
+//! The one XML reader: bytes in, namespace-resolved events out.
+//!
+//! [`decode`] turns bytes into text (a byte order mark beats the declaration), [`read`] turns text into
+//! events for a [`Handler`], [`Tree`] keeps a document, or chosen parts of it, for readers that need to
+//! look around. Validation is a handler and needs no tree.
+//!
+//! **Invariants:** no document type declaration is read, no entity beyond the five of XML itself is
+//! expanded, nothing is fetched, nothing recurses on depth, and [`Limits`](crate::Limits) bounds it all.
+
+mod decode;
+mod read;
+mod tree;
+mod write;
+
+pub use decode::{Decoded, decode};
+pub use read::{Attribute, Element, Handler, Namespace, Offset, Places, read};
+pub use tree::{Node, Tree, TreeBuilder};
+pub use write::{escape_attribute, escape_text};

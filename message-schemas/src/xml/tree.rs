@@ -1,0 +1,456 @@
+//! A document, or chosen parts of it, laid out flat for readers that need to look around.
+//!
+//! Nodes live in one vector in document order, text and attribute values in one string. Nothing recurses,
+//! and dropping a tree is dropping three vectors however deep the document was.
+
+use super::read::{Element, Handler, Offset, Places, read};
+use crate::finding::{Finding, Place};
+use crate::limits::Limits;
+use std::borrow::Cow;
+use std::ops::Range;
+
+const NOTHING: u32 = u32::MAX;
+
+#[derive(Debug, Clone)]
+struct NodeData {
+    parent: u32,
+    first_child: u32,
+    next_sibling: u32,
+    /// For elements the index of the name; for text [`NOTHING`].
+    name: u32,
+    namespace: u32,
+    /// Elements: range of attributes. Text: range of `text`.
+    content: Range<u32>,
+    /// The node in the source text.
+    source: Range<u32>,
+}
+
+#[derive(Debug, Clone)]
+struct AttributeData {
+    name: u32,
+    namespace: u32,
+    value: Range<u32>,
+}
+
+/// A document laid out flat; node 0 is the document element.
+#[derive(Debug, Clone, Default)]
+pub struct Tree {
+    nodes: Vec<NodeData>,
+    attributes: Vec<AttributeData>,
+    text: String,
+    names: Names,
+    namespaces: Names,
+}
+
+/// Strings by number, each stored once.
+#[derive(Debug, Clone, Default)]
+struct Names {
+    list: Vec<Box<str>>,
+    index: std::collections::HashMap<Box<str>, u32, foldhash::fast::FixedState>,
+}
+
+impl Names {
+    fn intern(&mut self, name: &str) -> u32 {
+        if let Some(&at) = self.index.get(name) {
+            return at;
+        }
+        let at = u32::try_from(self.list.len()).unwrap_or(NOTHING);
+        self.list.push(name.into());
+        self.index.insert(name.into(), at);
+        at
+    }
+
+    fn name(&self, at: u32) -> &str {
+        self.list.get(at as usize).map_or("", |n| n)
+    }
+}
+
+impl Tree {
+    /// Reads a whole document.
+    ///
+    /// # Errors
+    /// The fault that makes the text not XML.
+    pub fn parse(text: &str, limits: &Limits) -> Result<Self, Finding> {
+        let mut builder = TreeBuilder::all();
+        read(text, limits, &mut builder)?;
+        Ok(builder.finish())
+    }
+
+    /// The document element; none only if a builder kept nothing.
+    #[must_use]
+    pub fn root(&self) -> Option<Node<'_>> {
+        (!self.nodes.is_empty()).then_some(Node { tree: self, id: 0 })
+    }
+
+    /// How many nodes there are, text nodes included; `Node::id` is below it.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// True when there is no node.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// All nodes in document order, text nodes included.
+    pub fn nodes(&self) -> impl Iterator<Item = Node<'_>> {
+        (0..u32::try_from(self.nodes.len()).unwrap_or(NOTHING)).map(|id| Node { tree: self, id })
+    }
+}
+
+/// Says whether to keep an element: the path of its ancestors, its own local name.
+type Keep<'f> = Box<dyn FnMut(&[&str], &str) -> bool + 'f>;
+
+/// Builds a [`Tree`] from events, keeping everything, or what a filter chooses.
+pub struct TreeBuilder<'f> {
+    tree: Tree,
+    /// Open elements: node number and last child so far. Skipped ones are not on it.
+    open: Vec<(u32, u32)>,
+    /// Depth inside a skipped element; 0 when not skipping.
+    skipping: usize,
+    keep: Option<Keep<'f>>,
+}
+
+impl std::fmt::Debug for TreeBuilder<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TreeBuilder").field("nodes", &self.tree.nodes.len()).finish_non_exhaustive()
+    }
+}
+
+impl<'f> TreeBuilder<'f> {
+    /// Keeps the whole document.
+    #[must_use]
+    pub fn all() -> Self {
+        Self { tree: Tree::default(), open: Vec::new(), skipping: 0, keep: None }
+    }
+
+    /// Keeps an element if `keep(path of its ancestors, local name)` says so; what is below a refused
+    /// element is not asked for. The document element is always kept.
+    #[must_use]
+    pub fn only(keep: impl FnMut(&[&str], &str) -> bool + 'f) -> Self {
+        Self { keep: Some(Box::new(keep)), ..Self::all() }
+    }
+
+    /// The tree.
+    #[must_use]
+    pub fn finish(self) -> Tree {
+        self.tree
+    }
+
+    fn append(&mut self, mut node: NodeData) -> u32 {
+        let id = u32::try_from(self.tree.nodes.len()).unwrap_or(NOTHING);
+        if let Some((parent, last)) = self.open.last_mut() {
+            node.parent = *parent;
+            let link = if *last == NOTHING {
+                self.tree.nodes.get_mut(*parent as usize).map(|p| &mut p.first_child)
+            } else {
+                self.tree.nodes.get_mut(*last as usize).map(|s| &mut s.next_sibling)
+            };
+            if let Some(link) = link {
+                *link = id;
+            }
+            *last = id;
+        }
+        self.tree.nodes.push(node);
+        id
+    }
+}
+
+fn narrow(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(NOTHING)
+}
+
+impl Handler for TreeBuilder<'_> {
+    fn start(&mut self, element: &Element<'_>) {
+        if self.skipping > 0 {
+            self.skipping += 1;
+            return;
+        }
+        if !self.open.is_empty()
+            && let Some(keep) = &mut self.keep
+        {
+            let tree = &self.tree;
+            let path: smallvec::SmallVec<[&str; 16]> = self
+                .open
+                .iter()
+                .map(|(id, _)| tree.nodes.get(*id as usize).map_or("", |n| tree.names.name(n.name)))
+                .collect();
+            if !keep(&path, element.local) {
+                self.skipping = 1;
+                return;
+            }
+        }
+        let name = self.tree.names.intern(element.local);
+        let namespace = self.tree.namespaces.intern(element.uri(element.namespace));
+        let first = narrow(self.tree.attributes.len());
+        for attribute in element.attributes {
+            let start = narrow(self.tree.text.len());
+            self.tree.text.push_str(&attribute.value);
+            let data = AttributeData {
+                name: self.tree.names.intern(attribute.local),
+                namespace: self.tree.namespaces.intern(element.uri(attribute.namespace)),
+                value: start..narrow(self.tree.text.len()),
+            };
+            self.tree.attributes.push(data);
+        }
+        let at = narrow(element.offset);
+        let id = self.append(NodeData {
+            parent: NOTHING,
+            first_child: NOTHING,
+            next_sibling: NOTHING,
+            name,
+            namespace,
+            content: first..narrow(self.tree.attributes.len()),
+            source: at..at,
+        });
+        self.open.push((id, NOTHING));
+    }
+
+    fn text(&mut self, text: &str, at: Offset) {
+        if self.skipping > 0 || text.is_empty() {
+            return;
+        }
+        let start = narrow(self.tree.text.len());
+        self.tree.text.push_str(text);
+        let end = narrow(self.tree.text.len());
+        // Pieces that follow each other are one text node: a reference or a comment must not split a name.
+        if let Some(&(_, last)) = self.open.last()
+            && let Some(node) = self.tree.nodes.get_mut(last as usize)
+            && node.name == NOTHING
+            && node.content.end == start
+        {
+            node.content.end = end;
+            return;
+        }
+        let at = narrow(at);
+        self.append(NodeData {
+            parent: NOTHING,
+            first_child: NOTHING,
+            next_sibling: NOTHING,
+            name: NOTHING,
+            namespace: NOTHING,
+            content: start..end,
+            source: at..at,
+        });
+    }
+
+    fn end(&mut self, at: Offset) {
+        if self.skipping > 0 {
+            self.skipping -= 1;
+            return;
+        }
+        if let Some((id, _)) = self.open.pop()
+            && let Some(node) = self.tree.nodes.get_mut(id as usize)
+        {
+            node.source.end = narrow(at);
+        }
+    }
+}
+
+/// An element or a text of a [`Tree`].
+#[derive(Clone, Copy)]
+pub struct Node<'t> {
+    tree: &'t Tree,
+    id: u32,
+}
+
+impl std::fmt::Debug for Node<'_> {
+    /// The path only: content may be a patient's.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Node({})", self.xpath())
+    }
+}
+
+impl PartialEq for Node<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id && std::ptr::eq(self.tree, other.tree)
+    }
+}
+
+impl Eq for Node<'_> {}
+
+impl<'t> Node<'t> {
+    fn data(&self) -> &'t NodeData {
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "ids are handed out by the tree itself and never outlive it"
+        )]
+        &self.tree.nodes[self.id as usize]
+    }
+
+    fn at(self, id: u32) -> Option<Self> {
+        (id != NOTHING).then_some(Self { tree: self.tree, id })
+    }
+
+    /// Its number in the tree, in document order; below `Tree::len`.
+    #[must_use]
+    pub const fn id(self) -> usize {
+        self.id as usize
+    }
+
+    /// True for an element, false for a text.
+    #[must_use]
+    pub fn is_element(self) -> bool {
+        self.data().name != NOTHING
+    }
+
+    /// Its local name; empty for a text.
+    #[must_use]
+    pub fn name(self) -> &'t str {
+        self.tree.names.name(self.data().name)
+    }
+
+    /// Its namespace; empty for none and for a text.
+    #[must_use]
+    pub fn namespace(self) -> &'t str {
+        self.tree.namespaces.name(self.data().namespace)
+    }
+
+    /// The element around it.
+    #[must_use]
+    pub fn parent(self) -> Option<Self> {
+        self.at(self.data().parent)
+    }
+
+    /// Elements and texts inside it, in order.
+    pub fn children(self) -> impl Iterator<Item = Self> + use<'t> {
+        std::iter::successors(self.at(self.data().first_child), |n| n.at(n.data().next_sibling))
+    }
+
+    /// Elements inside it, in order.
+    pub fn elements(self) -> impl Iterator<Item = Self> + use<'t> {
+        self.children().filter(|n| n.is_element())
+    }
+
+    /// Elements of this local name inside it, in order.
+    pub fn all<'n>(self, name: &'n str) -> impl Iterator<Item = Self> + use<'t, 'n> {
+        self.children().filter(move |n| n.is_element() && n.name() == name)
+    }
+
+    /// The first element of this local name inside it.
+    #[must_use]
+    pub fn child(self, name: &str) -> Option<Self> {
+        self.elements().find(|n| n.name() == name)
+    }
+
+    /// The first element at this path of local names (`"MsgInfo/Sender/Organisation"`).
+    #[must_use]
+    pub fn path(self, path: &str) -> Option<Self> {
+        path.split('/').try_fold(self, Self::child)
+    }
+
+    /// The value of an attribute without namespace.
+    #[must_use]
+    pub fn attr(self, name: &str) -> Option<&'t str> {
+        self.attributes()
+            .find(|(namespace, local, _)| namespace.is_empty() && *local == name)
+            .map(|(.., v)| v)
+    }
+
+    /// `(namespace, local name, value)` of every attribute, in order.
+    pub fn attributes(self) -> impl Iterator<Item = (&'t str, &'t str, &'t str)> {
+        let tree = self.tree;
+        let range = if self.is_element() { self.data().content.clone() } else { 0..0 };
+        let list = tree.attributes.get(range.start as usize..range.end as usize).unwrap_or_default();
+        list.iter().map(move |a| {
+            let value = tree.text.get(a.value.start as usize..a.value.end as usize).unwrap_or_default();
+            (tree.namespaces.name(a.namespace), tree.names.name(a.name), value)
+        })
+    }
+
+    /// A text node's own text; empty for an element.
+    #[must_use]
+    pub fn own_text(self) -> &'t str {
+        let data = self.data();
+        if data.name == NOTHING {
+            self.tree.text.get(data.content.start as usize..data.content.end as usize).unwrap_or_default()
+        } else {
+            ""
+        }
+    }
+
+    /// The text directly inside an element, joined; comments never split it.
+    #[must_use]
+    pub fn text(self) -> Cow<'t, str> {
+        if !self.is_element() {
+            return Cow::Borrowed(self.own_text());
+        }
+        let mut texts = self.children().filter(|n| !n.is_element()).map(Self::own_text);
+        match (texts.next(), texts.next()) {
+            (None, _) => Cow::Borrowed(""),
+            (Some(only), None) => Cow::Borrowed(only),
+            (Some(first), Some(second)) => {
+                let mut joined = String::from(first);
+                joined.push_str(second);
+                texts.for_each(|t| joined.push_str(t));
+                Cow::Owned(joined)
+            }
+        }
+    }
+
+    /// The trimmed text, if there is any.
+    #[must_use]
+    pub fn trimmed(self) -> Option<Cow<'t, str>> {
+        match self.text() {
+            Cow::Borrowed(t) => Some(Cow::Borrowed(t.trim())),
+            Cow::Owned(t) => Some(Cow::Owned(t.trim().to_owned())),
+        }
+        .filter(|t| !t.is_empty())
+    }
+
+    /// Itself and everything inside it, in document order.
+    pub fn descendants(self) -> impl Iterator<Item = Self> + use<'t> {
+        let tree = self.tree;
+        let from = self.id;
+        (from..narrow(tree.nodes.len()))
+            .map(move |id| Node { tree, id })
+            .take_while(move |n| n.id == from || n.parent().is_some_and(|p| p.id >= from))
+    }
+
+    /// The bytes of the decoded source text that an element covers, tags included.
+    #[must_use]
+    pub fn source(self) -> Range<Offset> {
+        let range = &self.data().source;
+        range.start as usize..range.end as usize
+    }
+
+    /// Line and column of its start tag in the decoded source text.
+    #[must_use]
+    pub fn place(self, source: &str) -> Place {
+        Places::new(source).place(self.source().start)
+    }
+
+    /// The absolute XPath: local names, `[n]` from 1 only where the parent has several of that name
+    /// (document-sharing §2.1).
+    #[must_use]
+    pub fn xpath(self) -> String {
+        let mut steps: Vec<(Self, Option<usize>)> = Vec::new();
+        let mut here = if self.is_element() { Some(self) } else { self.parent() };
+        while let Some(node) = here {
+            let position = node.parent().and_then(|parent| {
+                let mut before = 0;
+                let mut others = 0;
+                for sibling in parent.all(node.name()) {
+                    if sibling == node {
+                        before = others;
+                    }
+                    others += 1;
+                }
+                (others > 1).then_some(before + 1)
+            });
+            steps.push((node, position));
+            here = node.parent();
+        }
+        let mut path = String::new();
+        for (node, position) in steps.into_iter().rev() {
+            path.push('/');
+            path.push_str(node.name());
+            if let Some(n) = position {
+                path.push_str(&format!("[{n}]"));
+            }
+        }
+        path
+    }
+}
