@@ -1,8 +1,14 @@
 #![doc = include_str!("../README.md")]
 
+pub mod family;
 pub mod finding;
+pub mod head;
+pub mod ids;
 pub mod limits;
 pub mod xml;
 
+pub use family::{Family, MessageKind, Version};
 pub use finding::{Code, Finding, Findings, Layer, Place};
+pub use head::MessageHead;
+pub use ids::{HerId, Ident, MessageId, MsgId, OrgNumber, Private};
 pub use limits::Limits;
