@@ -1,0 +1,6 @@
+//! Schemas: XSD files compiled at start into automata that check a document in one pass.
+
+mod error;
+pub mod model;
+
+pub use error::{Problem, SchemaError, SchemaFault};
