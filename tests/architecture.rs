@@ -1,0 +1,113 @@
+//! Which room may import which: every manifest is held against the table of arrows.
+
+use std::collections::BTreeMap;
+use system_tests::root;
+
+/// Room, its manifest, and the rooms it may import. Whatever else it names must be in `PURE_CRATES` if the
+/// room is pure.
+const ROOMS: &[(&str, &str, &[&str], bool)] = &[
+    ("message-schemas", "message-schemas", &[], true),
+    ("routing-rules", "routing-rules", &["message-schemas"], true),
+    ("dead-letter", "dead-letter", &["message-schemas"], true),
+    ("broker-core", "broker/core", &["routing-rules", "dead-letter", "message-schemas"], true),
+    ("adapters", "adapters", &["broker-core", "routing-rules", "dead-letter", "message-schemas"], false),
+    (
+        "broker",
+        "broker",
+        &["adapters", "broker-core", "routing-rules", "dead-letter", "message-schemas"],
+        false,
+    ),
+];
+
+/// Crates that a pure room may use: no runtime, no clock, no socket, no file, no chance.
+const PURE_CRATES: &[&str] = &[
+    "base64",
+    "cel",
+    "encoding_rs",
+    "foldhash",
+    "jiff",
+    "memchr",
+    "quick-xml",
+    "regex-automata",
+    "serde",
+    "serde_json",
+    "sha2",
+    "smallvec",
+    "thiserror",
+    "toml",
+    "uuid",
+];
+
+fn dependencies(folder: &str, tables: &[&str]) -> Vec<String> {
+    let path = root().join(folder).join("Cargo.toml");
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let manifest: toml::Table = text.parse().unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    tables
+        .iter()
+        .filter_map(|table| manifest.get(*table)?.as_table())
+        .flat_map(|table| table.keys().cloned())
+        .collect()
+}
+
+#[test]
+fn every_arrow_is_in_the_table() {
+    let rooms: Vec<&str> = ROOMS.iter().map(|r| r.0).collect();
+    for (room, folder, may_import, pure) in ROOMS {
+        for dependency in dependencies(folder, &["dependencies", "build-dependencies"]) {
+            if rooms.contains(&dependency.as_str()) {
+                assert!(may_import.contains(&dependency.as_str()), "{room} must not import {dependency}");
+            } else if *pure {
+                assert!(
+                    PURE_CRATES.contains(&dependency.as_str()),
+                    "{room} is pure and must not use {dependency}: move the work to a shell, or argue for the list"
+                );
+            }
+            assert!(
+                !["system-tests", "benchmarks"].contains(&dependency.as_str()),
+                "{room} imports {dependency}: nothing imports the proofs"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_package_is_a_room_in_the_table() {
+    let text = std::fs::read_to_string(root().join("Cargo.toml")).expect("the root manifest can be read");
+    let manifest: toml::Table = text.parse().expect("the root manifest is TOML");
+    let members = manifest["workspace"]["members"].as_array().expect("members are listed");
+    let known: BTreeMap<&str, &str> = ROOMS.iter().map(|r| (r.1, r.0)).collect();
+    for member in members {
+        let folder = member.as_str().expect("a member is a folder");
+        assert!(
+            known.contains_key(folder) || ["tests", "benches"].contains(&folder),
+            "{folder} is a package without a place in the table of arrows"
+        );
+    }
+}
+
+#[test]
+fn the_top_level_holds_only_what_belongs_there() {
+    const ALLOWED: &[&str] = &[
+        "adapters",
+        "benches",
+        "broker",
+        "dead-letter",
+        "message-schemas",
+        "ops",
+        "routing-rules",
+        "tests",
+        "target",
+        "Cargo.toml",
+        "Cargo.lock",
+        "README.md",
+        "CHANGELOG.md",
+        "LICENSE",
+    ];
+    for entry in std::fs::read_dir(root()).expect("the root can be listed") {
+        let name = entry.expect("an entry can be read").file_name().to_string_lossy().into_owned();
+        assert!(
+            name.starts_with('.') || ALLOWED.contains(&name.as_str()),
+            "{name} has no place at the top level"
+        );
+    }
+}
