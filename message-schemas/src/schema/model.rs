@@ -533,6 +533,12 @@ impl FacetKind {
         (Self::TotalDigits, "totalDigits"),
         (Self::FractionDigits, "fractionDigits"),
     ];
+
+    /// Its name in a file.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(kind, _)| *kind == self).map_or("", |(_, name)| name)
+    }
 }
 
 /// `xs:key`, `xs:unique` or `xs:keyref`.

@@ -667,7 +667,7 @@ fn normalise_line_ends(raw: &str) -> Cow<'_, str> {
 }
 
 /// Namespaces in XML 1.0: a name without a colon.
-fn is_nc_name(name: &str) -> bool {
+pub(crate) fn is_nc_name(name: &str) -> bool {
     if name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')) {
         return name.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
     }
@@ -676,7 +676,7 @@ fn is_nc_name(name: &str) -> bool {
 }
 
 /// XML 1.0 (fifth edition) production 4, without the colon.
-const fn is_name_start(c: char) -> bool {
+pub(crate) const fn is_name_start(c: char) -> bool {
     matches!(c, 'A'..='Z' | 'a'..='z' | '_' | '\u{C0}'..='\u{D6}' | '\u{D8}'..='\u{F6}' | '\u{F8}'..='\u{2FF}'
         | '\u{370}'..='\u{37D}' | '\u{37F}'..='\u{1FFF}' | '\u{200C}'..='\u{200D}' | '\u{2070}'..='\u{218F}'
         | '\u{2C00}'..='\u{2FEF}' | '\u{3001}'..='\u{D7FF}' | '\u{F900}'..='\u{FDCF}' | '\u{FDF0}'..='\u{FFFD}'
@@ -684,7 +684,7 @@ const fn is_name_start(c: char) -> bool {
 }
 
 /// XML 1.0 (fifth edition) production 4a, without the colon.
-const fn is_name_char(c: char) -> bool {
+pub(crate) const fn is_name_char(c: char) -> bool {
     is_name_start(c)
         || matches!(c, '0'..='9' | '-' | '.' | '\u{B7}' | '\u{300}'..='\u{36F}' | '\u{203F}'..='\u{2040}')
 }
