@@ -3,6 +3,17 @@
 //! Fields hold what the sender wrote, trimmed but never corrected; the tables of kith-messages §3 say
 //! where each stands. Names and personal ids redact themselves in `Debug`.
 
+mod function;
+mod party;
+mod person_id;
+mod reader;
+mod salvage;
+mod sketch;
+
+pub use person_id::check as check_person_id;
+pub use reader::{Addressing, Fault, Field, HeadReader, Mark, ReadError, Settings, read};
+pub use salvage::salvage;
+
 use crate::family::MessageKind;
 use crate::ids::{HerId, Ident, MsgId, Private};
 use jiff::Timestamp;
@@ -106,8 +117,22 @@ pub struct Party {
     pub enterprise: Unit,
     /// Level 2: the communication party that is routed on.
     pub service: Option<Service>,
-    /// Postal and electronic address, for a receipt's mirror only.
-    pub address: Option<Private>,
+    /// Postal address, for a receipt's mirror only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Address>,
+}
+
+/// A postal address as sent.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Address {
+    /// `Type/@V` (list 3401).
+    pub kind: Option<String>,
+    /// `StreetAdr`.
+    pub street: Option<Private>,
+    /// `PostalCode`.
+    pub postal_code: Option<Private>,
+    /// `City`.
+    pub city: Option<Private>,
 }
 
 impl Party {
