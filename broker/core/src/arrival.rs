@@ -1,0 +1,104 @@
+//! What arrived: bytes and what the transport said about them; nothing decided.
+
+use jiff::Timestamp;
+use message_schemas::MessageId;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::fmt;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// One message as an adapter took it in. Plain data, so that a sample folder, a fuzzer, a benchmark and the
+/// simulator all call the same `process`.
+#[derive(Clone)]
+pub struct Arrival {
+    /// Our own id, given by the adapter's shell before anything is decided.
+    pub id: MessageId,
+    /// Which adapter took it in (`http`, `folder:inbox`); never a path or an address of a sender.
+    pub source: String,
+    /// When it was received.
+    pub received: Timestamp,
+    /// The original bytes. They are kept as they are and never written anew.
+    pub bytes: Arc<[u8]>,
+    /// The caller's key, so that a repeated call is the same call. Unique per `source`.
+    pub idempotency_key: Option<String>,
+}
+
+impl Arrival {
+    /// SHA-256 of the original bytes.
+    #[must_use]
+    pub fn content_hash(&self) -> ContentHash {
+        ContentHash::of(&self.bytes)
+    }
+}
+
+impl fmt::Debug for Arrival {
+    /// Never the bytes: they are a patient's.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Arrival")
+            .field("id", &self.id)
+            .field("source", &self.source)
+            .field("received", &self.received)
+            .field("size_bytes", &self.bytes.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// SHA-256 of some bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct ContentHash(pub [u8; 32]);
+
+impl ContentHash {
+    /// Hashes.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+}
+
+impl fmt::Display for ContentHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+    }
+}
+
+impl fmt::Debug for ContentHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl From<ContentHash> for String {
+    fn from(hash: ContentHash) -> Self {
+        hash.to_string()
+    }
+}
+
+impl TryFrom<String> for ContentHash {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let mut out = [0u8; 32];
+        let digits = text.as_bytes();
+        if digits.len() != 64 {
+            return Err("a SHA-256 has 64 hexadecimal digits");
+        }
+        for (byte, pair) in out.iter_mut().zip(digits.chunks_exact(2)) {
+            let pair = std::str::from_utf8(pair).map_err(|_| "not hexadecimal")?;
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| "not hexadecimal")?;
+        }
+        Ok(Self(out))
+    }
+}
+
+/// Where new ids come from. The shell gives random ones, a test counted ones: chance is an argument.
+pub trait Ids {
+    /// A fresh random id (UUIDv4 or v7) that nothing else has.
+    fn fresh(&mut self) -> Uuid;
+}
+
+impl<F: FnMut() -> Uuid> Ids for F {
+    fn fresh(&mut self) -> Uuid {
+        self()
+    }
+}

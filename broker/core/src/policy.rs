@@ -1,0 +1,174 @@
+//! What an installation decides for itself: who may send invalid messages, when silence becomes an alarm.
+//!
+//! Defaults are what the standards say; every deviation is a setting per family or per partner.
+
+use jiff::SignedDuration;
+use message_schemas::{Family, HerId};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::collections::BTreeMap;
+
+/// The settings of the decision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Policy {
+    /// What becomes of messages that their schema does not allow.
+    pub invalid: PerPartner<Invalid>,
+    /// How long after `GenDate` a receipt must have come. `96h` unless said otherwise (HITS 1168 §4.1).
+    pub receipt_deadline: PerPartner<Deadline>,
+    /// How long a recipient may wait to be delivered.
+    pub time_to_live: Deadline,
+    /// Tell the sender by E21 that a receiver is not known here (HIS 80415:2012 §3.3.4: switchable per
+    /// installation); off: silence, and a person is told.
+    pub answer_unknown_receiver: bool,
+    /// Tell the sender by E21 even when no receiver at all is known here (acceptance case 22); off: silence
+    /// (case 21).
+    pub answer_when_nothing_is_ours: bool,
+    /// What becomes of messages marked as tests.
+    pub test_messages: TestMessages,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            invalid: PerPartner::default(),
+            receipt_deadline: PerPartner { default: Deadline::standard(), ..PerPartner::default() },
+            time_to_live: Deadline::After(SignedDuration::from_hours(14 * 24)),
+            answer_unknown_receiver: true,
+            answer_when_nothing_is_ours: false,
+            test_messages: TestMessages::Deliver,
+        }
+    }
+}
+
+/// A setting with exceptions: a partner's beats a family's, which beats the default.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PerPartner<T> {
+    /// Where nothing else is said.
+    pub default: T,
+    /// By family.
+    pub families: BTreeMap<Family, T>,
+    /// By the partner's HER-id: the sender for `invalid`, the receiver for `receipt_deadline`; level 2 or 1.
+    pub partners: BTreeMap<String, T>,
+}
+
+impl<T: Copy> PerPartner<T> {
+    /// What holds for a message of this family and the first of these partners that has an exception.
+    pub fn of(&self, family: Option<Family>, partners: impl IntoIterator<Item = HerId>) -> T {
+        if !self.partners.is_empty()
+            && let Some(exception) = partners.into_iter().find_map(|p| self.partners.get(&p.to_string()))
+        {
+            return *exception;
+        }
+        family.and_then(|f| self.families.get(&f)).copied().unwrap_or(self.default)
+    }
+}
+
+/// What becomes of a message that its schema does not allow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Invalid {
+    /// Refused with T02.
+    #[default]
+    Refuse,
+    /// Taken in with the findings on record, if it can be addressed.
+    Accept,
+}
+
+/// What becomes of a message marked as a test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TestMessages {
+    /// Delivered with the mark on it: in the message itself, in the delivery's metadata and in the document.
+    #[default]
+    Deliver,
+    /// Parked: for installations whose receivers must never see one.
+    Hold,
+}
+
+/// A length of time, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Deadline {
+    /// None: `"off"`.
+    #[default]
+    Off,
+    /// So long: `"96h"`, `"4d"`, `"PT96H"`.
+    After(SignedDuration),
+}
+
+impl Deadline {
+    /// 96 hours from `GenDate`.
+    //= HITS 1168:2016 §4.1
+    //# A receipt is sent at once if possible, at the latest within 96 hours.
+    #[must_use]
+    pub const fn standard() -> Self {
+        Self::After(SignedDuration::from_hours(96))
+    }
+
+    /// The moment, counted from `start`; none if off or beyond the calendar.
+    #[must_use]
+    pub fn from(self, start: jiff::Timestamp) -> Option<jiff::Timestamp> {
+        match self {
+            Self::Off => None,
+            Self::After(length) => start.checked_add(length).ok(),
+        }
+    }
+}
+
+impl Serialize for Deadline {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Off => serializer.serialize_str("off"),
+            Self::After(length) => serializer.collect_str(&format_args!("{length:#}")),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Deadline {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text == "off" {
+            return Ok(Self::Off);
+        }
+        match days(&text).or_else(|| text.parse().ok()) {
+            Some(length) if length > SignedDuration::ZERO => Ok(Self::After(length)),
+            Some(_) | None => Err(serde::de::Error::custom("a length of time such as \"96h\" or \"4d\", or \"off\"")),
+        }
+    }
+}
+
+/// `4d`: days of 24 hours, which the time library will not assume.
+fn days(text: &str) -> Option<SignedDuration> {
+    let days: i64 = text.trim().strip_suffix('d')?.trim().parse().ok()?;
+    SignedDuration::try_from_hours(days.checked_mul(24)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exception_for_a_partner_beats_one_for_a_family() {
+        let setting: PerPartner<Invalid> = serde_json::from_str(
+            r#"{"default":"refuse","families":{"result-report":"accept"},"partners":{"8093":"refuse"}}"#,
+        )
+        .expect("settings");
+        let labs = Some(Family::ResultReport);
+        assert_eq!(setting.of(labs, []), Invalid::Accept);
+        assert_eq!(setting.of(labs, [HerId(1), HerId(8093)]), Invalid::Refuse);
+        assert_eq!(setting.of(Some(Family::Referral), [HerId(1)]), Invalid::Refuse);
+    }
+
+    #[test]
+    fn lengths_of_time_are_written_as_people_write_them() {
+        let read = |text: &str| serde_json::from_str::<Deadline>(&format!("{text:?}"));
+        assert_eq!(read("96h").expect("hours"), Deadline::standard());
+        assert_eq!(read("4d").expect("days"), Deadline::standard());
+        assert_eq!(read("PT96H").expect("ISO 8601"), Deadline::standard());
+        assert_eq!(read("off").expect("off"), Deadline::Off);
+        assert!(read("soon").is_err());
+        assert!(read("-1h").is_err());
+        let again = serde_json::to_string(&Deadline::standard()).expect("text");
+        assert_eq!(serde_json::from_str::<Deadline>(&again).expect("reads back"), Deadline::standard());
+    }
+}

@@ -1,0 +1,50 @@
+# Shared by ops/demo, ops/test and .ci/run: installs what is missing, and says so.
+# shellcheck shell=bash
+
+say() { printf '%s\n' "$*"; }
+die() { printf 'error: %s\n' "$*" >&2; exit 1; }
+
+apt_updated=no
+# need COMMAND PACKAGE: installs a Debian package if its command is missing.
+need() {
+  command -v "$1" >/dev/null 2>&1 && return 0
+  command -v apt-get >/dev/null 2>&1 || die "$1 is missing, and there is no apt-get to install $2 with. Install it and run this again."
+  local sudo=()
+  if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null 2>&1 || die "$1 is missing. Run this as root, or install the package $2 first."
+    sudo=(sudo)
+  fi
+  if [ "$apt_updated" = no ]; then
+    say "  updating the package list"
+    "${sudo[@]}" apt-get update -qq || say "  (the package list could not be updated; trying with the one there is)"
+    apt_updated=yes
+  fi
+  say "  installing $2 (for $1)"
+  DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y -qq --no-install-recommends "$2" >/dev/null ||
+    die "The package $2 could not be installed. Install it by hand and run this again."
+}
+
+rust_wanted=1.95
+
+# Everything that building takes: Rust, a C compiler, perl and make.
+need_build_tools() {
+  say "Looking for what the build needs:"
+  need cc gcc
+  need make make
+  need perl perl
+  [ -e /usr/include/stdlib.h ] || need the-C-headers libc6-dev
+  [ -d "$HOME/.cargo/bin" ] && PATH="$HOME/.cargo/bin:$PATH"
+  if ! command -v cargo >/dev/null 2>&1 && apt-cache show rustup >/dev/null 2>&1; then
+    need rustup rustup
+  fi
+  if ! command -v cargo >/dev/null 2>&1 && command -v rustup >/dev/null 2>&1; then
+    say "  installing Rust (stable) through rustup"
+    rustup toolchain install stable --profile minimal --component clippy --component rustfmt >/dev/null
+  fi
+  command -v cargo >/dev/null 2>&1 ||
+    die "Rust is missing and this system has no package for Rust $rust_wanted. Install it from rust-lang.org (rustup) and run this again."
+  local have; have=$(rustc --version | cut -d' ' -f2)
+  [ "$(printf '%s\n' "$rust_wanted" "$have" | sort -V | head -n 1)" = "$rust_wanted" ] ||
+    die "Rust $have is too old; $rust_wanted or later is needed (rustup update stable)."
+  say "  all there: Rust $have, $(cc --version | head -n 1)"
+}
