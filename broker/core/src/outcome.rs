@@ -1,0 +1,37 @@
+//! What a decision can come to.
+
+use crate::journal::{Entry, Known, Lookup};
+use crate::process::Prepared;
+
+/// What `process` decided.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The decision: all that one transaction shall take in. A message that is refused, parked or a repeat
+    /// is an entry too; its verdict says so.
+    Judged(Box<Entry>),
+    /// Something must be looked up first. The shell fetches it and calls [`Prepared::decide`]; what was
+    /// opened, read and validated so far is kept, not done again.
+    Need {
+        /// What to look up, in order.
+        lookups: Vec<Lookup>,
+        /// What goes on once it is known.
+        prepared: Box<Prepared>,
+    },
+}
+
+impl Outcome {
+    /// What must be looked up; empty when the decision stands.
+    #[must_use]
+    pub fn lookups(&self) -> &[Lookup] {
+        match self {
+            Self::Judged(_) => &[],
+            Self::Need { lookups, .. } => lookups,
+        }
+    }
+}
+
+/// The answers of a journal that has seen nothing: for tools that judge a single file.
+#[must_use]
+pub fn nothing_known() -> Known {
+    Known::default()
+}
