@@ -1,0 +1,129 @@
+//! Every reason for which a message, or its delivery to one receiver, stops on the way.
+//!
+//! **Invariant:** codes are never renumbered or used again, and each has its page in `reasons/<CODE>.md`.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Who must know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Wake {
+    /// It is on record, and that is enough.
+    Nobody,
+    /// Somebody, in working hours.
+    Day,
+    /// Somebody, now: a message that a patient may depend on lies still, or the broker is in danger.
+    Night,
+}
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $code:literal, $wake:ident, $title:literal;)+) => {
+        /// Why a message, or its delivery to one receiver, was refused, parked, rejected or expired, or why
+        /// somebody is told.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum Reason {
+            $($(#[doc = $doc])+ #[serde(rename = $code)] $variant,)+
+        }
+
+        impl Reason {
+            /// All reasons there are, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The code as printed and stored.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $code,)+ }
+            }
+
+            /// What happened, in a few words.
+            #[must_use]
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title,)+ }
+            }
+
+            /// Who must know.
+            #[must_use]
+            pub const fn wake(self) -> Wake {
+                match self { $(Self::$variant => Wake::$wake,)+ }
+            }
+
+            /// The reason with this code.
+            #[must_use]
+            pub fn from_code(code: &str) -> Option<Self> {
+                match code { $($code => Some(Self::$variant),)+ _ => None }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The bytes are no XML, but a sender could be read (T01).
+    NotXml = "P01", Day, "not XML";
+    /// No family or version that we know (T10).
+    UnknownFormat = "P02", Day, "format not supported";
+    /// Against its schema, and policy refuses that (T02).
+    SchemaInvalid = "P03", Day, "against its schema";
+    /// The message id is no UUID (E10).
+    MessageIdInvalid = "P04", Day, "message id is not a UUID";
+    /// A receiver's HER-id is missing or unknown here (E21).
+    ReceiverNotFound = "P05", Day, "receiver not found";
+    /// The patient is not sufficiently identified (E36).
+    PatientNotIdentified = "P06", Day, "patient not identified";
+    /// Nothing to address it with, or nothing in it.
+    MissingBody = "P07", Day, "no body";
+    /// The sender cannot be read, so nobody can be answered.
+    SenderUnreadable = "P08", Day, "sender unreadable";
+    /// No receiver in it is ours; silence.
+    NotForUs = "P09", Day, "not for us";
+    /// Came before, from the same sender, to the same receiver, with the same bytes.
+    Duplicate = "P10", Nobody, "duplicate";
+    /// Came before under the same id with other content.
+    ConflictingContent = "P11", Day, "same id, other content";
+    /// The party is known, but no destination is set for it.
+    NoDestination = "P12", Night, "no destination for a known party";
+    /// The party does not take this family, version or form.
+    PartyCannotTake = "P13", Day, "party cannot take it";
+    /// The party does not take part at this time.
+    PartyExpired = "P14", Day, "party outside its validity";
+    /// A rule holds it for a person to look at.
+    HeldByRule = "P15", Day, "held by a rule";
+    /// There is no way to send our receipt back.
+    NoReturnAddress = "P16", Day, "no return address for the receipt";
+    /// It could not be translated into a shared document.
+    TranslationFailed = "P17", Day, "translation failed";
+    /// The destination took the request and said no for good.
+    RefusedByDestination = "P18", Night, "refused by the destination";
+    /// All attempts failed.
+    AttemptsExhausted = "P19", Night, "attempts exhausted";
+    /// Attempts or time ran out while it was not known whether the last one arrived.
+    OutcomeUnknown = "P20", Night, "outcome unknown";
+    /// Its time to live ended before it could be delivered.
+    TimeToLiveOver = "P21", Night, "time to live over";
+    /// No receipt came within its deadline.
+    ReceiptDeadlinePassed = "P22", Day, "no receipt in time";
+    /// The receiver rejected it with a receipt.
+    NegativeReceipt = "P23", Day, "rejected by the receiver";
+    /// A further receipt for a message that is already receipted; the first stands.
+    SecondReceipt = "P24", Nobody, "second receipt";
+    /// A receipt for a message that we do not know.
+    ReceiptWithoutOriginal = "P25", Day, "receipt without original";
+    /// There is no room to store; intake stands still.
+    StoreFull = "P26", Night, "store full";
+    /// The wall clock jumped.
+    ClockJumped = "P27", Night, "clock jumped";
+    /// A destination fails again and again; its deliveries wait.
+    DestinationDown = "P28", Night, "destination down";
+    /// The ledger does not add up.
+    LedgerDifference = "P29", Night, "ledger difference";
+    /// The store was written by a newer program.
+    StoreNewer = "P30", Night, "store newer than the program";
+    /// The program failed on this message; the message is kept and nobody is blamed.
+    InternalFault = "P31", Night, "internal fault";
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
