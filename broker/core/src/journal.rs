@@ -455,7 +455,9 @@ impl Balance {
     /// True when every accepted recipient is in exactly one state, and no other.
     #[must_use]
     pub fn balances(&self) -> bool {
-        self.missing.is_empty() && self.unexplained.is_empty() && self.accepted == self.states.values().sum::<u64>()
+        self.missing.is_empty()
+            && self.unexplained.is_empty()
+            && self.accepted == self.states.values().sum::<u64>()
     }
 }
 

@@ -114,11 +114,22 @@ impl State {
             (Self::Waiting | Self::Sending | Self::Unsure, E::Park) => Self::Parked,
             (Self::Waiting | Self::Sending | Self::Unsure | Self::HandedOver, E::Expire) => Self::Expired,
             // A receipt proves arrival whatever we thought: it may overtake the destination's own answer.
-            (Self::Waiting | Self::Sending | Self::Unsure | Self::HandedOver | Self::Parked | Self::Expired, E::ReceiptOk) => {
-                Self::Receipted
-            }
             (
-                Self::Waiting | Self::Sending | Self::Unsure | Self::HandedOver | Self::Parked | Self::Expired,
+                Self::Waiting
+                | Self::Sending
+                | Self::Unsure
+                | Self::HandedOver
+                | Self::Parked
+                | Self::Expired,
+                E::ReceiptOk,
+            ) => Self::Receipted,
+            (
+                Self::Waiting
+                | Self::Sending
+                | Self::Unsure
+                | Self::HandedOver
+                | Self::Parked
+                | Self::Expired,
                 E::ReceiptRejected,
             ) => Self::Rejected,
             (Self::Parked | Self::Expired, E::Replay) => Self::Waiting,

@@ -132,7 +132,9 @@ impl<'de> Deserialize<'de> for Deadline {
         }
         match days(&text).or_else(|| text.parse().ok()) {
             Some(length) if length > SignedDuration::ZERO => Ok(Self::After(length)),
-            Some(_) | None => Err(serde::de::Error::custom("a length of time such as \"96h\" or \"4d\", or \"off\"")),
+            Some(_) | None => {
+                Err(serde::de::Error::custom("a length of time such as \"96h\" or \"4d\", or \"off\""))
+            }
         }
     }
 }

@@ -23,10 +23,14 @@ use std::sync::Arc;
 /// dropping a future never leaves half a change.
 pub trait Store: Send + Sync + 'static {
     /// Answers the look-ups of several messages, in order, in one go.
-    fn look_up(&self, lookups: &[Vec<Lookup>]) -> impl Future<Output = Result<Vec<Known>, StoreError>> + Send;
+    fn look_up(&self, lookups: &[Vec<Lookup>])
+    -> impl Future<Output = Result<Vec<Known>, StoreError>> + Send;
 
     /// Takes in entries in one transaction. Results are in the order offered.
-    fn commit(&self, entries: Vec<Entry>) -> impl Future<Output = Result<Vec<CommitResult>, StoreError>> + Send;
+    fn commit(
+        &self,
+        entries: Vec<Entry>,
+    ) -> impl Future<Output = Result<Vec<CommitResult>, StoreError>> + Send;
 
     /// The message that this source offered first under this key, and whether its bytes had this hash.
     fn repeated(
@@ -46,27 +50,45 @@ pub trait Store: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<Delivery>, StoreError>> + Send;
 
     /// When the next recipient of a destination is due; none if nothing waits.
-    fn next_due(&self, destination: &DestinationId) -> impl Future<Output = Result<Option<Timestamp>, StoreError>> + Send;
+    fn next_due(
+        &self,
+        destination: &DestinationId,
+    ) -> impl Future<Output = Result<Option<Timestamp>, StoreError>> + Send;
 
     /// Records what came of attempts or timers, in one transaction. Those whose recipient has moved on in the
     /// meantime (a receipt overtook the answer) are left alone. Returns how many took effect.
-    fn settle(&self, settlements: &[Settlement], now: Timestamp) -> impl Future<Output = Result<usize, StoreError>> + Send;
+    fn settle(
+        &self,
+        settlements: &[Settlement],
+        now: Timestamp,
+    ) -> impl Future<Output = Result<usize, StoreError>> + Send;
 
     /// After a start: what was `sending` when the process died becomes `unsure`. Returns how many.
     fn recover(&self, now: Timestamp) -> impl Future<Output = Result<usize, StoreError>> + Send;
 
     /// Recipients whose time to live or receipt deadline is over, oldest first.
-    fn overdue(&self, now: Timestamp, limit: usize) -> impl Future<Output = Result<Vec<Overdue>, StoreError>> + Send;
+    fn overdue(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Overdue>, StoreError>> + Send;
 
     /// The books.
     fn ledger(&self) -> impl Future<Output = Result<Ledger, StoreError>> + Send;
 
     /// All messages that an id may mean: ours (whole or short), a MsgId, a document id, a receipt's or document's
     /// id, a recipient's id. Newest first, at most `limit`.
-    fn find(&self, id: &str, limit: usize) -> impl Future<Output = Result<Vec<MessageRecord>, StoreError>> + Send;
+    fn find(
+        &self,
+        id: &str,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<MessageRecord>, StoreError>> + Send;
 
     /// One message.
-    fn message(&self, id: MessageId) -> impl Future<Output = Result<Option<MessageRecord>, StoreError>> + Send;
+    fn message(
+        &self,
+        id: MessageId,
+    ) -> impl Future<Output = Result<Option<MessageRecord>, StoreError>> + Send;
 
     /// The original bytes of a message.
     fn body(&self, id: MessageId) -> impl Future<Output = Result<Option<Arc<[u8]>>, StoreError>> + Send;
@@ -95,7 +117,12 @@ pub trait Store: Send + Sync + 'static {
     fn backlog(&self) -> impl Future<Output = Result<Vec<Backlog>, StoreError>> + Send;
 
     /// Appends an event of the process itself (start, stop, alarm).
-    fn note(&self, what: &str, detail: &str, now: Timestamp) -> impl Future<Output = Result<(), StoreError>> + Send;
+    fn note(
+        &self,
+        what: &str,
+        detail: &str,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// The latest events, newest first.
     fn events(&self, limit: usize) -> impl Future<Output = Result<Vec<EventRecord>, StoreError>> + Send;
