@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+pub mod apprec;
+pub mod codes;
 pub mod family;
 pub mod finding;
 pub mod head;

@@ -184,14 +184,24 @@ impl Stamp {
     }
 }
 
-/// Norwegian local time to a point in time. An hour that occurs twice is its first reading, one that does
-/// not exist is moved on by what was skipped.
-fn oslo(local: DateTime) -> Option<(Timestamp, Offset)> {
+/// A point in time as Norwegian local time with its offset, to the second: what we write into messages.
+#[must_use]
+pub fn oslo_text(at: Timestamp) -> String {
+    at.to_zoned(oslo_zone().clone()).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
+}
+
+fn oslo_zone() -> &'static TimeZone {
     static OSLO: LazyLock<TimeZone> = LazyLock::new(|| {
         TimeZoneDatabase::bundled().get("Europe/Oslo").expect("the bundled time zone data has Europe/Oslo")
     });
-    let at = OSLO.to_ambiguous_timestamp(local).compatible().ok()?;
-    Some((at, OSLO.to_offset(at)))
+    &OSLO
+}
+
+/// Norwegian local time to a point in time. An hour that occurs twice is its first reading, one that does
+/// not exist is moved on by what was skipped.
+fn oslo(local: DateTime) -> Option<(Timestamp, Offset)> {
+    let at = oslo_zone().to_ambiguous_timestamp(local).compatible().ok()?;
+    Some((at, oslo_zone().to_offset(at)))
 }
 
 /// Writes a [`Stamp`] as FHIR `dateTime`; a time alone is written as nothing.
