@@ -2,6 +2,8 @@
 
 mod file;
 
+pub(crate) use file::{formats, instant};
+
 use crate::destination::{DestinationId, Format};
 use crate::fault::Fault;
 use jiff::Timestamp;

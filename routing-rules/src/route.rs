@@ -1,14 +1,16 @@
 //! The decision itself: from a head to one route for each receiver.
 
-use crate::destination::Leg;
+use crate::destination::{DestinationId, Format, Leg};
 use crate::explain::{Explanation, ReceiverTrace};
 use crate::party::{Answers, Parties, PartyEntry};
-use crate::rule::Rules;
+use crate::rule::{Order, Rule, Rules, Scene, Target};
 use jiff::Timestamp;
 use message_schemas::family::Family;
-use message_schemas::head::{MessageHead, Receiver, Role};
+use message_schemas::head::{MessageHead, Party, Receiver, Role};
 use message_schemas::ids::HerId;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::fmt::Write as _;
 
 /// What a decision is made from.
 #[derive(Debug, Clone, Copy)]
@@ -109,22 +111,118 @@ fn decide(
     facts: &Facts<'_>,
     receiver: &Receiver,
     parties: &Parties,
-    _rules: &Rules,
+    rules: &Rules,
     trace: &mut ReceiverTrace,
 ) -> Decision {
     let party = match find(facts, receiver, parties, trace) {
         Ok(party) => party,
         Err(settled) => return settled,
     };
+    let mut wishes = Wishes::default();
+    if !rules.is_empty() {
+        let scene = Scene::new(facts, receiver, parties);
+        trace.rules = rules.ask(&scene, |rule| wishes.add(rule));
+    }
+    if let Some((rule, reason)) = wishes.hold {
+        return Decision::Hold { rule: rule.to_owned(), reason: reason.to_owned() };
+    }
     let kind = facts.head.kind;
-    let Some(formats) = party.takes(kind) else {
-        return Decision::Unable { why: format!("{} {}", kind.family, kind.version) };
+    let takes = party.takes(kind);
+    let mut legs = Vec::new();
+    if wishes.deliver.is_empty() {
+        let Some(formats) = takes else {
+            return Decision::Unable { why: format!("{} {}", kind.family, kind.version) };
+        };
+        let Some(destination) = parties.destination(party, facts.head.test) else {
+            return Decision::NoAddress;
+        };
+        add_legs(&mut legs, destination, formats);
+    }
+    for target in wishes.deliver.iter().chain(wishes.copy.iter().copied()) {
+        let formats = target.formats.as_deref().or(takes).unwrap_or(&[Format::KithXml]);
+        add_legs(&mut legs, &target.destination, formats);
+    }
+    let order_key = match wishes.order {
+        Some(Order::Conversation) => order_key(facts.head),
+        Some(Order::None) | None => None,
     };
-    let Some(destination) = parties.destination(party, facts.head.test) else { return Decision::NoAddress };
-    let legs = formats.iter().map(|&format| Leg { destination: destination.clone(), format }).collect();
-    // A receipt is never receipted.
+    //= HITS 1168 §3
+    //# A receipt acknowledges a message; a receipt is never receipted.
     let answers = if kind.family == Family::AppRec { Answers::None } else { party.answers };
-    Decision::Deliver { legs, order_key: None, answers }
+    Decision::Deliver { legs, order_key, answers }
+}
+
+/// What the rules that fired ask for: the first that delivers, holds or asks for order decides that, and all
+/// copies are sent.
+#[derive(Default)]
+struct Wishes<'r> {
+    deliver: &'r [Target],
+    copy: Vec<&'r Target>,
+    hold: Option<(&'r str, &'r str)>,
+    order: Option<Order>,
+}
+
+impl<'r> Wishes<'r> {
+    /// Adds what a rule asks for, and tells it.
+    fn add(&mut self, rule: &'r Rule) -> Vec<String> {
+        let actions = &rule.actions;
+        let mut did = Vec::new();
+        if !actions.deliver.is_empty() {
+            if self.deliver.is_empty() {
+                self.deliver = &actions.deliver;
+                did.extend(actions.deliver.iter().map(|target| format!("delivers to {target}")));
+            } else {
+                did.push("would deliver, but an earlier rule has decided that".to_owned());
+            }
+        }
+        for target in &actions.copy {
+            self.copy.push(target);
+            did.push(format!("copies to {target}"));
+        }
+        if let Some(reason) = &actions.hold {
+            self.hold.get_or_insert((&rule.name, reason));
+            did.push(format!("holds: {reason}"));
+        }
+        if let Some(order) = actions.order {
+            let decided = *self.order.get_or_insert(order);
+            did.push(match decided {
+                Order::Conversation => "keeps the order of the conversation".to_owned(),
+                Order::None => "keeps no order".to_owned(),
+            });
+        }
+        if actions.stop {
+            did.push("ends the search".to_owned());
+        }
+        did
+    }
+}
+
+fn add_legs(legs: &mut Vec<Leg>, destination: &DestinationId, formats: &[Format]) {
+    for &format in formats {
+        let leg = Leg { destination: destination.clone(), format };
+        if !legs.contains(&leg) {
+            legs.push(leg);
+        }
+    }
+}
+
+/// What messages of one conversation, or versions of one document, have in common. The ids are the sender's
+/// text, so the key is a digest of them: of bounded length, and telling nothing.
+fn order_key(head: &MessageHead) -> Option<String> {
+    let sender = head.sender.as_ref().and_then(Party::her_id).map(|id| id.0);
+    let (kind, id) = match (&head.links.conversation, &head.document_id, &head.msg_id) {
+        (Some(first), _, _) => ("conversation", first.key()),
+        (None, Some(document), _) => ("document", format!("{} {document}", sender.unwrap_or_default())),
+        // The first message of a conversation is what the later ones name.
+        (None, None, Some(own)) => ("conversation", own.key()),
+        (None, None, None) => return None,
+    };
+    let digest = Sha256::digest(id.as_bytes());
+    let mut key = format!("{kind}-");
+    for byte in digest.iter().take(12) {
+        write!(key, "{byte:02x}").ok()?;
+    }
+    Some(key)
 }
 
 /// The party behind a receiver, or what is decided where there is none to deliver to.
