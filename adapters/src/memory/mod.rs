@@ -1,0 +1,6 @@
+//! Twins in memory of what the adapters reach outside: no file, no socket, no clock, no chance.
+
+mod journal;
+mod store;
+
+pub use store::{Call, Fault, Image, MemoryStore};

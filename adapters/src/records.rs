@@ -1,0 +1,127 @@
+//! What both journals write down in the same words.
+
+use crate::standing::{Change, Standing};
+use broker_core::journal::{Book, DocumentKind, Entry, Recipient};
+use broker_core::lifecycle::{Event, State};
+use jiff::Timestamp;
+use message_schemas::{MessageId, MsgId};
+use routing_rules::DestinationId;
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+/// The owner of all rows, until there are several.
+pub(crate) const OWNER: &str = "default";
+
+/// The name of a book in the journal.
+pub(crate) const fn book_name(book: Book) -> &'static str {
+    match book {
+        Book::Message => "message",
+        Book::Receipt => "receipt",
+    }
+}
+
+/// The book of this name.
+pub(crate) fn book_of(name: &str) -> Option<Book> {
+    [Book::Message, Book::Receipt].into_iter().find(|b| book_name(*b) == name)
+}
+
+/// The name of a kind of document in the journal.
+pub(crate) const fn kind_name(kind: DocumentKind) -> &'static str {
+    match kind {
+        DocumentKind::Receipt => "receipt",
+        DocumentKind::FhirJson => "fhir-json",
+    }
+}
+
+/// The kind of document of this name.
+pub(crate) fn kind_of(name: &str) -> Option<DocumentKind> {
+    [DocumentKind::Receipt, DocumentKind::FhirJson].into_iter().find(|k| kind_name(*k) == name)
+}
+
+/// What a recipient is sent, by name.
+pub(crate) fn payload_name(kind: Option<DocumentKind>) -> &'static str {
+    kind.map_or("original", kind_name)
+}
+
+/// When the message was made, by its head.
+pub(crate) fn generated(entry: &Entry) -> Option<Timestamp> {
+    entry.head.as_ref()?.generated.as_ref()?.instant
+}
+
+/// The last 40 bits of an id, as its short form stands for.
+pub(crate) fn short_bits(id: MessageId) -> u64 {
+    u64::try_from(id.0.as_u128() & 0xFF_FFFF_FFFF).unwrap_or(0)
+}
+
+/// Every state with none in it.
+pub(crate) fn no_states() -> BTreeMap<String, u64> {
+    State::ALL.iter().map(|s| (s.as_str().to_owned(), 0)).collect()
+}
+
+/// What the first event of a message says: the verdict, and the hash of the bytes, which the chain of events
+/// so proves too.
+pub(crate) fn taken_in(entry: &Entry) -> String {
+    let verdict = entry.verdict.as_str();
+    let reason = entry.verdict.reason().map_or("", |r| r.as_str());
+    let gap = if reason.is_empty() { "" } else { " " };
+    format!("{verdict}{gap}{reason} sha256:{}", entry.content_hash)
+}
+
+/// What the event says of a receipt that changed nothing.
+pub(crate) fn left_alone(event: Event) -> String {
+    format!("{} changes nothing here", crate::standing::event_name(event))
+}
+
+/// What happens, after a start, to what was being sent when the process died.
+pub(crate) fn died() -> Change {
+    Change { detail: Some("the process stopped while sending".into()), ..Change::plain(Event::LoseSight) }
+}
+
+/// A person sends a recipient again.
+pub(crate) fn replayed(to: Option<&DestinationId>, who_and_why: &str) -> Change {
+    let detail = to.map_or_else(|| who_and_why.to_owned(), |to| format!("to {to}: {who_and_why}"));
+    Change { detail: Some(detail), ..Change::plain(Event::Replay) }
+}
+
+impl Standing {
+    /// How a recipient stands when it is taken in.
+    pub(crate) fn at_intake(recipient: &Recipient, now: Timestamp) -> Self {
+        let waits = matches!(recipient.state, State::Waiting | State::Unsure);
+        Self {
+            state: recipient.state,
+            reason: recipient.reason,
+            detail: None,
+            tries: 0,
+            maybe_arrived: recipient.state == State::Unsure,
+            next_attempt: waits.then_some(now),
+            receipt_deadline: recipient.receipt_deadline,
+            expires: recipient.expires,
+            since: now,
+        }
+    }
+}
+
+/// What a person may mean by an id that they type.
+pub(crate) struct Meant {
+    /// As typed, trimmed.
+    pub(crate) text: String,
+    /// As a sender's message id is compared.
+    pub(crate) key: String,
+    /// As an id of ours.
+    pub(crate) uuid: Option<Uuid>,
+    /// As the short form.
+    pub(crate) short: Option<u64>,
+}
+
+impl Meant {
+    pub(crate) fn read(typed: &str) -> Self {
+        let text = typed.trim().to_owned();
+        let msg_id = MsgId::new(&text);
+        Self {
+            key: msg_id.as_ref().map(MsgId::key).unwrap_or_default(),
+            uuid: msg_id.as_ref().and_then(MsgId::uuid),
+            short: MessageId::short_bits(&text),
+            text,
+        }
+    }
+}
