@@ -107,6 +107,26 @@ codes! {
     AttachmentsLarge = "R10", Rule;
     /// The generated date is missing or unreadable.
     GeneratedUnreadable = "R11", Rule;
+    /// A type code of another version of the same family (a note: the namespace decides).
+    TypeOfOtherVersion = "R12", Rule;
+}
+
+impl Code {
+    /// True for a remark that alone is no ground to refuse a message.
+    #[must_use]
+    pub const fn is_note(self) -> bool {
+        //= HIS 80415:2012 §3.3.2
+        //# A semantic fault, such as an invalid code, is no ground for rejection.
+        matches!(
+            self,
+            Self::EncodingDiffers
+                | Self::PatientIdChecksum
+                | Self::GeneratedImplausible
+                | Self::GeneratedUnreadable
+                | Self::AttachmentsLarge
+                | Self::TypeOfOtherVersion
+        )
+    }
 }
 
 impl fmt::Display for Code {

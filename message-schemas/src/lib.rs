@@ -7,6 +7,7 @@ pub mod finding;
 pub mod head;
 pub mod ids;
 pub mod limits;
+pub mod rules;
 pub mod schema;
 pub mod time;
 pub mod xml;

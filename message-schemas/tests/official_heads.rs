@@ -1,7 +1,7 @@
 //! The head of every official sample, held against the manifest and the tables of kith-messages §3.
 
 use message_schemas::head::{self, Role};
-use message_schemas::{Family, Limits, MessageHead, xml};
+use message_schemas::{Code, Family, Limits, MessageHead, xml};
 use std::path::{Path, PathBuf};
 
 fn shared() -> Option<PathBuf> {
@@ -167,4 +167,26 @@ fn the_head_of_an_ebxml_envelope_is_of_the_transport() {
         count += 1;
     }
     assert!(count >= 5, "{count}");
+}
+
+#[test]
+fn no_rule_refuses_a_valid_official_sample() {
+    let Some(shared) = shared() else { return };
+    let now: jiff::Timestamp = "2026-01-01T00:00:00Z".parse().expect("a time");
+    let mut refused = Vec::new();
+    for sample in samples(&shared).iter().filter(|s| s.valid) {
+        let decoded = xml::decode(&sample.bytes).expect("valid text");
+        let mut reader = head::HeadReader::new();
+        xml::read(&decoded.text, &Limits::default(), &mut reader).expect("valid XML");
+        let Ok(head) = reader.finish(&head::Settings::default()) else { continue };
+        for finding in &message_schemas::rules::check(&head, &reader, &decoded.text, now, 100) {
+            if !finding.code.is_note() {
+                let known = WITHOUT_HER_ID.contains(&(sample.file.as_str(), "receiver"));
+                if !(known && finding.code == Code::ReceiverIncomplete) {
+                    refused.push(format!("{}: {finding}", sample.file));
+                }
+            }
+        }
+    }
+    assert!(refused.is_empty(), "{}", refused.join("\n"));
 }
