@@ -14,6 +14,6 @@ mod write;
 
 pub use decode::{Decoded, decode};
 pub use read::{Attribute, Element, Handler, Namespace, Offset, Places, read};
-pub(crate) use read::{is_name_char, is_name_start, is_nc_name};
+pub(crate) use read::{is_name_char, is_name_start, is_nc_name, read_past_doctype};
 pub use tree::{Node, Tree, TreeBuilder};
 pub use write::{escape_attribute, escape_text};

@@ -70,6 +70,15 @@ impl<'a> Element<'a> {
     pub fn resolve(&self, prefix: &str) -> Option<Namespace> {
         self.scope.resolve(prefix)
     }
+
+    /// All prefixes declared here and what they stand for, outer ones first; a later one hides an earlier.
+    pub fn bindings(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let scope = self.scope;
+        scope
+            .bindings
+            .iter()
+            .map(|(prefix, n)| (*prefix, scope.uris.get(n.0 as usize).copied().unwrap_or_default()))
+    }
 }
 
 /// Takes the events of one document. Text comes in pieces, in order, comments and instructions left out.
@@ -138,6 +147,24 @@ impl<'a> Places<'a> {
 /// The first fault of layer `xml`: the document is not XML as we read it. What the handler saw until then
 /// was in order.
 pub fn read(text: &str, limits: &Limits, handler: &mut impl Handler) -> Result<(), Finding> {
+    read_with(text, limits, false, handler)
+}
+
+/// The same for a file of our own that may have a DOCTYPE: it is stepped over, and nothing in it counts.
+pub(crate) fn read_past_doctype(
+    text: &str,
+    limits: &Limits,
+    handler: &mut impl Handler,
+) -> Result<(), Finding> {
+    read_with(text, limits, true, handler)
+}
+
+fn read_with(
+    text: &str,
+    limits: &Limits,
+    doctype_allowed: bool,
+    handler: &mut impl Handler,
+) -> Result<(), Finding> {
     if text.len() > limits.message_bytes {
         return Err(limit("The document", limits.message_bytes, "bytes"));
     }
@@ -175,6 +202,7 @@ pub fn read(text: &str, limits: &Limits, handler: &mut impl Handler) -> Result<(
             Ok(Event::Decl(_)) => state.declaration(start, end)?,
             Ok(Event::PI(_)) => state.instruction(start, end)?,
             Ok(Event::Comment(_)) => {}
+            Ok(Event::DocType(_)) if doctype_allowed && !state.root_seen => {}
             Ok(Event::DocType(_)) => {
                 return Err(state.fault(
                     Code::Doctype,
