@@ -15,6 +15,9 @@
 //!   allocates nothing while the document is valid, so it can run beside another handler in the same pass:
 //!   `xml::read(text, &limits, &mut (&mut validator, &mut tree_builder))`.
 //!
+//! - [`export`] writes a model out in our own layout, [`diff`] tells what differs between two, and
+//!   [`builtin`] holds our own schema files.
+//!
 //! **Invariants:** nothing is fetched, whatever a `schemaLocation` says, in schemas or documents. No
 //! recursion on the depth of a document. The work for a document is linear in its length, apart from
 //! findings, which are capped. Nothing that a document holds is quoted in a finding, element and attribute
@@ -24,11 +27,14 @@
 //! restriction really narrows its base is not proved: a schema is taken at its word.
 
 mod automaton;
+mod builtin;
 mod check;
 mod compile;
 mod compiled;
 pub mod datatypes;
+pub mod diff;
 mod error;
+pub mod export;
 mod load;
 pub mod model;
 mod names;
@@ -36,6 +42,7 @@ mod read;
 mod source;
 mod validate;
 
+pub use builtin::builtin;
 pub use error::{Problem, SchemaError, SchemaFault};
 pub use load::{Alternative, LoadReport};
 pub use validate::{SchemaVerdict, Validator};
