@@ -209,7 +209,7 @@ impl fmt::Display for Finding {
 }
 
 /// Line and column in the decoded document, both from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Place {
     /// Line, from 1.
     pub line: u32,

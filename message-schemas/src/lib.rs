@@ -2,6 +2,7 @@
 
 pub mod apprec;
 pub mod codes;
+pub mod document;
 pub mod family;
 pub mod finding;
 pub mod head;

@@ -130,6 +130,17 @@ impl Stamp {
         }
     }
 
+    /// As a Norwegian clock shows it: sent with another zone, it is moved; a day, month or year is its first
+    /// moment, a time alone stands on an empty day.
+    #[must_use]
+    pub fn oslo(&self) -> Option<DateTime> {
+        if self.precision == Precision::Full && self.zone != Zone::Local {
+            let at = self.instant()?;
+            return Some(oslo_zone().to_datetime(at));
+        }
+        Some(self.date.to_datetime(self.time))
+    }
+
     /// As FHIR `dateTime` writes it: the same precision, and a zone wherever there is a time. None for a
     /// time alone.
     #[must_use]

@@ -1,0 +1,246 @@
+//! Attachments (`RefDoc`): what came along with a message, decoded only as far as it must be.
+//!
+//! The kind is told by the bytes, checked against what the sender says. A reference is never followed.
+
+use super::coverage::{Coverage, Outcome, part};
+use super::values::{Code, Sourced, When, Words, first};
+use crate::xml::{Node, escape_attribute, escape_text};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use std::borrow::Cow;
+
+/// `RefDoc`, the same in all head-less families and in MsgHead.
+#[derive(Debug)]
+pub(super) struct RefDoc<'t> {
+    pub node: Node<'t>,
+    pub issued: Option<When<'t>>,
+    /// K(8114): A attachment, REF reference, XML payload.
+    pub kind: Option<Code<'t>>,
+    pub id: Option<Words<'t>>,
+    pub mime_type: Option<Words<'t>>,
+    pub description: Option<Words<'t>>,
+    pub compression: Option<Code<'t>>,
+    pub file: Option<Words<'t>>,
+    pub content: Option<Node<'t>>,
+}
+
+/// What an attachment turned out to be.
+#[derive(Debug)]
+pub(super) enum Body<'t> {
+    /// Bytes in base64 without blanks, how many, and their kind.
+    Bytes { base64: String, size: usize, hash: String, mime: Cow<'t, str>, other_than_said: bool },
+    /// A reference.
+    Reference,
+    /// Nothing to show, and why.
+    None(&'static str),
+}
+
+impl<'t> RefDoc<'t> {
+    pub(super) fn read(node: Node<'t>) -> Self {
+        let mut r = Self {
+            node,
+            issued: None,
+            kind: None,
+            id: None,
+            mime_type: None,
+            description: None,
+            compression: None,
+            file: None,
+            content: None,
+        };
+        for e in node.elements() {
+            match e.name() {
+                "IssueDate" => first(&mut r.issued, When::read(e)),
+                "MsgType" => first(&mut r.kind, Some(Code::read(e))),
+                "Id" => first(&mut r.id, Words::read(e)),
+                "MimeType" => first(&mut r.mime_type, Words::read(e)),
+                "Description" => first(&mut r.description, Words::read(e)),
+                "Compression" => first(&mut r.compression, Some(Code::read(e))),
+                "FileReference" => first(&mut r.file, Words::read(e)),
+                "Content" => first(&mut r.content, Some(e)),
+                _ => {}
+            }
+        }
+        r
+    }
+
+    /// True if its bytes are packed in a way that is not unpacked here.
+    pub(super) fn is_packed(&self) -> bool {
+        self.compression.as_ref().and_then(Code::code).is_some() && self.content.is_some()
+    }
+
+    /// Decodes the content, up to a number of bytes.
+    pub(super) fn body(&self, limit: usize) -> Body<'t> {
+        let Some(content) = self.content else {
+            return if self.file.is_some() { Body::Reference } else { Body::None("no content") };
+        };
+        let container = content.elements().next();
+        let (bytes, inline) = match container {
+            Some(node) if node.name() == "Base64Container" => (decode(&node.text(), limit), false),
+            None => (decode(&content.text(), limit), false),
+            Some(node) => (Ok(serialise(node).into_bytes()), true),
+        };
+        let bytes = match bytes {
+            Ok(bytes) if bytes.is_empty() => return Body::None("empty"),
+            Ok(bytes) if bytes.len() > limit => return Body::None("over the size limit"),
+            Ok(bytes) => bytes,
+            Err(reason) => return Body::None(reason),
+        };
+        let said = self.mime_type.as_ref().map(|w| w.value.clone());
+        let told = if inline { Some("application/xml") } else { sniff(&bytes) };
+        let (mime, other_than_said) = match (told, said) {
+            (Some(told), Some(said)) => {
+                let same = same_kind(told, &said);
+                (if same { said } else { Cow::Borrowed(told) }, !same)
+            }
+            (Some(told), None) => (Cow::Borrowed(told), false),
+            (None, Some(said)) => (said, false),
+            (None, None) => (Cow::Borrowed("application/octet-stream"), false),
+        };
+        let hash = {
+            use sha1::Digest as _;
+            STANDARD.encode(sha1::Sha1::digest(&bytes))
+        };
+        Body::Bytes { size: bytes.len(), hash, base64: STANDARD.encode(&bytes), mime, other_than_said }
+    }
+
+    /// Marks everything that stands in the card.
+    pub(super) fn mark(&self, outcome: Outcome, reason: &'static str, coverage: &mut Coverage) {
+        for (node, parts) in [
+            self.issued.as_ref().map(|w| (w.node(), When::PARTS)),
+            self.kind.as_ref().map(|c| (c.node(), Code::PARTS)),
+            self.id.as_ref().map(|w| (w.node(), Words::PARTS)),
+            self.mime_type.as_ref().map(|w| (w.node(), Words::PARTS)),
+            self.description.as_ref().map(|w| (w.node(), Words::PARTS)),
+            self.compression.as_ref().map(|c| (c.node(), Code::PARTS)),
+            self.file.as_ref().map(|w| (w.node(), Words::PARTS)),
+            self.content.map(|c| (c, part::ALL)),
+        ]
+        .into_iter()
+        .flatten()
+        {
+            coverage.mark(node, parts, outcome, reason);
+        }
+        if let Some(content) = self.content {
+            coverage.mark_all(content, outcome, reason);
+        }
+    }
+}
+
+/// Base64 with blanks and line breaks anywhere.
+fn decode(text: &str, limit: usize) -> Result<Vec<u8>, &'static str> {
+    if text.len() / 4 * 3 > limit.saturating_mul(2) {
+        return Err("over the size limit");
+    }
+    let packed: Vec<u8> = text.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
+    STANDARD.decode(&packed).map_err(|_| "not base64")
+}
+
+/// The kind that the first bytes tell.
+fn sniff(bytes: &[u8]) -> Option<&'static str> {
+    const KINDS: &[(&[u8], &str)] = &[
+        (b"%PDF-", "application/pdf"),
+        (b"\xff\xd8\xff", "image/jpeg"),
+        (b"\x89PNG\r\n\x1a\n", "image/png"),
+        (b"GIF87a", "image/gif"),
+        (b"GIF89a", "image/gif"),
+        (b"II*\0", "image/tiff"),
+        (b"MM\0*", "image/tiff"),
+        (b"{\\rtf", "text/rtf"),
+        (b"<?xml", "application/xml"),
+        (b"\xef\xbb\xbf<?xml", "application/xml"),
+    ];
+    KINDS.iter().find(|(mark, _)| bytes.starts_with(mark)).map(|(_, kind)| *kind)
+}
+
+fn same_kind(told: &str, said: &str) -> bool {
+    let said = said.split(';').next().unwrap_or_default().trim();
+    told.eq_ignore_ascii_case(said)
+        || match told {
+            "application/xml" => said.eq_ignore_ascii_case("text/xml") || said.ends_with("+xml"),
+            "text/rtf" => said.eq_ignore_ascii_case("application/rtf"),
+            "image/jpeg" => said.eq_ignore_ascii_case("image/jpg"),
+            "image/tiff" => said.eq_ignore_ascii_case("image/tif"),
+            _ => false,
+        }
+}
+
+/// A subtree as a document of its own, namespaces declared where they change.
+pub(super) fn serialise(root: Node<'_>) -> String {
+    enum Step<'t> {
+        Open(Node<'t>, &'t str),
+        Close(&'t str),
+    }
+    let mut out = String::new();
+    let mut work = vec![Step::Open(root, "")];
+    while let Some(step) = work.pop() {
+        let (node, outer) = match step {
+            Step::Close(name) => {
+                out.push_str("</");
+                out.push_str(name);
+                out.push('>');
+                continue;
+            }
+            Step::Open(node, outer) => (node, outer),
+        };
+        if !node.is_element() {
+            out.push_str(&escape_text(node.own_text()));
+            continue;
+        }
+        out.push('<');
+        out.push_str(node.name());
+        if node.namespace() != outer {
+            out.push_str(" xmlns=\"");
+            out.push_str(&escape_attribute(node.namespace()));
+            out.push('"');
+        }
+        for (n, (namespace, name, value)) in node.attributes().enumerate() {
+            match namespace {
+                "" => {
+                    out.push(' ');
+                    out.push_str(name);
+                }
+                "http://www.w3.org/XML/1998/namespace" => {
+                    out.push_str(" xml:");
+                    out.push_str(name);
+                }
+                _ => {
+                    let declared = escape_attribute(namespace);
+                    out.push_str(&format!(" xmlns:a{n}=\"{declared}\" a{n}:{name}"));
+                }
+            }
+            out.push_str("=\"");
+            out.push_str(&escape_attribute(value));
+            out.push('"');
+        }
+        out.push('>');
+        work.push(Step::Close(node.name()));
+        let from = work.len();
+        work.extend(node.children().map(|child| Step::Open(child, node.namespace())));
+        if let Some(new) = work.get_mut(from..) {
+            new.reverse();
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Limits;
+    use crate::xml::Tree;
+
+    #[test]
+    fn a_subtree_is_a_document_of_its_own() {
+        let text = "<a xmlns='urn:a' xmlns:b='urn:b'><b:c b:d='1' e='&lt;'>x<f/>&amp;</b:c></a>";
+        let tree = Tree::parse(text, &Limits::default()).unwrap();
+        let c = tree.root().unwrap().child("c").unwrap();
+        let out = serialise(c);
+        assert_eq!(
+            out,
+            "<c xmlns=\"urn:b\" xmlns:a0=\"urn:b\" a0:d=\"1\" e=\"&lt;\">x<f xmlns=\"urn:a\"></f>&amp;</c>"
+        );
+        let again = Tree::parse(&out, &Limits::default()).unwrap();
+        assert_eq!(serialise(again.root().unwrap()), out);
+    }
+}

@@ -1,0 +1,207 @@
+//! Code lists: from the OID that a sender writes, or the list that an element implies, to a FHIR system.
+//!
+//! `K(n)` is the national list `2.16.578.1.12.4.1.1.<n>`. In the order of document-sharing §3.3: configured
+//! exceptions, then `urn:oid:`; in NILAR's mode NILAR's own names. Codes and displays are never corrected.
+
+use super::Mode;
+use super::fhir::{CodeableConcept, Coding};
+use super::values::Code;
+use serde::{Serialize, Serializer};
+use std::borrow::Cow;
+
+const NATIONAL: &str = "2.16.578.1.12.4.1.1.";
+
+/// A code system, written out only in the document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum System<'a> {
+    /// A URI of our own knowledge.
+    Uri(&'static str),
+    /// `urn:oid:<OID>`
+    Oid(&'a str),
+    /// `urn:oid:<K(n)>`
+    List(u16),
+    /// NILAR's name of K(n).
+    Nilar(u16),
+}
+
+impl<'a> System<'a> {
+    /// The system of a national list.
+    pub(super) fn list(n: u16, mode: Mode) -> Self {
+        match (n, mode) {
+            (7180, _) => Self::Uri("http://www.whocc.no/atc"),
+            (7110 | 7170, _) | (_, Mode::Document) => Self::List(n),
+            (7280, Mode::Nilar) => Self::Uri("http://ehelse.no/fhir/CodeSystem/no-kodeverk-7280-nlk"),
+            (7270, Mode::Nilar) => Self::Uri("http://ehelse.no/fhir/CodeSystem/no-kodeverk-7270-ncrp"),
+            (7010, Mode::Nilar) => Self::Uri("http://ehelse.no/fhir/CodeSystem/no-kodeverk-7010-norpat"),
+            (_, Mode::Nilar) => Self::Nilar(n),
+        }
+    }
+
+    /// The system of an OID as sent.
+    pub(super) fn oid(oid: &'a str, mode: Mode) -> Self {
+        match national(oid) {
+            Some(n) => Self::list(n, mode),
+            None => Self::Oid(oid),
+        }
+    }
+}
+
+/// The number of a national list, if the OID is of one.
+pub(super) fn national(oid: &str) -> Option<u16> {
+    oid.strip_prefix(NATIONAL)?.parse().ok()
+}
+
+impl Serialize for System<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Uri(uri) => serializer.serialize_str(uri),
+            Self::Oid(oid) => serialize_joined(serializer, &["urn:oid:", oid]),
+            Self::List(n) => {
+                let mut digits = [0; 5];
+                serialize_joined(serializer, &["urn:oid:", NATIONAL, decimal(*n, &mut digits)])
+            }
+            Self::Nilar(n) => {
+                let mut digits = [0; 5];
+                let base = "http://ehelse.no/fhir/CodeSystem/no-kodeverk-";
+                serialize_joined(serializer, &[base, decimal(*n, &mut digits)])
+            }
+        }
+    }
+}
+
+fn decimal(mut n: u16, buffer: &mut [u8; 5]) -> &str {
+    let mut used = 0;
+    for slot in buffer.iter_mut().rev() {
+        *slot = b'0' + u8::try_from(n % 10).unwrap_or(0);
+        used += 1;
+        n /= 10;
+        if n == 0 {
+            break;
+        }
+    }
+    std::str::from_utf8(buffer.get(5 - used..).unwrap_or_default()).unwrap_or_default()
+}
+
+/// Writes pieces as one string, without the heap where they are short.
+fn serialize_joined<S: Serializer>(serializer: S, pieces: &[&str]) -> Result<S::Ok, S::Error> {
+    let mut buffer = smallvec::SmallVec::<[u8; 96]>::new();
+    for piece in pieces {
+        buffer.extend_from_slice(piece.as_bytes());
+    }
+    serializer.serialize_str(std::str::from_utf8(&buffer).unwrap_or_default())
+}
+
+/// The coding of a code with its own list, else of the list that its element implies. None without code or
+/// without list.
+pub(super) fn coding<'a>(code: &'a Code<'_>, implied: Option<u16>, mode: Mode) -> Option<Coding<'a>> {
+    let value = code.code()?;
+    let system = match (code.system, implied) {
+        (Some(oid), _) => System::oid(oid, mode),
+        (None, Some(list)) => System::list(list, mode),
+        (None, None) => return None,
+    };
+    // Senders write ATC codes with a blank in them; the code has none (document-sharing §3.3).
+    let value = if code.system.and_then(national) == Some(7180) && value.contains(' ') {
+        Cow::Owned(value.replace(' ', ""))
+    } else {
+        Cow::Borrowed(value)
+    };
+    Some(Coding { system: Some(system), code: Some(value), display: code.display.map(Cow::Borrowed) })
+}
+
+/// Coding and text. Of a CV the text is the sender's own (`@OT`), else the display; a CS that is a coding
+/// needs no text beside it.
+pub(super) fn concept<'a>(
+    code: &'a Code<'_>,
+    implied: Option<u16>,
+    mode: Mode,
+) -> Option<CodeableConcept<'a>> {
+    let coding = coding(code, implied, mode);
+    let text = match &coding {
+        Some(_) if code.system.is_some() => code.own.or(code.display),
+        Some(_) => code.own,
+        None => code.words(),
+    };
+    (coding.is_some() || text.is_some())
+        .then(|| CodeableConcept { coding: coding.into_iter().collect(), text: text.map(Cow::Borrowed) })
+}
+
+/// The text of a list where the sender gave none, for the lists whose codes a reader cannot do without.
+pub(super) fn list_text(list: u16, code: &str) -> Option<&'static str> {
+    let table: &[(&str, &str)] = match list {
+        3101 => &[("0", "Ikke kjent"), ("1", "Mann"), ("2", "Kvinne"), ("9", "Ikke spesifisert")],
+        7306 => &[
+            ("A", "Tillegg til rapport"),
+            ("F", "Endelig rapport"),
+            ("P", "Foreløpig rapport"),
+            ("S", "Planlagt"),
+        ],
+        7309 | 8270 => {
+            &[("A", "Tillegg"), ("C", "Kansellering"), ("H", "Historikk"), ("M", "Endring"), ("N", "Ny")]
+        }
+        8202 => &[
+            ("AN", "Annet"),
+            ("BLD", "Bildediagnostikk"),
+            ("CLIN", "Medisinsk biokjemi"),
+            ("CT", "Computertomografi"),
+            ("CYTO", "Cytologi"),
+            ("FARM", "Klinisk farmakologi"),
+            ("HIST", "Histologi"),
+            ("IMTR", "Immunologi og transfusjonsmedisin"),
+            ("LAB", "Laboratoriemedisin"),
+            ("MA", "Mammografi"),
+            ("MBIO", "Medisinsk mikrobiologi"),
+            ("MGEN", "Medisinsk genetikk"),
+            ("MORS", "Mors"),
+            ("MPAT", "Molekylærpatologi"),
+            ("MR", "Magnettomografi"),
+            ("NUK", "Nukleærmedisin"),
+            ("OBD", "Obduksjon"),
+            ("PAT", "Patologi"),
+            ("RAD", "Radiologi"),
+            ("RTG", "Røntgen"),
+            ("SCI", "Scintigrafi"),
+            ("UL", "Ultralyd"),
+        ],
+        8238 => &[("DO", "Donor"), ("FO", "Foster"), ("MO", "Mor"), ("XX", "Annet")],
+        8239 => &[
+            ("EQ", "Lik"),
+            ("GE", "Større eller lik"),
+            ("GT", "Større enn"),
+            ("LE", "Mindre eller lik"),
+            ("LT", "Mindre enn"),
+            ("MG", "Mye større enn"),
+            ("ML", "Mye mindre enn"),
+            ("NE", "Ikke lik"),
+        ],
+        8244 => &[
+            ("1", "Over øvre referansegrense"),
+            ("2", "Under nedre referansegrense"),
+            ("3", "Utenfor referansegrensene"),
+        ],
+        8245 => &[
+            ("1", "Revidert"),
+            ("2", "Foreløpig"),
+            ("3", "Endelig"),
+            ("4", "Tillegg"),
+            ("5", "Henvisning registrert"),
+            ("6", "Prosedyrer registrert/planlagt"),
+            ("7", "Tildelt time"),
+            ("8", "Undersøkelse gjennomført"),
+            ("9", "Diktert"),
+            ("10", "Skrevet (usignert svar foreligger)"),
+            ("11", "Signert"),
+            ("12", "Korrigert (usignert tilleggsbeskrivelse foreligger)"),
+            ("13", "Signert korrigert/tilleggsbeskrivelse foreligger"),
+            ("14", "Undersøkelse slettet"),
+            ("15", "I prosess"),
+        ],
+        _ => return None,
+    };
+    table.iter().find(|(c, _)| *c == code).map(|(_, text)| *text)
+}
+
+/// What a person reads for a code: what was sent, else the text of its list, else the code.
+pub(super) fn words<'a>(code: &'a Code<'_>, list: u16) -> Option<&'a str> {
+    code.own.or(code.display).or_else(|| code.code().map(|c| list_text(list, c).unwrap_or(c)))
+}

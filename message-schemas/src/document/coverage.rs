@@ -1,0 +1,309 @@
+//! What became of each piece of the source, and which source each resource came from.
+//!
+//! Reading takes values with their node; writing marks the node when it puts the value somewhere. What
+//! carries text or an attribute and was never marked is found afterwards, shown in the narrative as it is,
+//! and reported as unread: so nothing is lost in silence, and a field that the writer forgets shows itself.
+//! Marks are a side table by node number; paths are made only when someone asks.
+
+use crate::xml::{Node, Tree};
+use foldhash::{HashMap, HashMapExt};
+use serde::Serialize;
+use uuid::Uuid;
+
+/// What became of a piece of the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// Nowhere; the reason says why.
+    Dropped,
+    /// In the text of the document only.
+    Narrative,
+    /// In an element of a resource (and in the text, where it is clinical).
+    Mapped,
+}
+
+/// One line of the loss report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Line {
+    /// The element or attribute: absolute, local names, positions where needed.
+    pub path: String,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Where it went, or why it went nowhere.
+    pub reason: &'static str,
+}
+
+/// The reason of what no table knows: elements that the standard does not have, or has elsewhere.
+pub const UNREAD: &str = "not read; shown as it is under Annet innhold";
+/// The reason of what even the narrative has no room for.
+pub const UNREAD_MANY: &str = "not read; too many such elements to show";
+
+/// Parts of an element that can carry something.
+pub(super) mod part {
+    pub(in crate::document) const TEXT: u8 = 1;
+    pub(in crate::document) const V: u8 = 2;
+    pub(in crate::document) const S: u8 = 4;
+    pub(in crate::document) const DN: u8 = 8;
+    pub(in crate::document) const OT: u8 = 16;
+    pub(in crate::document) const U: u8 = 32;
+    pub(in crate::document) const OTHER: u8 = 64;
+    pub(in crate::document) const ALL: u8 = 127;
+}
+
+fn part_of(namespace: &str, attribute: &str) -> u8 {
+    if !namespace.is_empty() {
+        return part::OTHER;
+    }
+    match attribute {
+        "V" => part::V,
+        "S" => part::S,
+        "DN" => part::DN,
+        "OT" => part::OT,
+        "U" => part::U,
+        _ => part::OTHER,
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Mark {
+    parts: u8,
+    outcome: Outcome,
+    reason: &'static str,
+    /// Set where the element's text stays and its attributes do not.
+    without_attributes: Option<&'static str>,
+}
+
+const UNMARKED: Mark = Mark { parts: 0, outcome: Outcome::Dropped, reason: UNREAD, without_attributes: None };
+
+/// The marks of one document, and the resources it was told of.
+#[derive(Debug, Clone)]
+pub struct Coverage {
+    /// Node number of the document element's part that this document is of; marks begin there.
+    base: usize,
+    marks: Vec<Mark>,
+    /// Envelope elements around it.
+    envelope: Vec<(usize, Mark)>,
+    /// True if this document answers for the rest of the envelope too.
+    whole_envelope: bool,
+    /// Node number of the envelope.
+    around: usize,
+    trace: Vec<(Uuid, String)>,
+}
+
+impl Coverage {
+    /// For the subtree at `body` inside `envelope`.
+    pub(super) fn new(body: Node<'_>, envelope: Node<'_>, whole_envelope: bool) -> Self {
+        let size = body.descendants().count();
+        Self {
+            base: body.id(),
+            marks: vec![UNMARKED; size],
+            envelope: Vec::new(),
+            whole_envelope,
+            around: envelope.id(),
+            trace: Vec::new(),
+        }
+    }
+
+    /// Marks parts of an element. What is both mapped and told counts as mapped.
+    pub(super) fn mark(&mut self, node: Node<'_>, parts: u8, outcome: Outcome, reason: &'static str) {
+        let Some(mark) = self.mark_of_mut(node.id()) else { return };
+        if mark.parts == 0 || outcome > mark.outcome {
+            mark.outcome = outcome;
+            mark.reason = reason;
+        }
+        mark.parts |= parts;
+    }
+
+    /// The attributes of an element that is otherwise kept are left out.
+    pub(super) fn drop_attributes(&mut self, node: Node<'_>, reason: &'static str) {
+        if let Some(mark) = self.mark_of_mut(node.id()) {
+            mark.without_attributes = Some(reason);
+        }
+    }
+
+    fn mark_of_mut(&mut self, id: usize) -> Option<&mut Mark> {
+        if let Some(at) = id.checked_sub(self.base).filter(|at| *at < self.marks.len()) {
+            return self.marks.get_mut(at);
+        }
+        let at = self.envelope.iter().position(|(n, _)| *n == id).unwrap_or_else(|| {
+            self.envelope.push((id, UNMARKED));
+            self.envelope.len() - 1
+        });
+        self.envelope.get_mut(at).map(|(_, mark)| mark)
+    }
+
+    /// Marks everything at and below a node.
+    pub(super) fn mark_all(&mut self, node: Node<'_>, outcome: Outcome, reason: &'static str) {
+        for below in node.descendants().filter(|n| n.is_element()) {
+            self.mark(below, part::ALL, outcome, reason);
+        }
+    }
+
+    /// Remembers which node a resource came from.
+    pub(super) fn trace(&mut self, id: Uuid, path: String) {
+        self.trace.push((id, path));
+    }
+
+    /// The resources of the document (`fullUrl` without `urn:uuid:`) and the source path of each.
+    pub fn resources(&self) -> impl Iterator<Item = (Uuid, &str)> {
+        self.trace.iter().map(|(id, path)| (*id, path.as_str()))
+    }
+
+    fn mark_of(&self, id: usize) -> Option<&Mark> {
+        match id.checked_sub(self.base).and_then(|at| self.marks.get(at)) {
+            Some(mark) => Some(mark),
+            None => self.envelope.iter().find(|(n, _)| *n == id).map(|(_, mark)| mark),
+        }
+    }
+
+    /// The nodes that this document answers for, in document order.
+    fn scope<'t>(&self, tree: &'t Tree) -> impl Iterator<Item = Node<'t>> + use<'t> {
+        let (base, end) = (self.base, self.base + self.marks.len());
+        let around = self.around;
+        let named: Vec<usize> = self.envelope.iter().map(|(id, _)| *id).collect();
+        let whole = self.whole_envelope;
+        let body = tree.nodes().nth(base).map_or("", Node::name);
+        let mut skip_below: Option<usize> = None;
+        tree.nodes().filter(move |n| {
+            let id = n.id();
+            if (base..end).contains(&id) {
+                return n.is_element();
+            }
+            if !n.is_element() {
+                return false;
+            }
+            if !whole {
+                return named.contains(&id);
+            }
+            // Siblings of the same name are the bodies of other documents.
+            if let Some(top) = skip_below {
+                if n.parent().is_some_and(|p| p.id() >= top) {
+                    return false;
+                }
+                skip_below = None;
+            }
+            if n.name() == body && n.parent().is_some_and(|p| p.id() == around) {
+                skip_below = Some(id);
+                return false;
+            }
+            true
+        })
+    }
+
+    /// Elements with parts that nobody marked: the node and the parts.
+    pub(super) fn unread<'t>(&self, tree: &'t Tree) -> Vec<(Node<'t>, u8)> {
+        let mut found = Vec::new();
+        for node in self.scope(tree) {
+            let missing = carried(node) & !self.mark_of(node.id()).map_or(0, |m| m.parts);
+            if missing != 0 {
+                found.push((node, missing));
+            }
+        }
+        found
+    }
+
+    /// One line for each element text and each attribute of the source, in document order. `tree` is the
+    /// tree that was translated.
+    #[must_use]
+    pub fn lines(&self, tree: &Tree) -> Vec<Line> {
+        let mut paths = Paths::default();
+        let mut lines = Vec::new();
+        for node in self.scope(tree) {
+            let carried = carried(node);
+            if carried == 0 {
+                continue;
+            }
+            let mark = self.mark_of(node.id()).copied().unwrap_or(UNMARKED);
+            let judged = |part: u8| {
+                if mark.parts & part == 0 {
+                    (Outcome::Dropped, UNREAD_MANY)
+                } else if let Some(reason) = mark.without_attributes.filter(|_| part != part::TEXT) {
+                    (Outcome::Dropped, reason)
+                } else {
+                    (mark.outcome, mark.reason)
+                }
+            };
+            let path = paths.of(node);
+            for (namespace, name, value) in node.attributes() {
+                if !value.trim().is_empty() {
+                    let (outcome, reason) = judged(part_of(namespace, name));
+                    lines.push(Line { path: format!("{path}/@{name}"), outcome, reason });
+                }
+            }
+            if carried & part::TEXT != 0 {
+                let (outcome, reason) = judged(part::TEXT);
+                lines.push(Line { path, outcome, reason });
+            }
+        }
+        lines
+    }
+}
+
+/// The parts of an element that have something in them.
+fn carried(node: Node<'_>) -> u8 {
+    let mut parts = 0;
+    for (namespace, name, value) in node.attributes() {
+        if !value.trim().is_empty() {
+            parts |= part_of(namespace, name);
+        }
+    }
+    if node.children().any(|n| !n.own_text().trim().is_empty()) {
+        parts |= part::TEXT;
+    }
+    parts
+}
+
+/// Absolute XPaths by the rule of document-sharing §2.1, each parent's children counted once only.
+#[derive(Debug, Default)]
+pub(super) struct Paths {
+    /// By node number: 0 unknown, 1 the only one of its name, n + 1 the nth.
+    positions: HashMap<usize, u32>,
+}
+
+impl Paths {
+    /// Writes the path of an element behind what is in `out`.
+    pub(super) fn write(&mut self, node: Node<'_>, out: &mut String) {
+        let mut steps: smallvec::SmallVec<[Node<'_>; 16]> = smallvec::SmallVec::new();
+        steps.extend(std::iter::successors(Some(node), |n| n.parent()));
+        for step in steps.into_iter().rev() {
+            out.push('/');
+            out.push_str(step.name());
+            let position = self.position(step);
+            if position > 1 {
+                out.push('[');
+                out.push_str(&(position - 1).to_string());
+                out.push(']');
+            }
+        }
+    }
+
+    /// The path of an element.
+    pub(super) fn of(&mut self, node: Node<'_>) -> String {
+        let mut path = String::with_capacity(64);
+        self.write(node, &mut path);
+        path
+    }
+
+    fn position(&mut self, node: Node<'_>) -> u32 {
+        let Some(parent) = node.parent() else { return 1 };
+        if let Some(&known) = self.positions.get(&node.id()) {
+            return known;
+        }
+        let mut counts: HashMap<&str, u32> = HashMap::new();
+        for child in parent.elements() {
+            *counts.entry(child.name()).or_default() += 1;
+        }
+        let mut seen: HashMap<&str, u32> = HashMap::new();
+        for child in parent.elements() {
+            let position = if counts.get(child.name()).is_some_and(|n| *n > 1) {
+                let nth = seen.entry(child.name()).or_insert(1);
+                *nth += 1;
+                *nth
+            } else {
+                1
+            };
+            self.positions.insert(child.id(), position);
+        }
+        self.positions.get(&node.id()).copied().unwrap_or(1)
+    }
+}

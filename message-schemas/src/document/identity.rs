@@ -1,0 +1,157 @@
+//! Keys and ids of a document: the same message gives the same ids, on every machine and for ever.
+//!
+//! All ids are UUIDv5 in one namespace; the names that they are made of are those of document-sharing §2.1.
+//! There is no clock and no chance in them.
+
+use super::coverage::{Coverage, Paths};
+use crate::ids::MsgId;
+use crate::xml::Node;
+use std::borrow::Cow;
+use uuid::Uuid;
+
+/// Namespace of all ids made here: v5 of the URL namespace and `urn:integration-broker:document-sharing:v1`.
+pub const NAMESPACE: Uuid = Uuid::from_u128(0x8c7f_7e2d_e7f3_5881_a97b_eecf_36d7_9d73);
+
+/// What is made of a message; the last part of the names of its documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// The KITH XML as received.
+    KithXml,
+    /// The FHIR document.
+    Fhir,
+    /// Its rendering.
+    Pdf,
+    /// An attachment of the message, counted from 1 in document order.
+    Attachment(u32),
+}
+
+impl Format {
+    fn text(self) -> Cow<'static, str> {
+        match self {
+            Self::KithXml => "kith-xml".into(),
+            Self::Fhir => "fhir".into(),
+            Self::Pdf => "pdf".into(),
+            Self::Attachment(n) => format!("attachment-{n}").into(),
+        }
+    }
+}
+
+/// An id of a document or message as keys and comparisons use it: a UUID in lower case without braces or
+/// `urn:uuid:`, else the trimmed text.
+#[must_use]
+pub fn normal_id(id: &str) -> String {
+    MsgId::new(id).map(|id| id.key()).unwrap_or_default()
+}
+
+/// The keys of one version of one document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keys {
+    /// `family|sender|series id`: what all versions share.
+    pub series_key: String,
+    /// The message id, with `#n` for the second and later reports of one message.
+    pub msg_id: String,
+}
+
+impl Keys {
+    /// Keys of a document. `sender` is `ENH:`, `HER:` or `RSH:` with the number of the legal unit.
+    #[must_use]
+    pub fn new(family: &str, sender: &str, series_id: &str, msg_id: &str) -> Self {
+        Self { series_key: format!("{family}|{sender}|{}", normal_id(series_id)), msg_id: msg_id.to_owned() }
+    }
+
+    fn v5(name: &str) -> Uuid {
+        Uuid::new_v5(&NAMESPACE, name.as_bytes())
+    }
+
+    /// The series.
+    #[must_use]
+    pub fn series(&self) -> Uuid {
+        Self::v5(&format!("series|{}", self.series_key))
+    }
+
+    /// This version in one format.
+    #[must_use]
+    pub fn document(&self, format: Format) -> Uuid {
+        Self::v5(&format!("document|{}|{}|{}", self.series_key, self.msg_id, format.text()))
+    }
+
+    /// The registry entry of this version in one format.
+    #[must_use]
+    pub fn entry(&self, format: Format) -> Uuid {
+        Self::v5(&format!("entry|{}|{}|{}", self.series_key, self.msg_id, format.text()))
+    }
+
+    /// The submission set of this version.
+    #[must_use]
+    pub fn set(&self) -> Uuid {
+        Self::v5(&format!("set|{}|{}", self.series_key, self.msg_id))
+    }
+
+    /// A resource made from the element at `path`; the second of its type from there has `#2` behind it.
+    #[must_use]
+    pub fn resource(&self, kind: &str, path: &str) -> Uuid {
+        Self::v5(&format!("resource|{}|{}|{kind}|{path}", self.series_key, self.msg_id))
+    }
+}
+
+/// Hands out the ids of resources, and remembers where each came from.
+#[derive(Debug)]
+pub(super) struct Ids<'p> {
+    prefix: String,
+    paths: &'p mut Paths,
+}
+
+impl<'p> Ids<'p> {
+    pub(super) fn new(keys: &Keys, paths: &'p mut Paths) -> Self {
+        Self { prefix: format!("resource|{}|{}|", keys.series_key, keys.msg_id), paths }
+    }
+
+    /// The id of a resource of this type from this element; `nth` counts those of one type from one element.
+    pub(super) fn make(&mut self, kind: &str, node: Node<'_>, nth: u32, coverage: &mut Coverage) -> Uuid {
+        let mut name = String::with_capacity(self.prefix.len() + 96);
+        name.push_str(&self.prefix);
+        name.push_str(kind);
+        name.push('|');
+        let mut path = self.paths.of(node);
+        if nth > 1 {
+            path.push_str(&format!("#{nth}"));
+        }
+        name.push_str(&path);
+        let id = Keys::v5(&name);
+        coverage.trace(id, path);
+        id
+    }
+
+    pub(super) fn path(&mut self, node: Node<'_>) -> String {
+        self.paths.of(node)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_namespace_is_the_one_that_its_name_gives() {
+        assert_eq!(
+            NAMESPACE,
+            Uuid::new_v5(&Uuid::NAMESPACE_URL, b"urn:integration-broker:document-sharing:v1")
+        );
+    }
+
+    #[test]
+    fn ids_do_not_depend_on_how_a_uuid_is_spelt() {
+        let keys = |id: &str| Keys::new("svarrapport", "ENH:974760673", id, "m");
+        let plain = keys("1b4e28ba-2fa1-41d2-883f-0016d3cca427");
+        assert_eq!(plain, keys(" {1B4E28BA-2FA1-41D2-883F-0016D3CCA427}"));
+        assert_eq!(plain, keys("urn:uuid:1b4e28ba-2fa1-41d2-883f-0016d3cca427"));
+        assert_eq!(plain.series_key, "svarrapport|ENH:974760673|1b4e28ba-2fa1-41d2-883f-0016d3cca427");
+        assert_eq!(
+            keys(" 2024-77A ").series_key,
+            "svarrapport|ENH:974760673|2024-77A",
+            "other ids keep their case"
+        );
+        assert_ne!(plain.document(Format::Fhir), plain.document(Format::KithXml));
+        assert_ne!(plain.document(Format::Attachment(1)), plain.document(Format::Attachment(2)));
+    }
+}

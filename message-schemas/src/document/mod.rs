@@ -1,0 +1,315 @@
+//! A message as a shared document: Svarrapport 1.3 and 1.4 as FHIR R4.
+//!
+//! Reading and writing are apart. Reading takes a [`Tree`] to one struct per family, every value with the
+//! node it came from; writing takes the struct to typed resources, a text, and JSON. Neither knows a clock,
+//! a network or chance: the same message and settings give the same bytes.
+//!
+//! | source (`P` = `/Message/ServReport`) | target |
+//! |---|---|
+//! | `GenDate`, `MsgId` | Bundle.timestamp, Composition.date, issued; identifier |
+//! | `P/ServType`, `P/Status` | status of report and document (matrix) |
+//! | `P/MsgDescr` | DiagnosticReport.code and category; class and type of the document |
+//! | `P/Comment`, `CodedComment`, `InfItem` | extensions of NILAR's profile, and text |
+//! | `P/ServReq` | ServiceRequest |
+//! | `AnalysedSubject` | Specimen |
+//! | `ResultItem` | Observation; nesting and `RefIdResultItem` give hasMember |
+//! | `ServProvider/HCP/Inst` | Organization, custodian |
+//! | other parties | PractitionerRole, by identifier and display |
+//! | `RefDoc` | DocumentReference and Binary |
+//! | `Animal`, `Material`, `Patient/Patient` | text only; an animal's report is built and never published |
+//! | `Type`, `MIGversion`, `Ack`, `ComMethod` | nothing: envelope and transport |
+//! | what no table knows | text, under Annet innhold |
+//!
+//! Sources: document-sharing §2 to §6.4 (NILAR's mapping, HITS 1102:2014, the XSDs, FHIR R4). The tables that
+//! all families share (ids, codes, times, units, markup, parties, attachments) are in files of their own and
+//! know nothing of Svarrapport.
+//!
+//! **Invariants.** Every reference inside a Bundle resolves there; every resource is reachable from the
+//! Composition; a decimal has the digits that were sent; what has text in the source is in a resource, in
+//! the text, or in [`Coverage`] with a reason. Nothing recurses on the depth of the message, and what one
+//! message may come to is bounded by [`Options`].
+//!
+//! **Deliberately absent:** what depends on other messages (replacing, withdrawing, merging of differences):
+//! that is decided over the whole series, by who keeps it. NILAR's mode writes NILAR's resources and code
+//! systems without Composition and Patient.
+
+mod attachments;
+mod codes;
+mod coverage;
+mod decimal;
+mod fhir;
+mod identifiers;
+mod identity;
+mod links;
+mod markup;
+mod narrative;
+mod options;
+mod parties;
+mod read_report;
+mod report;
+mod results;
+mod sections;
+mod status;
+mod units;
+mod values;
+
+pub use coverage::{Coverage, Line, Outcome, UNREAD, UNREAD_MANY};
+pub use identity::{Format, Keys, NAMESPACE, normal_id};
+pub use options::{Confidentiality, Language, Mode, Options};
+
+use crate::family::{self, Family, Version};
+use crate::finding::Place;
+use crate::head::ServiceType;
+use crate::time::Stamp;
+use crate::xml::{Node, Tree};
+use jiff::Timestamp;
+use serde::Serialize;
+use std::fmt;
+use uuid::Uuid;
+
+/// Why a message gives no document. The original is delivered all the same; the message waits for a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// Nothing in it to translate (1.4 allows a message without a report).
+    #[error("the message holds no report")]
+    NoReport,
+    /// The document element's namespace is of no family that is translated.
+    #[error("there is no translation for this kind of message")]
+    NoTranslation,
+    /// Without a message id no document has an identity.
+    #[error("the message has no id, so its document would have none")]
+    NoMessageId,
+    /// A change or a cancellation that does not say of what.
+    #[error("a change or cancellation does not name the document that it is about")]
+    NoDocumentId,
+    /// Neither GenDate nor any other date can be read.
+    #[error("the message has no date that can be read")]
+    NoTime,
+    /// An attachment is packed in a way that is not unpacked here.
+    #[error("an attachment is compressed, which is not supported")]
+    PackedAttachment,
+    /// More than [`Options`] allows.
+    #[error("the message holds more than {limit} {what}")]
+    TooLarge {
+        /// What there is too much of.
+        what: &'static str,
+        /// The limit.
+        limit: usize,
+    },
+    /// The resources could not be written as JSON: a fault of ours.
+    #[error("the document could not be written")]
+    NotWritten,
+}
+
+impl Fault {
+    /// The code, as stored and printed; each has a page in `dead-letter/reasons/`.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::NoReport => "D01",
+            Self::NoTranslation => "D02",
+            Self::NoMessageId => "D03",
+            Self::NoDocumentId => "D04",
+            Self::NoTime => "D05",
+            Self::PackedAttachment => "D06",
+            Self::TooLarge { .. } => "D07",
+            Self::NotWritten => "D08",
+        }
+    }
+
+    /// All codes there are.
+    pub const CODES: &'static [&'static str] = &["D01", "D02", "D03", "D04", "D05", "D06", "D07", "D08"];
+}
+
+/// Why a document is built but not published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+pub enum Withheld {
+    /// About an animal or a material.
+    #[error("the report is not about a person")]
+    NotAPerson,
+    /// About nobody.
+    #[error("the report names no patient")]
+    NoPatient,
+    /// No id that a register in Norway answers for.
+    #[error("the patient has no national id")]
+    NoNationalId,
+    /// Length or check digits are wrong.
+    #[error("the patient's national id does not check")]
+    NationalIdUnsound,
+    /// The sending legal unit has no id, so two senders' documents could be taken for one.
+    #[error("the sending organisation has no id")]
+    SenderUnknown,
+}
+
+/// May a document be published?
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Publishable {
+    /// Yes, to targets of its kind: a test never to production.
+    Yes,
+    /// No, for these reasons.
+    No(Vec<Withheld>),
+}
+
+/// What was odd in the source, but could be translated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+pub enum NoteKind {
+    /// Status or service type outside the matrix.
+    #[error("a status is in no table: the document says unknown")]
+    UnknownStatus,
+    /// A code outside its list.
+    #[error("a code is not in its list")]
+    UnknownCode,
+    /// `RefIdResultItem` or `RefAnalysedSubject` without target.
+    #[error("a reference points at nothing in the message")]
+    UnresolvedReference,
+    /// `RefIdResultItem` round in a circle.
+    #[error("a reference closes a circle and was left out")]
+    CircularReference,
+    /// A date where a full time is needed.
+    #[error("a date was completed to midnight")]
+    DateCompleted,
+    /// GenDate missing or unreadable.
+    #[error("the message's date was taken from another field")]
+    OtherDateUsed,
+    /// A text that is no time, or a time of day alone.
+    #[error("a time cannot be read and stands in the text only")]
+    NotATime,
+    /// A number with a comma, INF, NaN, or no number.
+    #[error("a number cannot be read and is kept as text")]
+    NotANumber,
+    /// A D-number under the type of a national identity number.
+    #[error("a D-number was sent as a national identity number")]
+    DNumberAsNationalId,
+    /// Wrong check digits.
+    #[error("the check digits of a national id are wrong")]
+    CheckDigits,
+    /// More codings than search tags are made of.
+    #[error("there are too many results to tag them all")]
+    TooManyTags,
+    /// An attachment without bytes that can be shown.
+    #[error("an attachment is not shown")]
+    AttachmentNotShown,
+    /// The bytes are of another kind than the sender says.
+    #[error("an attachment is of another type than it says")]
+    OtherMimeType,
+}
+
+/// Something odd, and where. It quotes nothing of the message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Note {
+    /// What.
+    pub kind: NoteKind,
+    /// The element.
+    pub path: String,
+    /// Its start tag in the decoded text.
+    pub place: Place,
+}
+
+/// One document, ready to be kept, delivered or published.
+#[derive(Clone)]
+pub struct SharedDocument {
+    /// Id of this version: Bundle.identifier.
+    pub id: Uuid,
+    /// Id of the KITH XML as a document, which this one is made from.
+    pub kith_xml: Uuid,
+    /// Id of the series: Composition.identifier, the same in all versions.
+    pub series: Uuid,
+    /// What series and version are made of.
+    pub keys: Keys,
+    /// What it does to earlier versions.
+    pub service_type: ServiceType,
+    /// When this version was made; a date alone is the start of its day in Norway.
+    pub generated: Timestamp,
+    /// When the care was that it tells of: first and last.
+    pub period: (Stamp, Stamp),
+    /// Type and discipline; never a word of the sender's, so it may be logged.
+    pub title: String,
+    /// Class, K(9602).
+    pub class_code: &'static str,
+    /// Type, K(9602).
+    pub type_code: &'static str,
+    /// May it be published?
+    pub publishable: Publishable,
+    /// Marked as a test.
+    pub test: bool,
+    /// The patient's id is from a synthetic population: for tests only.
+    pub synthetic_patient: bool,
+    /// The Bundle as FHIR JSON.
+    pub json: Vec<u8>,
+    /// What became of every piece of the source.
+    pub coverage: Coverage,
+    /// What was odd.
+    pub notes: Vec<Note>,
+}
+
+impl fmt::Debug for SharedDocument {
+    /// Ids and figures only: the document is a patient's.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedDocument")
+            .field("id", &self.id)
+            .field("series", &self.series)
+            .field("title", &self.title)
+            .field("publishable", &self.publishable)
+            .field("test", &self.test)
+            .field("bytes", &self.json.len())
+            .field("notes", &self.notes.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Translates a message: one document for each report in it.
+///
+/// `text` is the decoded text that `tree` was read from. What can be read is translated, valid or not.
+///
+/// # Errors
+/// [`Fault`], when no document can be made; nothing of the message is then translated.
+pub fn translate(text: &str, tree: &Tree, options: &Options) -> Result<Vec<SharedDocument>, Fault> {
+    let root = tree.root().ok_or(Fault::NoTranslation)?;
+    let kind = family::by_namespace(root.namespace()).ok_or(Fault::NoTranslation)?;
+    if kind.family != Family::ResultReport || kind.version < Version(1, 3) || root.name() != "Message" {
+        return Err(Fault::NoTranslation);
+    }
+    let envelope = read_report::Envelope::read(root);
+    let reports: Vec<Node<'_>> = root.all("ServReport").collect();
+    if reports.is_empty() {
+        return Err(Fault::NoReport);
+    }
+    if reports.len() > options.max_reports {
+        return Err(Fault::TooLarge { what: "reports", limit: options.max_reports });
+    }
+    let mut paths = coverage::Paths::default();
+    let mut documents = Vec::with_capacity(reports.len());
+    for (n, node) in reports.into_iter().enumerate() {
+        let source = report::Source { text, tree, envelope: &envelope, nth: n + 1 };
+        documents.push(report::translate(&source, node, &mut paths, options)?);
+    }
+    Ok(documents)
+}
+
+/// Collects notes, up to a number that a person may read.
+#[derive(Debug)]
+struct Notes<'p> {
+    text: &'p str,
+    list: Vec<Note>,
+}
+
+impl<'p> Notes<'p> {
+    const MOST: usize = 100;
+
+    fn new(text: &'p str) -> Self {
+        Self { text, list: Vec::new() }
+    }
+
+    fn add(&mut self, node: Node<'_>, kind: NoteKind) {
+        if self.list.len() < Self::MOST {
+            self.list.push(Note { kind, path: node.xpath(), place: node.place(self.text) });
+        }
+    }
+
+    fn into_list(self) -> Vec<Note> {
+        self.list
+    }
+}

@@ -1,0 +1,115 @@
+//! The text of a document: XHTML that alone carries all clinical content, in Norwegian.
+//!
+//! Built as a string, everything escaped on the way in. FHIR allows the formatting elements of HTML 4 and no
+//! active content; struck-through and underlined text is therefore a `span` with a style.
+
+use super::fhir;
+use crate::time::{Precision, Stamp};
+use crate::xml::escape_text;
+use std::fmt::Write as _;
+
+/// Writes XHTML.
+#[derive(Debug, Default)]
+pub(super) struct Html {
+    out: String,
+}
+
+impl Html {
+    pub(super) fn new() -> Self {
+        Self { out: String::with_capacity(1024) }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.out.is_empty()
+    }
+
+    /// Markup of our own.
+    pub(super) fn raw(&mut self, markup: &str) -> &mut Self {
+        self.out.push_str(markup);
+        self
+    }
+
+    /// Text on one line or several; line breaks become `<br/>`.
+    pub(super) fn text(&mut self, text: &str) -> &mut Self {
+        if memchr::memchr2(b'\n', b'\r', text.as_bytes()).is_none() {
+            self.push(text);
+            return self;
+        }
+        for (n, line) in text.lines().enumerate() {
+            if n > 0 {
+                self.out.push_str("<br/>");
+            }
+            self.push(line.trim_end_matches('\r'));
+        }
+        self
+    }
+
+    /// Text inside markup, line breaks left to it.
+    pub(super) fn text_as_is(&mut self, text: &str) -> &mut Self {
+        self.push(text);
+        self
+    }
+
+    /// Words of a sender that may be laid out with tabs or several blanks: those keep their places.
+    pub(super) fn laid_out(&mut self, text: &str) -> &mut Self {
+        if text.contains('\t') || text.contains("   ") {
+            self.raw("<span style=\"white-space: pre-wrap\">").text(text).raw("</span>")
+        } else {
+            self.text(text)
+        }
+    }
+
+    fn push(&mut self, text: &str) {
+        if text.contains(|c: char| !is_xml(c)) {
+            let clean: String = text.chars().map(|c| if is_xml(c) { c } else { '\u{fffd}' }).collect();
+            self.out.push_str(&escape_text(&clean));
+        } else {
+            self.out.push_str(&escape_text(text));
+        }
+    }
+
+    /// `<p>`, label and text.
+    pub(super) fn line(&mut self, label: &str, text: &str) -> &mut Self {
+        self.raw("<p><b>").text(label).raw(":</b> ").laid_out(text).raw("</p>")
+    }
+
+    /// A row of a table of two columns.
+    pub(super) fn row(&mut self, label: &str, text: &str) -> &mut Self {
+        self.raw("<tr><th>").text(label).raw("</th><td>").laid_out(text).raw("</td></tr>")
+    }
+
+    /// As the text of a section or resource.
+    pub(super) fn finish(self, status: &'static str, language: &str) -> fhir::Narrative {
+        let mut div = String::with_capacity(self.out.len() + 96);
+        div.push_str("<div xmlns=\"http://www.w3.org/1999/xhtml\" lang=\"");
+        div.push_str(language);
+        div.push_str("\" xml:lang=\"");
+        div.push_str(language);
+        div.push_str("\">");
+        div.push_str(&self.out);
+        div.push_str("</div>");
+        fhir::Narrative { status, div }
+    }
+
+    pub(super) fn append(&mut self, other: &Self) {
+        self.out.push_str(&other.out);
+    }
+}
+
+fn is_xml(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
+}
+
+/// A time as Norwegians write it (`13.09.2017 12:25`), in Norwegian local time, with the precision sent.
+pub(super) fn norwegian(stamp: Stamp, out: &mut String) {
+    let Some(local) = stamp.oslo() else { return };
+    let (y, m, d) = (local.year(), local.month(), local.day());
+    let written = match stamp.precision() {
+        Precision::Year => write!(out, "{y:04}"),
+        Precision::Month => write!(out, "{m:02}.{y:04}"),
+        Precision::Day => write!(out, "{d:02}.{m:02}.{y:04}"),
+        Precision::Full => write!(out, "{d:02}.{m:02}.{y:04} {:02}:{:02}", local.hour(), local.minute()),
+        Precision::TimeOfDay => write!(out, "{:02}:{:02}", local.hour(), local.minute()),
+    };
+    debug_assert!(written.is_ok(), "writing to a string cannot fail");
+}

@@ -1,0 +1,843 @@
+//! The text of a Svarrapport: sections that alone carry all clinical content.
+//!
+//! Whatever the resources leave out, the text has: a cancelled result is struck through, never dropped;
+//! another's results (fetus, mother, donor) stand apart from the patient's; and what no table knows is
+//! shown as it was sent.
+
+use super::codes;
+use super::coverage::{Outcome as Fate, UNREAD, part};
+use super::fhir::{Narrative, Reference, Section};
+use super::narrative::{Html, norwegian};
+use super::parties::Party;
+use super::read_report::{AnalysedSubject, Headed, Item, Outcome, Subject};
+use super::report::{Parts, Source, Writer};
+use super::results::{amount_text, code_text, diagnosis_text, sign_of, structured_text};
+use super::values::{Code, Sourced, When, Words};
+use super::{markup, status};
+use crate::xml::Node;
+use foldhash::HashSet;
+
+/// Unread elements that the text shows; more of them are only counted.
+const SHOWN: usize = 2_000;
+/// Cells in a row of results.
+const COLUMNS: &str = "7";
+/// A longer text gets a row of its own.
+const LONG: usize = 80;
+
+const HEAD: &str = "<thead><tr><th>Undersøkelse</th><th>Resultat</th><th>Enhet</th><th>Referanse</th>\
+    <th>Avvik</th><th>Status</th><th>Dato</th></tr></thead>";
+
+impl<'a, 't> Writer<'a, '_, 't> {
+    /// The short text of the whole.
+    pub(super) fn summary(&self, title: &str, parts: &Parts) -> Narrative {
+        let mut html = Html::new();
+        html.raw("<p>").text(title).raw("</p><p>").text(state_words(parts.status)).raw(". ");
+        html.text(&date_words(parts.generated)).raw(".");
+        if let Some(sender) = self.report.provider.as_ref().and_then(Party::organisation_display) {
+            html.raw(" Avsender: ").text(&sender).raw(".");
+        }
+        html.raw("</p>");
+        html.finish("generated", self.options.language.code())
+    }
+
+    /// All sections that have something in them, in their fixed order.
+    pub(super) fn sections(&mut self, parts: &Parts, source: &Source<'_, '_>) -> Vec<Section<'a>> {
+        let mut sections = Vec::new();
+        let items = self.report.about().map(|p| p.items.as_slice()).unwrap_or_default();
+        let shown = Shown::new(parts, items.len());
+
+        let overview = self.overview();
+        self.add(&mut sections, "Sammendrag", overview, Vec::new());
+        let is_history = |at: usize| items.get(at).is_some_and(|i| i.service_code() == "H");
+        let (history, current): (Vec<usize>, Vec<usize>) =
+            shown.roots.iter().partition(|at| is_history(**at));
+        let results = self.results(&current, items, parts, &shown);
+        let mut entry = vec![Reference::to(parts.report)];
+        if results.is_empty() {
+            // The report is reachable even when it holds no result, as when it is withdrawn.
+            let mut html = Html::new();
+            html.raw("<p>").text(state_words(parts.status)).raw(". Ingen undersøkelsesresultater.</p>");
+            self.add(&mut sections, "Undersøkelsesresultater", html, entry);
+        } else {
+            self.add(&mut sections, "Undersøkelsesresultater", results, std::mem::take(&mut entry));
+        }
+        let told = self.results(&history, items, parts, &shown);
+        let ids = history.iter().filter_map(|at| parts.written.ids.get(*at)).map(|id| Reference::to(*id));
+        self.add(&mut sections, "Tidligere sendt", told, ids.collect());
+        let structured = structured(items);
+        self.add(&mut sections, "Strukturert informasjon", structured, Vec::new());
+        let specimens = self.specimens();
+        let ids = parts.specimens.iter().map(|id| Reference::to(*id)).collect();
+        self.add(&mut sections, "Analysert materiale", specimens, ids);
+        let requests = self.requests();
+        let ids = parts.requests.iter().map(|id| Reference::to(*id)).collect();
+        self.add(&mut sections, "Opprinnelig rekvisisjon", requests, ids);
+        let information = self.clinical_information();
+        self.add(&mut sections, "Kliniske opplysninger", information, Vec::new());
+        let subject = self.subject_section();
+        let title = match &self.report.subject {
+            Subject::Patient(_) | Subject::Nobody => "Pasient",
+            Subject::NotAPerson(p) if p.node.name() == "Animal" => "Dyr",
+            Subject::NotAPerson(_) => "Materiale",
+        };
+        self.add(&mut sections, title, subject, parts.patient.map(Reference::to).into_iter().collect());
+        let others = self.other_subjects();
+        self.add(&mut sections, "Annet individ", others, Vec::new());
+        let parties = self.parties();
+        let references = self.party_references();
+        self.add(&mut sections, "Helsetjenesteenheter", parties, references);
+        let attachments = self.attachment_section();
+        let ids = parts.attachments.iter().map(|id| Reference::to(*id)).collect();
+        self.add(&mut sections, "Vedlegg", attachments, ids);
+        let document = self.document_information(parts);
+        self.add(&mut sections, "Dokumentinformasjon", document, Vec::new());
+        // Last of all, so that everything that is read anywhere has been marked.
+        let unread = self.unread(source);
+        self.add(&mut sections, "Annet innhold", unread, Vec::new());
+        sections
+    }
+
+    fn add(
+        &self,
+        sections: &mut Vec<Section<'a>>,
+        title: &'static str,
+        html: Html,
+        entry: Vec<Reference<'a>>,
+    ) {
+        if html.is_empty() {
+            return;
+        }
+        let text = html.finish("additional", self.options.language.code());
+        sections.push(Section { title, code: None, text, entry });
+    }
+
+    fn overview(&mut self) -> Html {
+        let mut html = Html::new();
+        let report = self.report;
+        match report.service_type.as_ref().and_then(Code::code) {
+            Some("M" | "E") => {
+                html.raw("<p><b>Svarrapporten er endret og erstatter tidligere svar.</b></p>");
+            }
+            Some("C") => {
+                html.raw("<p><b>Svarrapporten er kansellert: tidligere svar er trukket tilbake.</b></p>");
+            }
+            Some(_) | None => {}
+        }
+        if let Some(code) = &report.cancellation {
+            code.told(&mut self.coverage, "Sammendrag");
+            line_code(&mut html, "Kanselleringskode", code);
+        }
+        if let Some(comment) = &report.comment {
+            html.raw("<p>").laid_out(&comment.value).raw("</p>");
+        }
+        for code in &report.coded_comments {
+            line_code(&mut html, "Kommentar", code);
+        }
+        html
+    }
+
+    /// Tables of results: one for those that stand alone, one for each that has members.
+    fn results(&mut self, roots: &[usize], items: &'a [Item<'t>], parts: &Parts, shown: &Shown) -> Html {
+        let mut html = Html::new();
+        let mut open = false;
+        for &root in roots {
+            let grouped = shown.children.get(root).is_some_and(|c| !c.is_empty());
+            if open && grouped {
+                html.raw("</tbody></table>");
+                open = false;
+            }
+            if !open {
+                html.raw("<table>").raw(HEAD).raw("<tbody>");
+                open = true;
+            }
+            let mut work = vec![(root, 0_usize)];
+            while let Some((at, depth)) = work.pop() {
+                if let Some(item) = items.get(at) {
+                    self.result_row(
+                        item,
+                        depth,
+                        parts.written.effective.get(at).copied().flatten(),
+                        &mut html,
+                    );
+                }
+                let children = shown.children.get(at).map(Vec::as_slice).unwrap_or_default();
+                work.extend(children.iter().rev().map(|child| (*child, depth + 1)));
+            }
+            if grouped {
+                html.raw("</tbody></table>");
+                open = false;
+            }
+        }
+        if open {
+            html.raw("</tbody></table>");
+        }
+        html
+    }
+
+    fn result_row(
+        &mut self,
+        item: &'a Item<'t>,
+        depth: usize,
+        effective: Option<crate::time::Stamp>,
+        html: &mut Html,
+    ) {
+        let cancelled = item.service_code() == "C";
+        let (open, close) =
+            if cancelled { ("<span style=\"text-decoration: line-through\">", "</span>") } else { ("", "") };
+        html.raw("<tr><td>");
+        for _ in 0..depth.min(8) {
+            html.raw("\u{a0}\u{a0}");
+        }
+        html.raw(open).text(&name_of(item)).raw(close).raw("</td><td>").raw(open);
+        let long = self.result_cell(item, html);
+        html.raw(close).raw("</td><td>").text(&unit_of(item)).raw("</td><td>");
+        for (n, range) in item.references.iter().enumerate() {
+            html.raw(if n == 0 { "" } else { "<br/>" }).text(&range.value);
+        }
+        html.raw("</td><td>");
+        if let Some(words) = item.deviation.as_ref().and_then(|d| codes::words(d, 8244)) {
+            html.text(words);
+        }
+        html.raw("</td><td>").text(&status_of(item)).raw("</td><td>");
+        if let Some(stamp) = effective {
+            html.text(&date_words(stamp));
+        }
+        html.raw("</td></tr>");
+        if let Some(long) = long {
+            html.raw("<tr><td colspan=\"").raw(COLUMNS).raw("\">").raw(open);
+            self.rich(long, "Undersøkelsesresultater", html);
+            html.raw(close).raw("</td></tr>");
+        }
+        let single = self.report.about().filter(|p| p.subjects.len() == 1).and_then(|p| p.subjects.first());
+        let single = single.and_then(|s| s.by_provider.as_ref()).map(|w| &*w.value);
+        let details = details_of(item, effective, single);
+        if !details.is_empty() {
+            html.raw("<tr><td colspan=\"").raw(COLUMNS).raw("\">").append(&details);
+            html.raw("</td></tr>");
+        }
+    }
+
+    /// Writes the result, or gives back a text that is too long for a cell.
+    fn result_cell(&self, item: &'a Item<'t>, html: &mut Html) -> Option<Node<'t>> {
+        match &item.outcome {
+            None => None,
+            Some(Outcome::Number { comparator, value }) => {
+                if let Some(value) = value.as_ref().and_then(|v| v.value) {
+                    html.text(comparator.as_ref().map(sign_of).unwrap_or_default()).text(value);
+                }
+                None
+            }
+            Some(Outcome::Interval { low, high }) => {
+                for (n, amount) in [low, high].into_iter().enumerate() {
+                    html.raw(if n == 0 { "" } else { " – " });
+                    if let Some(amount) = amount {
+                        html.text(&amount_text(amount));
+                    }
+                }
+                None
+            }
+            Some(Outcome::Date(when)) => {
+                if let Some(when) = when {
+                    html.text(&when_words(when));
+                }
+                None
+            }
+            Some(Outcome::Text(text)) => {
+                let named = !item.investigations.is_empty();
+                let heading = text.heading.as_ref().filter(|h| named && h.code() != Some("LR"));
+                if let Some(words) = heading.and_then(|h| codes::words(h, 8243)) {
+                    html.raw("<i>").text(words).raw("</i> ");
+                }
+                let mut long = None;
+                if let Some(node) = text.value {
+                    let value = node.text();
+                    if markup::is_markup(node) || value.len() > LONG || value.trim().contains('\n') {
+                        long = Some(node);
+                    } else {
+                        html.text(value.trim());
+                    }
+                }
+                for (n, code) in text.codes.iter().enumerate() {
+                    html.raw(if n == 0 { " " } else { ", " });
+                    let mut words = String::new();
+                    code_text(code, &mut words);
+                    html.text(&words);
+                }
+                long
+            }
+        }
+    }
+
+    /// Text or markup of a sender.
+    fn rich(&mut self, node: Node<'t>, section: &'static str, html: &mut Html) {
+        if markup::is_markup(node) {
+            markup::sanitise(node, section, html, &mut self.coverage);
+        } else {
+            self.coverage.mark(node, part::TEXT, Fate::Narrative, section);
+            html.laid_out(node.text().trim());
+        }
+    }
+
+    fn specimens(&mut self) -> Html {
+        let mut html = Html::new();
+        let subjects = self.report.about().map(|p| p.subjects.as_slice()).unwrap_or_default();
+        for subject in subjects {
+            html.raw("<table><tbody>");
+            self.specimen_rows(subject, &mut html);
+            html.raw("</tbody></table>");
+        }
+        html
+    }
+
+    fn specimen_rows(&mut self, s: &'a AnalysedSubject<'t>, html: &mut Html) {
+        row_words(html, "Materiale", s.kind.as_ref());
+        row_code(html, "Materiale (kode)", s.kind_coded.as_ref());
+        row_words(html, "Id fra laboratoriet", s.by_provider.as_ref());
+        row_words(html, "Id fra rekvirenten", s.by_requester.as_ref());
+        row_when(html, "Tatt", s.collected.as_ref());
+        if let Some(when) = &s.collected {
+            when.told(&mut self.coverage, "Analysert materiale");
+        }
+        row_words(html, "Prøvetakers kommentar", s.collector_comment.as_ref());
+        for code in &s.collector_codes {
+            row_code(html, "Prøvetakers kommentar", Some(code));
+        }
+        row_words(html, "Forsendelse", s.logistics.as_ref());
+        row_words(html, "Undersøkt objekt", s.product_kind.as_ref());
+        row_words(html, "Knyttet til", s.product_reference.as_ref());
+        row_words(html, "Anatomisk lokalisasjon", s.origin.as_ref());
+        row_code(html, "Prøvetakingsmetode", s.procedure.as_ref());
+        if let Some(party) = &s.collector {
+            row_party(html, "Prøvetaker", party);
+        }
+        if let Some(number) = &s.number {
+            number.told(&mut self.coverage, "Analysert materiale");
+        }
+        row_words(html, "Antall", s.number.as_ref());
+        row_words(html, "Konservering", s.preservative.as_ref());
+        for words in &s.handling {
+            row_words(html, "Håndtering", Some(words));
+        }
+        if let Some(flag) = &s.accredited {
+            html.row("Akkreditert", flag.words());
+        }
+        if let Some(headed) = &s.pretreatment {
+            self.headed_row(html, "Forbehandling", 8232, headed, "Analysert materiale");
+        }
+        row_words(html, "Kommentar", s.comment.as_ref());
+        for nested in &s.nested {
+            html.raw("<tr><th>Del av materialet</th><td>");
+            self.outline(*nested, "nested AnalysedSubject: told in Analysert materiale", html);
+            html.raw("</td></tr>");
+        }
+    }
+
+    fn headed_row(
+        &mut self,
+        html: &mut Html,
+        label: &str,
+        list: u16,
+        headed: &'a Headed<'t>,
+        section: &'static str,
+    ) {
+        let heading = headed.heading.as_ref().and_then(|h| codes::words(h, list)).unwrap_or(label);
+        html.raw("<tr><th>").text(heading).raw("</th><td>");
+        if let Some(node) = headed.value {
+            self.rich(node, section, html);
+        }
+        for code in &headed.codes {
+            code.told(&mut self.coverage, section);
+            let mut words = String::new();
+            code_text(code, &mut words);
+            html.raw(" ").text(&words);
+        }
+        html.raw("</td></tr>");
+    }
+
+    fn requests(&mut self) -> Html {
+        const SECTION: &str = "Opprinnelig rekvisisjon";
+        let mut html = Html::new();
+        for r in &self.report.requests {
+            html.raw("<table><tbody>");
+            for headed in &r.reasons {
+                self.headed_row(&mut html, "Begrunnelse", 8231, headed, SECTION);
+            }
+            row_words(&mut html, "Rekvirentens kommentar", r.comment.as_ref());
+            for headed in &r.comments {
+                self.headed_row(&mut html, "Kommentar", 8234, headed, SECTION);
+            }
+            row_code(&mut html, "Ønsket svarrapporteringsprioritet", r.priority.as_ref());
+            row_words(&mut html, "Rekvisisjonens id", r.id.as_ref().filter(|w| w.id().is_some()));
+            row_words(&mut html, "Id fra laboratoriet", r.by_provider.as_ref());
+            row_when(&mut html, "Rekvirert", r.issued.as_ref());
+            row_when(&mut html, "Mottatt", r.received.as_ref());
+            for when in r.issued.iter().chain(&r.received) {
+                when.told(&mut self.coverage, SECTION);
+            }
+            row_code(&mut html, "Betalingskategori", r.payment.as_ref());
+            for code in &r.reservations {
+                row_code(&mut html, "Reservasjon", Some(code));
+            }
+            for code in &r.permissions {
+                code.told(&mut self.coverage, SECTION);
+                row_code(&mut html, "Samtykke", Some(code));
+            }
+            html.raw("</tbody></table>");
+        }
+        html
+    }
+
+    fn clinical_information(&mut self) -> Html {
+        const SECTION: &str = "Kliniske opplysninger";
+        let mut html = Html::new();
+        let information = self.report.about().map(|p| p.information.as_slice()).unwrap_or_default();
+        if information.is_empty() {
+            return html;
+        }
+        html.raw("<table><tbody>");
+        for item in information {
+            let label = item.kind.as_ref().and_then(Code::words).unwrap_or("Klinisk opplysning");
+            html.raw("<tr><th>").text(label).raw("</th><td>");
+            if let Some(node) = item.description {
+                self.rich(node, SECTION, &mut html);
+            }
+            if let Some(code) = &item.coded {
+                let mut words = String::new();
+                code_text(code, &mut words);
+                html.raw(" ").text(&words);
+            }
+            if let Some(comment) = &item.comment {
+                html.raw("<br/>").laid_out(&comment.value);
+            }
+            for (label, when) in
+                [("Start", &item.start), ("Slutt", &item.end), ("Registrert", &item.original)]
+            {
+                if let Some(when) = when {
+                    html.raw("<br/>").text(label).raw(": ").text(&when_words(when));
+                }
+            }
+            html.raw("</td></tr>");
+        }
+        html.raw("</tbody></table>");
+        html
+    }
+
+    fn subject_section(&mut self) -> Html {
+        const SECTION: &str = "Pasient";
+        let mut html = Html::new();
+        let Some(p) = self.report.about() else { return html };
+        html.raw("<table><tbody>");
+        for words in p.name.iter().chain(&p.by_provider).chain(&p.by_requester) {
+            words.told(&mut self.coverage, SECTION);
+        }
+        row_words(&mut html, "Navn", p.name.as_ref());
+        for id in p.official.iter().chain(&p.additional) {
+            let label = id.kind.as_ref().and_then(Code::words).unwrap_or("Id");
+            html.row(label, &id.id.value);
+            id.id.told(&mut self.coverage, SECTION);
+            if let Some(code) = &id.kind {
+                code.told(&mut self.coverage, SECTION);
+            }
+        }
+        if let (None, Some(kind)) = (&p.official, &p.official_kind) {
+            kind.dropped(&mut self.coverage, "kind of an id that is not there");
+        }
+        row_when(&mut html, "Født", p.born.as_ref());
+        row_when(&mut html, "Død", p.died.as_ref());
+        for when in p.born.iter().chain(&p.died) {
+            when.told(&mut self.coverage, SECTION);
+        }
+        if let Some(sex) = &p.sex {
+            sex.told(&mut self.coverage, SECTION);
+            html.row("Kjønn", codes::words(sex, 3101).unwrap_or_default());
+        }
+        row_words(&mut html, "Id hos laboratoriet", p.by_provider.as_ref());
+        row_words(&mut html, "Id hos rekvirenten", p.by_requester.as_ref());
+        for (label, words) in &p.told_words {
+            words.told(&mut self.coverage, SECTION);
+            row_words(&mut html, label, Some(words));
+        }
+        for (label, code) in &p.told_codes {
+            code.told(&mut self.coverage, SECTION);
+            row_code(&mut html, label, Some(code));
+        }
+        if let Some(address) = &p.address {
+            address.told(&mut self.coverage, SECTION);
+            let mut text = String::new();
+            address.describe(&mut text);
+            html.row("Adresse", &text);
+        }
+        if let Some(stay) = p.stays {
+            html.raw("<tr><th>Oppholdssted</th><td>");
+            self.outline(stay, "AdmLocation: told in Pasient", &mut html);
+            html.raw("</td></tr>");
+        }
+        html.raw("</tbody></table>");
+        html
+    }
+
+    /// Another's results, apart from the patient's.
+    fn other_subjects(&mut self) -> Html {
+        let mut html = Html::new();
+        let others = self.report.about().map(|p| p.other.as_slice()).unwrap_or_default();
+        for other in others {
+            let relation = other.child("Relation").map(Code::read);
+            let words = relation.as_ref().and_then(|r| codes::words(r, 8238)).unwrap_or("ukjent relasjon");
+            html.raw("<p><b>Gjelder ikke pasienten selv, men: ").text(words).raw("</b></p>");
+            self.outline(*other, "another subject's: told in Annet individ", &mut html);
+        }
+        html
+    }
+
+    fn parties(&mut self) -> Html {
+        let mut html = Html::new();
+        let mut told: HashSet<String> = HashSet::default();
+        let report = self.report;
+        let about = report.about();
+        let fixed: [(&str, Option<&'a Party<'t>>); 5] = [
+            ("Avsender", report.provider.as_ref()),
+            ("Mottaker", report.requester.as_ref()),
+            ("Tilknyttet tjenesteyter", report.related.as_ref()),
+            ("Ansvarlig helsetjenesteenhet", about.and_then(|p| p.responsible.as_ref())),
+            ("Betalingsansvarlig", report.payer.as_ref()),
+        ];
+        let items = about.map(|p| p.items.as_slice()).unwrap_or_default();
+        let subjects = about.map(|p| p.subjects.as_slice()).unwrap_or_default();
+        let performers = items.iter().flat_map(|i| &i.providers).map(|p| ("Utført av", p));
+        let collectors = subjects.iter().filter_map(|s| s.collector.as_ref()).map(|p| ("Prøvetaker", p));
+        let copies = report.copies.iter().map(|p| ("Kopimottaker", p));
+        let fixed = fixed.into_iter().filter_map(|(label, party)| Some((label, party?)));
+        for (label, party) in fixed.chain(copies).chain(performers).chain(collectors) {
+            let label = party.relation.as_ref().and_then(Code::words).unwrap_or(label);
+            let mut text = String::new();
+            party.describe(&mut text);
+            party.told(&mut self.coverage);
+            if !text.is_empty() && told.insert(format!("{label}\n{text}")) {
+                html.raw(if html.is_empty() { "<table><tbody>" } else { "" });
+                html.row(label, &text);
+            }
+        }
+        if !html.is_empty() {
+            html.raw("</tbody></table>");
+        }
+        html
+    }
+
+    fn attachment_section(&self) -> Html {
+        let mut html = Html::new();
+        for attachment in &self.report.attachments {
+            if !self.options.shares_attachments() {
+                html.raw("<p>Et vedlegg i meldingen er utelatt.</p>");
+                continue;
+            }
+            html.raw("<p>");
+            html.text(attachment.description.as_ref().map_or("Vedlegg", |w| &*w.value));
+            if let Some(mime) = &attachment.mime_type {
+                html.raw(", ").text(&mime.value);
+            }
+            if let Some(when) = &attachment.issued {
+                html.raw(", ").text(&when_words(when));
+            }
+            if let Some(id) = &attachment.id {
+                html.raw(", id ").text(&id.value);
+            }
+            if let Some(file) = &attachment.file {
+                html.raw(", referanse ").text(&file.value);
+            }
+            if let super::attachments::Body::None(_) = attachment.body(self.options.max_attachment_bytes) {
+                html.raw(" (vedlegget er ikke vist)");
+            }
+            html.raw("</p>");
+        }
+        html
+    }
+
+    fn document_information(&mut self, parts: &Parts) -> Html {
+        const SECTION: &str = "Dokumentinformasjon";
+        let mut html = Html::new();
+        let report = self.report;
+        html.raw("<table><tbody>");
+        row_code(&mut html, "Fagområde", report.discipline.as_ref());
+        html.row("Status", state_words(parts.status));
+        row_code(&mut html, "Rapportstatus", report.status.as_ref());
+        row_code(&mut html, "Tjenestetype", report.service_type.as_ref());
+        row_words(&mut html, "Rapportens id", report.id.as_ref().filter(|w| w.id().is_some()));
+        row_words(&mut html, "Meldingens id", self.envelope.msg_id.as_ref());
+        html.row("Melding laget", &date_words(parts.generated));
+        row_when(&mut html, "Første utgave", report.issued.as_ref());
+        row_when(&mut html, "Godkjent", report.approved.as_ref());
+        for when in report.issued.iter().chain(&report.approved) {
+            when.told(&mut self.coverage, SECTION);
+        }
+        if self.envelope.is_test() {
+            html.row("Test", "Meldingen er merket som test");
+        }
+        html.raw("</tbody></table>");
+        html
+    }
+
+    /// What nobody read, as it was sent.
+    fn unread(&mut self, source: &Source<'_, '_>) -> Html {
+        let mut html = Html::new();
+        let unread = self.coverage.unread(source.tree);
+        let rest = unread.len().saturating_sub(SHOWN);
+        for (node, parts) in unread.into_iter().take(SHOWN) {
+            if !technical(node) {
+                html.raw("<p><b>").text(&self.ids.path(node)).raw(":</b> ");
+                own_words(node, parts, &mut html);
+                html.raw("</p>");
+            }
+            let reason = if technical(node) { "schema hint" } else { UNREAD };
+            let fate = if technical(node) { Fate::Dropped } else { Fate::Narrative };
+            self.coverage.mark(node, parts, fate, reason);
+        }
+        if rest > 0 {
+            html.raw("<p>Meldingen har også ")
+                .text(&rest.to_string())
+                .raw(" andre elementer som ikke er vist.</p>");
+        }
+        html
+    }
+
+    /// All that stands in a part of the message, line by line.
+    fn outline(&mut self, top: Node<'t>, reason: &'static str, html: &mut Html) {
+        for node in top.descendants().filter(|n| n.is_element()) {
+            let has_text = node.children().any(|n| !n.own_text().trim().is_empty());
+            let has_value = node.attributes().any(|(.., value)| !value.trim().is_empty());
+            if has_text || has_value {
+                html.raw("<p>").text(node.parent().map_or("", Node::name)).raw("/").text(node.name());
+                html.raw(": ");
+                own_words(node, part::ALL, html);
+                html.raw("</p>");
+            }
+            self.coverage.mark(node, part::ALL, Fate::Narrative, reason);
+        }
+    }
+}
+
+/// The document element's hint where a schema lies; it names no content.
+fn technical(node: Node<'_>) -> bool {
+    node.attributes().all(|(namespace, ..)| namespace == "http://www.w3.org/2001/XMLSchema-instance")
+        && node.children().all(|n| n.own_text().trim().is_empty())
+}
+
+/// Text and attributes of one element.
+fn own_words(node: Node<'_>, parts: u8, html: &mut Html) {
+    let mut first = true;
+    for (_, name, value) in node.attributes() {
+        if value.trim().is_empty() {
+            continue;
+        }
+        html.raw(if first { "" } else { ", " });
+        first = false;
+        if !matches!(name, "V" | "DN" | "OT" | "U") {
+            html.text(name).raw(" ");
+        }
+        html.text(value.trim());
+    }
+    if parts & part::TEXT != 0 {
+        html.raw(if first { "" } else { " " }).laid_out(node.text().trim());
+    }
+}
+
+/// Which items are shown under which.
+#[derive(Debug)]
+struct Shown {
+    roots: Vec<usize>,
+    children: Vec<Vec<usize>>,
+}
+
+impl Shown {
+    fn new(parts: &Parts, items: usize) -> Self {
+        let mut shown = Self { roots: Vec::new(), children: vec![Vec::new(); items] };
+        for (at, under) in parts.links.shown_under.iter().enumerate() {
+            match under.and_then(|u| shown.children.get_mut(u)) {
+                Some(list) => list.push(at),
+                None => shown.roots.push(at),
+            }
+        }
+        shown
+    }
+}
+
+fn name_of(item: &Item<'_>) -> String {
+    let mut name = String::new();
+    for id in item.investigations.iter().flat_map(|i| &i.ids) {
+        let words = match (id.own, id.display) {
+            (Some(own), Some(display)) if own != display => format!("{own} ({display})"),
+            (Some(one), _) | (None, Some(one)) => one.to_owned(),
+            (None, None) => id.code().unwrap_or_default().to_owned(),
+        };
+        if !words.is_empty() {
+            name.push_str(if name.is_empty() { "" } else { ", " });
+            name.push_str(&words);
+        }
+    }
+    if name.is_empty()
+        && let Some(Outcome::Text(text)) = &item.outcome
+        && let Some(words) = text.heading.as_ref().and_then(|h| codes::words(h, 8243))
+    {
+        name.push_str(words);
+    }
+    name
+}
+
+fn unit_of(item: &Item<'_>) -> String {
+    match &item.outcome {
+        Some(Outcome::Number { value: Some(amount), .. }) => {
+            // The unit alone: a value stands in the cell beside it.
+            amount_text(&super::values::Amount { value: None, ..amount.clone() })
+        }
+        Some(Outcome::Text(text)) => text.unit.as_ref().map(|u| u.value.to_string()).unwrap_or_default(),
+        Some(Outcome::Number { .. } | Outcome::Interval { .. } | Outcome::Date(_)) | None => String::new(),
+    }
+}
+
+fn status_of(item: &Item<'_>) -> String {
+    let mut text = item.status.as_ref().and_then(|s| codes::words(s, 8245)).unwrap_or_default().to_owned();
+    let done = match item.service_code() {
+        "C" => "Kansellert",
+        "M" | "E" => "Endret",
+        "A" => "Tillegg",
+        "H" => "Tidligere sendt",
+        _ => "",
+    };
+    if !done.is_empty() && text != done {
+        text.push_str(if text.is_empty() { "" } else { ", " });
+        text.push_str(done);
+    }
+    let (_, known) = status::of_result(item.status.as_ref().and_then(Code::code), item.service_code());
+    if !known {
+        text.push_str(if text.is_empty() { "Ukjent status" } else { " (ukjent status)" });
+    }
+    text
+}
+
+/// What of an item has no column of its own.
+fn details_of(item: &Item<'_>, effective: Option<crate::time::Stamp>, single: Option<&str>) -> Html {
+    let mut html = Html::new();
+    let mut part = |label: &str, text: &str| {
+        html.raw(if html.is_empty() { "" } else { "<br/>" });
+        html.text(label).raw(": ").laid_out(text);
+    };
+    for investigation in &item.investigations {
+        for spec in &investigation.specifications {
+            let mut words = String::new();
+            code_text(spec, &mut words);
+            part("Spesifikasjon", &words);
+        }
+        if let Some(comment) = &investigation.comment {
+            part("Om undersøkelsen", &comment.value);
+        }
+    }
+    if let Some(comment) = &item.comment {
+        part("Kommentar", &comment.value);
+    }
+    if let Some(diagnosis) = &item.diagnosis {
+        let mut words = String::new();
+        diagnosis_text(diagnosis, &mut words);
+        part("Diagnostisk kommentar", &words);
+    }
+    // Where there is but one specimen, naming it on each line tells nothing.
+    for subject in item.subjects.iter().filter(|s| single != Some(&*s.value)) {
+        part("Materiale", &subject.value);
+    }
+    if let Some(flag) = &item.accredited {
+        part("Akkreditert", flag.words());
+    }
+    let shown = |when: &&When<'_>| when.stamp.is_none() || when.stamp != effective;
+    for (label, when) in [
+        ("Undersøkt", item.investigated.as_ref().filter(shown)),
+        ("Status endret", item.status_changed.as_ref()),
+        ("Beskrevet", item.described.as_ref()),
+        ("Kontrasignert", item.countersigned.as_ref()),
+        ("Medisinsk validert", item.validated.as_ref()),
+    ] {
+        if let Some(when) = when {
+            part(label, &when_words(when));
+        }
+    }
+    for party in &item.providers {
+        let label = party.relation.as_ref().and_then(Code::words).unwrap_or("Utført av");
+        let names: Vec<_> =
+            [party.person_display(), party.organisation_display()].into_iter().flatten().collect();
+        if !names.is_empty() {
+            part(label, &names.join(", "));
+        }
+    }
+    html
+}
+
+fn structured(items: &[Item<'_>]) -> Html {
+    let mut html = Html::new();
+    for item in items {
+        for structured in &item.structured {
+            let mut words = String::new();
+            structured_text(structured, &mut words);
+            html.line(&name_of(item), &words);
+        }
+    }
+    html
+}
+
+fn row_words(html: &mut Html, label: &str, words: Option<&Words<'_>>) {
+    if let Some(words) = words {
+        html.row(label, &words.value);
+    }
+}
+
+fn row_code(html: &mut Html, label: &str, code: Option<&Code<'_>>) {
+    let mut words = String::new();
+    if let Some(code) = code {
+        code_text(code, &mut words);
+    }
+    if !words.is_empty() {
+        html.row(label, &words);
+    }
+}
+
+fn line_code(html: &mut Html, label: &str, code: &Code<'_>) {
+    let mut words = String::new();
+    code_text(code, &mut words);
+    if !words.is_empty() {
+        html.line(label, &words);
+    }
+}
+
+fn row_when(html: &mut Html, label: &str, when: Option<&When<'_>>) {
+    if let Some(when) = when {
+        html.row(label, &when_words(when));
+    }
+}
+
+fn row_party(html: &mut Html, label: &str, party: &Party<'_>) {
+    let mut text = String::new();
+    party.describe(&mut text);
+    if !text.is_empty() {
+        html.row(label, &text);
+    }
+}
+
+fn date_words(stamp: crate::time::Stamp) -> String {
+    let mut text = String::with_capacity(16);
+    norwegian(stamp, &mut text);
+    text
+}
+
+/// A time as it is read, or as it was sent where it is none.
+fn when_words(when: &When<'_>) -> String {
+    when.stamp.map_or_else(|| when.sent.to_string(), date_words)
+}
+
+/// A status in words.
+fn state_words(status: &str) -> &'static str {
+    match status {
+        "registered" => "Registrert",
+        "preliminary" => "Foreløpig rapport",
+        "final" => "Endelig rapport",
+        "amended" => "Endret rapport",
+        "appended" => "Rapport med tillegg",
+        "cancelled" => "Kansellert rapport",
+        _ => "Rapport med ukjent status",
+    }
+}

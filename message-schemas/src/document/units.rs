@@ -1,0 +1,301 @@
+//! Units: what the laboratory wrote, and the UCUM code where there is one.
+//!
+//! The unit is always shown as sent. Spellings met in real messages come first, since some Norwegian ones are
+//! valid UCUM for something else (`t` is an hour here and a tonne there); then a check against UCUM's grammar
+//! with the atoms that health care uses. No value is ever converted.
+
+use std::borrow::Cow;
+
+/// What to write for a unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Unit<'a> {
+    /// The sender's way of saying that there is none.
+    None,
+    /// As sent, and the UCUM code if there is one.
+    Sent { unit: &'a str, ucum: Option<Cow<'a, str>> },
+}
+
+/// Reads a unit.
+pub(super) fn unit(sent: &str) -> Unit<'_> {
+    let sent = sent.trim();
+    if sent.is_empty() || sent == "0" {
+        return Unit::None;
+    }
+    Unit::Sent { unit: sent, ucum: ucum(sent) }
+}
+
+fn ucum(sent: &str) -> Option<Cow<'_, str>> {
+    if sent.len() > 64 {
+        return None;
+    }
+    if let Some(known) = alias(sent) {
+        return known.map(Cow::Borrowed);
+    }
+    let squeezed: Cow<'_, str> = if sent.contains(char::is_whitespace) {
+        let squeezed: String = sent.chars().filter(|c| !c.is_whitespace()).collect();
+        if let Some(known) = alias(&squeezed) {
+            return known.map(Cow::Borrowed);
+        }
+        Cow::Owned(squeezed)
+    } else {
+        Cow::Borrowed(sent)
+    };
+    // The micro sign and the Greek letter are both in use; UCUM writes `u`.
+    if squeezed.contains(['\u{b5}', '\u{3bc}']) {
+        let plain = squeezed.replace(['\u{b5}', '\u{3bc}'], "u");
+        return is_ucum(&plain).then_some(Cow::Owned(plain));
+    }
+    // A unit with blanks in it is not UCUM as sent; only the table may close them up.
+    (sent.len() == squeezed.len() && is_ucum(sent)).then_some(Cow::Borrowed(sent))
+}
+
+/// Spellings that are read as something else than UCUM would; none means that there is no UCUM code.
+fn alias(sent: &str) -> Option<Option<&'static str>> {
+    Some(Some(match sent {
+        "10E9/L" | "10^9/L" | "10#9/L" | "10**9/L" | "10E9/l" | "10^9/l" => "10*9/L",
+        "10E12/L" | "10^12/L" | "10#12/L" | "10**12/L" | "10E12/l" | "10^12/l" => "10*12/L",
+        "10E6/L" | "10^6/L" | "10#6/L" | "10**6/L" | "10E6/l" | "10^6/l" => "10*6/L",
+        "10E3/L" | "10^3/L" | "10#3/L" | "10**3/L" => "10*3/L",
+        "10E-3/L" | "10^-3/L" => "10*-3/L",
+        "10E3/mL" | "10^3/mL" => "10*3/mL",
+        "10E6/mL" | "10^6/mL" => "10*6/mL",
+        "IE/L" | "IU/L" | "IE/l" | "IU/l" => "[IU]/L",
+        "kIE/L" | "kIU/L" | "kIE/l" | "kIU/l" => "k[IU]/L",
+        "mIE/L" | "mIU/L" | "mIE/l" | "mIU/l" => "m[IU]/L",
+        "IE/mL" | "IU/mL" | "IE/ml" | "IU/ml" => "[IU]/mL",
+        "IE/dL" | "IU/dL" => "[IU]/dL",
+        "IE" | "IU" => "[IU]",
+        "E/L" | "E/l" => "U/L",
+        "kE/L" | "kE/l" => "kU/L",
+        "mmol/l" => "mmol/L",
+        "mm/t" | "mm/time" => "mm/h",
+        "°C" | "gradC" | "graderC" | "grader C" => "Cel",
+        "mmHg" => "mm[Hg]",
+        "sek" | "sek." => "s",
+        "t" | "time" | "timer" => "h",
+        "døgn" => "d",
+        "år" => "a",
+        "mL/min/1,73m2" | "mL/min/1.73m2" | "ml/min/1,73m2" | "ml/min/1.73m2" => "mL/min/{1.73_m2}",
+        "mg/LFEU" => "mg{FEU}/L",
+        "arb.enh/L" => "[arb'U]/L",
+        "ratio" | "1" => "1",
+        "INR" => "{INR}",
+        "stk" | "stk." => return Some(None),
+        _ => return None,
+    }))
+}
+
+/// Checks a term against UCUM's grammar, with the atoms below.
+fn is_ucum(text: &str) -> bool {
+    let mut rest = text;
+    // A leading solidus stands for `1/`.
+    if let Some(behind) = rest.strip_prefix('/') {
+        rest = behind;
+    }
+    let mut open = 0_u32;
+    loop {
+        while let Some(behind) = rest.strip_prefix('(') {
+            open += 1;
+            rest = behind;
+        }
+        let Some(behind) = component(rest) else { return false };
+        rest = behind;
+        while let Some(behind) = rest.strip_prefix(')') {
+            let Some(fewer) = open.checked_sub(1) else { return false };
+            open = fewer;
+            rest = behind;
+        }
+        match rest.strip_prefix(['.', '/']) {
+            Some(behind) => rest = behind,
+            None => return rest.is_empty() && open == 0,
+        }
+    }
+}
+
+/// What is left behind one component, if there is one: an annotation, a number, or a unit with an exponent
+/// and an annotation.
+fn component(text: &str) -> Option<&str> {
+    if text.starts_with('{') {
+        return annotation(text);
+    }
+    let end = text
+        .char_indices()
+        .scan(false, |inside, (at, c)| {
+            *inside = match c {
+                '[' => true,
+                ']' => false,
+                _ => *inside,
+            };
+            Some((at, c, *inside))
+        })
+        .find(|(_, c, inside)| !inside && matches!(c, '.' | '/' | '{' | '(' | ')'))
+        .map_or(text.len(), |(at, ..)| at);
+    let (unit, rest) = text.split_at_checked(end)?;
+    if !simple(unit) {
+        return None;
+    }
+    if rest.starts_with('{') { annotation(rest) } else { Some(rest) }
+}
+
+fn annotation(text: &str) -> Option<&str> {
+    let (inside, rest) = text.strip_prefix('{')?.split_once('}')?;
+    inside.bytes().all(|b| (0x21..=0x7e).contains(&b) && b != b'{').then_some(rest)
+}
+
+/// A number, or an atom with or without prefix and exponent.
+fn simple(unit: &str) -> bool {
+    if unit.is_empty() {
+        return false;
+    }
+    if unit.bytes().all(|b| b.is_ascii_digit()) {
+        return true;
+    }
+    for ten in ["10*", "10^"] {
+        if let Some(exponent) = unit.strip_prefix(ten) {
+            return exponent.is_empty() || is_exponent(exponent);
+        }
+    }
+    let stem = unit.trim_end_matches(|c: char| c.is_ascii_digit());
+    let exponent = unit.len() - stem.len();
+    let stem = if exponent > 0 { stem.strip_suffix(['+', '-']).unwrap_or(stem) } else { stem };
+    // `[in_i]`-like atoms may end in a bracket; digits inside are part of the atom.
+    atom(stem) || (exponent > 0 && atom(unit))
+}
+
+fn is_exponent(text: &str) -> bool {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    !digits.is_empty() && digits.len() <= 3 && digits.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn atom(text: &str) -> bool {
+    const METRIC: &[&str] = &[
+        "m", "s", "g", "rad", "K", "C", "cd", "mol", "sr", "Hz", "N", "Pa", "J", "W", "A", "V", "F", "Ohm",
+        "S", "Wb", "Cel", "T", "H", "lm", "lx", "Bq", "Gy", "Sv", "l", "L", "ar", "t", "bar", "u", "eV",
+        "pc", "m[Hg]", "m[H2O]", "U", "kat", "eq", "osm", "[iU]", "[IU]", "[arb'U]", "cal", "B", "dyn",
+        "erg", "G", "Ci", "R", "REM", "bit", "By", "Bd", "st", "mho",
+    ];
+    const PLAIN: &[&str] = &[
+        "%",
+        "[ppth]",
+        "[ppm]",
+        "[ppb]",
+        "[pptr]",
+        "[pi]",
+        "min",
+        "h",
+        "d",
+        "wk",
+        "mo",
+        "a",
+        "mo_j",
+        "a_j",
+        "deg",
+        "'",
+        "''",
+        "[pH]",
+        "[CFU]",
+        "[PFU]",
+        "[HPF]",
+        "[LPF]",
+        "[drp]",
+        "[in_i]",
+        "[ft_i]",
+        "[lb_av]",
+        "[oz_av]",
+        "[degF]",
+        "[APL'U]",
+        "[GPL'U]",
+        "[MPL'U]",
+        "[BAU]",
+        "[AU]",
+        "[ELU]",
+        "[EU]",
+        "[FFU]",
+        "[CCID_50]",
+        "[TCID_50]",
+        "[D'ag'U]",
+        "[USP'U]",
+        "[anti'Xa'U]",
+        "[todd'U]",
+        "[Amb'a'1'U]",
+        "[bdsk'U]",
+        "[kn'U]",
+        "[mclg'U]",
+        "[hp_X]",
+        "[hp_C]",
+        "[S]",
+        "[diop]",
+        "[Ch]",
+        "[mesh_i]",
+        "[IR]",
+        "[dye'U]",
+        "[smgy'U]",
+        "[tb'U]",
+    ];
+    const PREFIXES: &[&str] = &[
+        "da", "Y", "Z", "E", "P", "T", "G", "M", "k", "h", "d", "c", "m", "u", "n", "p", "f", "a", "z", "y",
+    ];
+    PLAIN.contains(&text)
+        || METRIC.contains(&text)
+        || PREFIXES.iter().any(|p| text.strip_prefix(p).is_some_and(|rest| METRIC.contains(&rest)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(sent: &str) -> Option<String> {
+        match unit(sent) {
+            Unit::None => None,
+            Unit::Sent { ucum, .. } => ucum.map(Cow::into_owned),
+        }
+    }
+
+    #[test]
+    fn spellings_of_laboratories_have_their_code() {
+        for (sent, ucum) in [
+            ("10^9 /L", "10*9/L"),
+            (" 10E9/L ", "10*9/L"),
+            ("ml/min/1,73 m2", "mL/min/{1.73_m2}"),
+            ("mg/L FEU", "mg{FEU}/L"),
+            ("\u{b5}mol/L", "umol/L"),
+            ("\u{3bc}g/mL", "ug/mL"),
+            ("t", "h"),
+            ("E/L", "U/L"),
+            ("mm Hg", "mm[Hg]"),
+            ("grader C", "Cel"),
+            ("kPa", "kPa"),
+            ("%", "%"),
+            ("g/(24.h)", "g/(24.h)"),
+            ("/uL", "/uL"),
+            ("mol/m3", "mol/m3"),
+            ("mL/min/{1.73_m2}", "mL/min/{1.73_m2}"),
+            ("s-1", "s-1"),
+        ] {
+            assert_eq!(code(sent).as_deref(), Some(ucum), "{sent}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_stays_text() {
+        for sent in [
+            "",
+            "0",
+            "stk",
+            "per synsfelt",
+            "mg/L/",
+            "kpl",
+            "()",
+            "(g",
+            "g)",
+            "mol//L",
+            "CFU/1000 ml",
+            "{",
+            "mgæ",
+        ] {
+            assert_eq!(code(sent), None, "{sent}");
+        }
+        assert_eq!(unit("stk"), Unit::Sent { unit: "stk", ucum: None });
+        assert_eq!(unit("0"), Unit::None);
+    }
+}
