@@ -40,6 +40,8 @@ pub mod model;
 mod names;
 mod read;
 mod source;
+#[cfg(test)]
+mod tests;
 mod validate;
 
 pub use builtin::builtin;

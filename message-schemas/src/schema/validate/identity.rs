@@ -8,15 +8,26 @@ use crate::schema::compiled::{Compiled, Identity, IdentityKind, NameTest, Path};
 use crate::schema::datatypes::Value;
 use crate::schema::names::{NamespaceId, Symbol};
 use crate::xml::Offset;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 type Tuple = Box<[Value<'static>]>;
+type Table = HashSet<Tuple, foldhash::fast::RandomState>;
+
+/// The values of a key that is closed.
+struct Closed {
+    name: Symbol,
+    /// The depth of the element to which they belong by now.
+    depth: usize,
+    /// That element declares the key itself.
+    own: bool,
+    table: Table,
+}
 
 /// An open constraint.
 struct Scope {
     identity: u32,
     depth: usize,
-    seen: HashSet<Tuple, foldhash::fast::RandomState>,
+    seen: Table,
     refers: Vec<(Tuple, Offset)>,
 }
 
@@ -61,8 +72,8 @@ pub(super) struct Tracker {
     scopes: Vec<Scope>,
     selected: Vec<Selected>,
     waiting: Vec<Waiting>,
-    /// Values of closed keys that references may ask for: name, depth of the element they belong to.
-    closed: Vec<(Symbol, usize, HashSet<Tuple, foldhash::fast::RandomState>)>,
+    /// Values of closed keys that references may ask for.
+    closed: Vec<Closed>,
 }
 
 impl Tracker {
@@ -82,7 +93,7 @@ impl Tracker {
     ) -> bool {
         let depth = path.len() - 1;
         for &identity in declared {
-            self.scopes.push(Scope { identity, depth, seen: HashSet::default(), refers: Vec::new() });
+            self.scopes.push(Scope { identity, depth, seen: Table::default(), refers: Vec::new() });
         }
         for (number, scope) in self.scopes.iter().enumerate() {
             let Some(identity) = set.identities.get(scope.identity as usize) else { continue };
@@ -172,34 +183,69 @@ impl Tracker {
             if let IdentityKind::KeyRef(refer) = identity.kind {
                 references.push((refer, identity.symbol, scope.refers));
             } else if identity.referred {
-                self.closed.push((identity.symbol, depth, scope.seen));
+                self.closed.push(Closed { name: identity.symbol, depth, own: true, table: scope.seen });
             }
         }
+        let below = self.tables_below(depth);
         //= XML Schema Part 1 (second edition) §3.11.4
         //# there is a node table associated with the {referenced key} in the [identity-constraint table] of the
         //# element information item (see Identity-constraint Table), and some entry in it
         for (refer, symbol, refers) in references {
-            let mut tables: HashMap<Symbol, Vec<&HashSet<Tuple, _>>> = HashMap::new();
-            for (name, below, table) in &self.closed {
-                if *below >= depth {
-                    tables.entry(*name).or_default().push(table);
-                }
-            }
-            let tables = tables.remove(&refer).unwrap_or_default();
+            let table = below.iter().find(|(name, _)| *name == refer).map(|(_, table)| table);
             for (tuple, offset) in refers {
-                if !tables.iter().any(|t| t.contains(&tuple)) {
+                if !table.is_some_and(|t| t.contains(&tuple)) {
                     broken.push((Trouble::Dangling, symbol, offset));
                 }
             }
         }
-        if depth == 0 {
-            self.closed.clear();
-        }
         // What belongs to this element belongs to the one around it from now on, not to its siblings.
-        for (_, below, _) in self.closed.iter_mut().rev().take_while(|(_, below, _)| *below >= depth) {
-            *below = depth - 1;
+        if let Some(around) = depth.checked_sub(1) {
+            self.closed.extend(below.into_iter().map(|(name, table)| Closed {
+                name,
+                depth: around,
+                own: false,
+                table,
+            }));
         }
     }
+
+    /// Takes the tables of the element at this depth, one for each name, its children's put together.
+    fn tables_below(&mut self, depth: usize) -> Vec<(Symbol, Table)> {
+        let mut parts: Vec<(Symbol, Vec<Table>, Table)> = Vec::new();
+        while let Some(closed) = self.closed.pop_if(|c| c.depth >= depth) {
+            let at = parts.iter().position(|(name, ..)| *name == closed.name).unwrap_or_else(|| {
+                parts.push((closed.name, Vec::new(), Table::default()));
+                parts.len() - 1
+            });
+            let Some((_, children, own)) = parts.get_mut(at) else { continue };
+            if closed.own {
+                *own = closed.table;
+            } else {
+                children.push(closed.table);
+            }
+        }
+        parts.into_iter().map(|(name, children, own)| (name, together(children, own))).collect()
+    }
+}
+
+//= XML Schema Part 1 (second edition) §3.11.5
+//# all the entries in the node tables of the children, except those whose key-sequence stands for different nodes;
+//# entries of the element's own constraint come before them
+fn together(mut children: Vec<Table>, own: Table) -> Table {
+    let mut table = children.pop().unwrap_or_default();
+    if !children.is_empty() {
+        let mut twice = Table::default();
+        for tuple in children.into_iter().flatten() {
+            if table.contains(&tuple) {
+                twice.insert(tuple);
+            } else {
+                table.insert(tuple);
+            }
+        }
+        table.retain(|tuple| !twice.contains(tuple));
+    }
+    table.extend(own);
+    table
 }
 
 /// Whether a path leads from the element at depth `base` to the last of `path`.
