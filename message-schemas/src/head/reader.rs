@@ -318,7 +318,8 @@ impl HeadReader {
         let type_code = info.value_of(if receipt { Tag::MsgType } else { Tag::Type }).map(str::to_owned);
         let mut receivers = Vec::new();
         for at in layout.parties(sketch, layout.receiver) {
-            party::add(&mut receivers, Role::Primary, party::party(at));
+            // A receiver without any address is one to answer for: E21 mirrors what was missing.
+            party::add(&mut receivers, Role::Primary, Some(party::party(at).unwrap_or_default()));
         }
         for at in layout.parties(sketch, layout.copy) {
             let role = if layout.copy == Tag::CopyDest { Role::Copy } else { party::other_role(at) };
