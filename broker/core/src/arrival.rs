@@ -1,7 +1,7 @@
 //! What arrived: bytes and what the transport said about them; nothing decided.
 
 use jiff::Timestamp;
-use message_schemas::MessageId;
+use message_schemas::{HerId, MessageId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -22,6 +22,9 @@ pub struct Arrival {
     pub bytes: Arc<[u8]>,
     /// The caller's key, so that a repeated call is the same call. Unique per `source`.
     pub idempotency_key: Option<String>,
+    /// The party that the transport named as receiver, if it names one (an ebXML `To`, a queue); folders and
+    /// HTTP name none.
+    pub envelope_receiver: Option<HerId>,
 }
 
 impl Arrival {

@@ -1,9 +1,10 @@
 //! What an installation decides for itself: who may send invalid messages, when silence becomes an alarm.
 //!
-//! Defaults are what the standards say; every deviation is a setting per family or per partner.
+//! Defaults are what the standards say. Every deviation is a setting: per family here, per partner in the
+//! party file, which goes before.
 
 use jiff::SignedDuration;
-use message_schemas::{Family, HerId};
+use message_schemas::Family;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
 
@@ -12,17 +13,13 @@ use std::collections::BTreeMap;
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
     /// What becomes of messages that their schema does not allow.
-    pub invalid: PerPartner<Invalid>,
+    pub invalid: PerFamily<Invalid>,
     /// How long after `GenDate` a receipt must have come. `96h` unless said otherwise (HITS 1168 §4.1).
-    pub receipt_deadline: PerPartner<Deadline>,
+    pub receipt_deadline: PerFamily<Deadline>,
     /// How long a recipient may wait to be delivered.
     pub time_to_live: Deadline,
-    /// Tell the sender by E21 that a receiver is not known here (HIS 80415:2012 §3.3.4: switchable per
-    /// installation); off: silence, and a person is told.
-    pub answer_unknown_receiver: bool,
-    /// Tell the sender by E21 even when no receiver at all is known here (acceptance case 22); off: silence
-    /// (case 21).
-    pub answer_when_nothing_is_ours: bool,
+    /// When a receipt says E21, and which messages are answered by another message.
+    pub receipts: message_schemas::apprec::Settings,
     /// What becomes of messages marked as tests.
     pub test_messages: TestMessages,
 }
@@ -30,36 +27,29 @@ pub struct Policy {
 impl Default for Policy {
     fn default() -> Self {
         Self {
-            invalid: PerPartner::default(),
-            receipt_deadline: PerPartner { default: Deadline::standard(), ..PerPartner::default() },
+            invalid: PerFamily::default(),
+            receipt_deadline: PerFamily { default: Deadline::standard(), ..PerFamily::default() },
             time_to_live: Deadline::After(SignedDuration::from_hours(14 * 24)),
-            answer_unknown_receiver: true,
-            answer_when_nothing_is_ours: false,
+            receipts: message_schemas::apprec::Settings::default(),
             test_messages: TestMessages::Deliver,
         }
     }
 }
 
-/// A setting with exceptions: a partner's beats a family's, which beats the default.
+/// A setting with exceptions by family.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct PerPartner<T> {
+pub struct PerFamily<T> {
     /// Where nothing else is said.
     pub default: T,
     /// By family.
     pub families: BTreeMap<Family, T>,
-    /// By the partner's HER-id: the sender for `invalid`, the receiver for `receipt_deadline`; level 2 or 1.
-    pub partners: BTreeMap<String, T>,
 }
 
-impl<T: Copy> PerPartner<T> {
-    /// What holds for a message of this family and the first of these partners that has an exception.
-    pub fn of(&self, family: Option<Family>, partners: impl IntoIterator<Item = HerId>) -> T {
-        if !self.partners.is_empty()
-            && let Some(exception) = partners.into_iter().find_map(|p| self.partners.get(&p.to_string()))
-        {
-            return *exception;
-        }
+impl<T: Copy> PerFamily<T> {
+    /// What holds for messages of this family.
+    #[must_use]
+    pub fn of(&self, family: Option<Family>) -> T {
         family.and_then(|f| self.families.get(&f)).copied().unwrap_or(self.default)
     }
 }
@@ -150,15 +140,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_exception_for_a_partner_beats_one_for_a_family() {
-        let setting: PerPartner<Invalid> = serde_json::from_str(
-            r#"{"default":"refuse","families":{"result-report":"accept"},"partners":{"8093":"refuse"}}"#,
-        )
-        .expect("settings");
-        let labs = Some(Family::ResultReport);
-        assert_eq!(setting.of(labs, []), Invalid::Accept);
-        assert_eq!(setting.of(labs, [HerId(1), HerId(8093)]), Invalid::Refuse);
-        assert_eq!(setting.of(Some(Family::Referral), [HerId(1)]), Invalid::Refuse);
+    fn a_family_may_differ_from_the_default() {
+        let setting: PerFamily<Invalid> =
+            serde_json::from_str(r#"{"default":"refuse","families":{"result-report":"accept"}}"#).expect("settings");
+        assert_eq!(setting.of(Some(Family::ResultReport)), Invalid::Accept);
+        assert_eq!(setting.of(Some(Family::Referral)), Invalid::Refuse);
+        assert_eq!(setting.of(None), Invalid::Refuse);
     }
 
     #[test]

@@ -60,7 +60,7 @@ pub enum Kept {
 }
 
 /// What follows from a fault.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Consequence {
     /// The code of the negative receipt; none where the sender hears nothing.
     pub heard: Option<ErrorCode>,
@@ -116,16 +116,16 @@ impl Fault {
     pub const fn consequence(self) -> Consequence {
         match self {
             // The sender's to mend; HIS 80415:2012 §3.3 names the code.
-            Self::NotXml => refused(ErrorCode::T01, Reason::NotXml),
-            Self::UnknownFormat => refused(ErrorCode::T10, Reason::UnknownFormat),
-            Self::SchemaInvalid => refused(ErrorCode::T02, Reason::SchemaInvalid),
-            Self::MessageIdInvalid => refused(ErrorCode::E10, Reason::MessageIdInvalid),
-            Self::PatientNotIdentified => refused(ErrorCode::E36, Reason::PatientNotIdentified),
-            Self::ReceiverNotFound => refused(ErrorCode::E21, Reason::ReceiverNotFound),
-            Self::PartyExpired => refused(ErrorCode::E21, Reason::PartyExpired),
-            Self::PartyCannotTake => refused(ErrorCode::T10, Reason::PartyCannotTake),
+            Self::NotXml => refused(ErrorCode::NotXml, Reason::NotXml),
+            Self::UnknownFormat => refused(ErrorCode::UnsupportedFormat, Reason::UnknownFormat),
+            Self::SchemaInvalid => refused(ErrorCode::NotValid, Reason::SchemaInvalid),
+            Self::MessageIdInvalid => refused(ErrorCode::MessageId, Reason::MessageIdInvalid),
+            Self::PatientNotIdentified => refused(ErrorCode::PatientInsufficient, Reason::PatientNotIdentified),
+            Self::ReceiverNotFound => refused(ErrorCode::ReceiverNotFound, Reason::ReceiverNotFound),
+            Self::PartyExpired => refused(ErrorCode::ReceiverNotFound, Reason::PartyExpired),
+            Self::PartyCannotTake => refused(ErrorCode::UnsupportedFormat, Reason::PartyCannotTake),
             // Schema-valid in two families, yet nothing to import; no code says it better than "other".
-            Self::MissingBody => refused(ErrorCode::T99, Reason::MissingBody),
+            Self::MissingBody => refused(ErrorCode::OtherFormat, Reason::MissingBody),
 
             // Nobody to answer, or no right to: kept, silent, and a person is told.
             Self::SenderUnreadable => parked(Reason::SenderUnreadable),

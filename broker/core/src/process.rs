@@ -1,0 +1,204 @@
+//! The path of one message: unwrap, validate, receipts, route, translate. Pure: bytes, settings, time and
+//! ids in, the whole decision out.
+//!
+//! The order of the checks is that of kith-messages §4.7: readable, known, valid, addressed, identified,
+//! seen before, patient. The first stages need nothing but the message ([`process`]); the rest needs to know
+//! what the journal knows ([`Prepared::decide`]).
+//!
+//! **Invariant:** every arrival ends as an [`Entry`], whatever its bytes are, and every receiver that it
+//! names and that has not had it before becomes a recipient in exactly one state.
+
+mod answer;
+mod read;
+mod recipients;
+
+use crate::arrival::{Arrival, ContentHash, Ids};
+use crate::journal::{DuplicateKey, Entry, Known, Lookup, Provenance, VerdictRecord};
+use crate::outcome::Outcome;
+use crate::policy::Policy;
+use crate::verdict::{Fault, Kept};
+use jiff::Timestamp;
+use message_schemas::document;
+use message_schemas::head::{Addressing, Party, Role};
+use message_schemas::schema::SchemaSet;
+use message_schemas::{Family, Findings, Limits, MessageHead, MessageId};
+use read::Reading;
+use recipients::Recipients;
+use routing_rules::{Parties, Rules};
+use std::sync::Arc;
+
+/// Everything that a decision rests on besides the message: schemas, parties, rules and settings, all loaded
+/// before, and their hashes.
+#[derive(Debug, Clone)]
+pub struct World {
+    /// The schema set.
+    pub schemas: Arc<SchemaSet>,
+    /// Who takes part.
+    pub parties: Arc<Parties>,
+    /// Where messages go.
+    pub rules: Arc<Rules>,
+    /// What this installation decides for itself.
+    pub policy: Arc<Policy>,
+    /// How much we are willing to read.
+    pub limits: Limits,
+    /// How heads are read.
+    pub heads: message_schemas::head::Settings,
+    /// How documents are made.
+    pub documents: Arc<document::Options>,
+    /// The hashes of all that, and the program's version.
+    pub provenance: Arc<Provenance>,
+}
+
+/// A message that is read and validated, waiting to hear what the journal knows of it.
+#[derive(Debug)]
+pub struct Prepared {
+    arrival: Arrival,
+    content_hash: ContentHash,
+    reading: Reading,
+}
+
+/// Reads and judges a message as far as that goes without knowing the past.
+pub fn process(arrival: Arrival, world: &World, now: Timestamp, ids: &mut impl Ids) -> Outcome {
+    let reading = read::read(&arrival, world, now);
+    let lookups = lookups(&reading);
+    let prepared = Box::new(Prepared { content_hash: arrival.content_hash(), arrival, reading });
+    if lookups.is_empty() {
+        return Outcome::Judged(Box::new(prepared.decide(&Known::default(), world, now, ids)));
+    }
+    Outcome::Need { lookups, prepared }
+}
+
+/// What the journal must be asked: has this sender used this id before, and what does a receipt answer?
+fn lookups(reading: &Reading) -> Vec<Lookup> {
+    let mut lookups = Vec::new();
+    if let Some((sender, msg_id)) = identity(&reading.addressing) {
+        lookups.push(Lookup::Seen { sender, msg_id });
+    }
+    lookups.extend(answer::original_keys_of(reading).into_iter().map(Lookup::Original));
+    lookups
+}
+
+/// Sender and message id, as repeats are recognised by.
+fn identity(addressing: &Addressing) -> Option<(String, String)> {
+    let sender = sender_key(addressing.sender.as_ref()?)?;
+    Some((sender, addressing.msg_id.as_ref()?.key()))
+}
+
+/// The sender as a key: level 2 before level 1, HER-id before other ids.
+fn sender_key(sender: &Party) -> Option<String> {
+    let her_id = sender.her_id().or_else(|| sender.enterprise_her_id()).map(|h| format!("HER:{h}"));
+    her_id.or_else(|| {
+        let service = sender.service.iter().flat_map(|s| &s.unit().idents);
+        let ident = service.chain(&sender.enterprise.idents).find(|i| !i.is_personal())?;
+        Some(format!("{}:{}", ident.kind, ident.value))
+    })
+}
+
+impl Prepared {
+    /// Our id of the message.
+    #[must_use]
+    pub const fn message(&self) -> MessageId {
+        self.arrival.id
+    }
+
+    /// The rest of the decision, now that it is known what came before. May be called again with newer
+    /// answers: nothing is used up, so that a message overtaken in the journal is simply decided anew.
+    #[must_use]
+    pub fn decide(&self, known: &Known, world: &World, now: Timestamp, ids: &mut impl Ids) -> Entry {
+        let reading = &self.reading;
+        let conflicting = known.seen.iter().any(|seen| seen.content_hash != self.content_hash);
+        let had_it: Vec<&str> = known.seen.iter().map(|seen| seen.receiver.as_str()).collect();
+
+        let addressed = || reading.addressing.receivers.iter().filter(|r| r.role != Role::Mentioned);
+        let key = |r: &message_schemas::head::Receiver| r.party.her_id().map(|h| h.to_string()).unwrap_or_default();
+        if let Some(first) = known.seen.first()
+            && !conflicting
+            && addressed().all(|r| had_it.contains(&key(r).as_str()))
+        {
+            //= HITS 1168:2016 §5.4
+            //# The same MsgId in the same system is a duplicate: ignore it, send no receipt.
+            let of = first.message;
+            return self.entry(world, VerdictRecord::Duplicate { of }, Recipients::default(), Vec::new());
+        }
+
+        let fault = conflicting.then_some(Fault::ConflictingContent).or_else(|| reading.faults.first().copied());
+        let mut recipients = Recipients::default();
+        let verdict = match fault {
+            Some(fault) => recipients.stop(fault, reading, world, now, ids, &had_it),
+            None => recipients.deliver(&self.arrival, reading, known, world, now, ids, &had_it),
+        };
+        let verdict = match verdict {
+            VerdictRecord::Accepted if reading.flawed => VerdictRecord::AcceptedWithFindings,
+            other => other,
+        };
+        // What is in conflict must not take the key of what it conflicts with.
+        let keys = match identity(&reading.addressing).filter(|_| !conflicting) {
+            None => Vec::new(),
+            Some((sender, msg_id)) => {
+                let mut receivers: Vec<String> =
+                    addressed().map(key).filter(|r| !had_it.contains(&r.as_str())).collect();
+                if addressed().next().is_none() {
+                    receivers.push(String::new());
+                }
+                receivers.sort_unstable();
+                receivers.dedup();
+                let with = |receiver| DuplicateKey { sender: sender.clone(), msg_id: msg_id.clone(), receiver };
+                receivers.into_iter().map(with).collect()
+            }
+        };
+        self.entry(world, verdict, recipients, keys)
+    }
+
+    /// The entry for a message on which the program failed: kept with its bytes, nobody blamed.
+    #[must_use]
+    pub fn failed(arrival: Arrival, world: &World, ids: &mut impl Ids) -> Entry {
+        let mut recipients = Recipients::default();
+        recipients.nowhere(None, Fault::Internal, ids);
+        let reading = Reading::nothing(&world.limits);
+        let prepared = Self { content_hash: arrival.content_hash(), arrival, reading };
+        let reason = Fault::Internal.consequence().reason;
+        prepared.entry(world, VerdictRecord::Parked { reason }, recipients, Vec::new())
+    }
+
+    fn entry(
+        &self,
+        world: &World,
+        verdict: VerdictRecord,
+        recipients: Recipients,
+        duplicate_keys: Vec<DuplicateKey>,
+    ) -> Entry {
+        Entry {
+            arrival: self.arrival.clone(),
+            content_hash: self.content_hash,
+            verdict,
+            head: self.reading.head.clone(),
+            findings: self.reading.findings.clone(),
+            provenance: Arc::clone(&world.provenance),
+            recipients: recipients.list,
+            documents: recipients.documents,
+            closings: recipients.closings,
+            duplicate_keys,
+            explanation: recipients.explanation,
+        }
+    }
+}
+
+/// The verdict that a fault of the whole message gives.
+fn verdict_of(fault: Fault) -> VerdictRecord {
+    let row = fault.consequence();
+    match (fault, row.kept) {
+        (Fault::NotForUs | Fault::SenderUnreadable, _) => VerdictRecord::Silent { reason: row.reason },
+        (_, Kept::Refused) => VerdictRecord::Refused { reason: row.reason },
+        (_, Kept::Parked) => VerdictRecord::Parked { reason: row.reason },
+    }
+}
+
+/// True for a receipt: it is passed on and closes what it answers, but is never answered itself.
+fn is_receipt(head: Option<&MessageHead>, addressing: &Addressing) -> bool {
+    head.map(|h| h.kind).or(addressing.kind).is_some_and(|k| k.family == Family::AppRec)
+}
+
+/// Findings alone, capped as the limits say.
+fn no_findings(limits: &Limits) -> Findings {
+    Findings::with_cap(limits.findings)
+}

@@ -1,0 +1,341 @@
+//! The last stages: for each receiver where it goes, in which form, and who answers.
+
+use super::answer;
+use super::read::Reading;
+use super::{World, is_receipt, verdict_of};
+use crate::arrival::{Arrival, Ids};
+use crate::journal::{
+    Book, Closing, Document, DocumentKind, Known, OriginalKey, Payload, Recipient, RecipientId, VerdictRecord,
+};
+use crate::lifecycle::State;
+use crate::policy::TestMessages;
+use crate::verdict::{Fault, Kept};
+use jiff::Timestamp;
+use message_schemas::apprec::{Due, Envelope, ErrorCode, Ownership, Silence, receipts_due};
+use message_schemas::head::{Party, Receiver, Role};
+use message_schemas::ids::MsgId;
+use message_schemas::xml::{self, Tree};
+use message_schemas::{HerId, MessageHead, document};
+use routing_rules::{Answers, Decision, Facts, Format, Leg, PartyEntry, ReceiptDeadline, route};
+
+/// What a message leaves behind in the journal besides itself.
+#[derive(Debug, Default)]
+pub(super) struct Recipients {
+    pub(super) list: Vec<Recipient>,
+    pub(super) documents: Vec<Document>,
+    pub(super) closings: Vec<Closing>,
+    pub(super) explanation: Option<String>,
+}
+
+impl Recipients {
+    /// A fault stops the whole message: every receiver is refused or set aside, and those that are ours are
+    /// answered for.
+    pub(super) fn stop(
+        &mut self,
+        fault: Fault,
+        reading: &Reading,
+        world: &World,
+        now: Timestamp,
+        ids: &mut impl Ids,
+        had_it: &[&str],
+    ) -> VerdictRecord {
+        let receivers = fresh_receivers(&reading.addressing.receivers, had_it);
+        let ours: Vec<&Receiver> =
+            receivers.iter().copied().filter(|r| r.party.her_id().is_some_and(|h| world.parties.is_ours(h))).collect();
+        let answerable = fault.consequence().heard.is_some() && !is_receipt(reading.head.as_ref(), &reading.addressing);
+        let fault = match fault {
+            // Silence where nobody can be told (kith-messages §4.7), or nobody here may speak (§4.3 rule 8).
+            _ if answerable && !can_be_answered(reading) => Fault::SenderUnreadable,
+            _ if answerable && ours.is_empty() => Fault::NotForUs,
+            other => other,
+        };
+        let row = fault.consequence();
+        if receivers.is_empty() {
+            self.nowhere(None, fault, ids);
+        }
+        for receiver in &receivers {
+            self.nowhere(receiver.party.her_id(), fault, ids);
+        }
+        if row.heard.is_some() && answerable {
+            let errors = errors_of(fault, &reading.faults);
+            for receiver in ours {
+                if answers_of(receiver, world) != Answers::None {
+                    answer::write(self, reading, receiver, &errors, world, now, ids);
+                }
+            }
+        }
+        verdict_of(fault)
+    }
+
+    /// Nothing stops the message: each receiver gets its own decision.
+    #[expect(clippy::too_many_arguments, reason = "a decision's whole surroundings; a struct would only rename them")]
+    pub(super) fn deliver(
+        &mut self,
+        arrival: &Arrival,
+        reading: &Reading,
+        known: &Known,
+        world: &World,
+        now: Timestamp,
+        ids: &mut impl Ids,
+        had_it: &[&str],
+    ) -> VerdictRecord {
+        let Some(head) = &reading.head else {
+            return self.stop(Fault::Internal, reading, world, now, ids, had_it);
+        };
+        if head.test && world.policy.test_messages == TestMessages::Hold {
+            return self.stop(Fault::Held, reading, world, now, ids, had_it);
+        }
+        let facts = Facts { head, at: now, size_bytes: arrival.bytes.len() };
+        let routing = route(&facts, &world.parties, &world.rules);
+        self.explanation = serde_json::to_string(&routing.explanation).ok();
+
+        let answered = answer::close(self, head, known);
+        let due = receipts_due(head, |p| owner(p, world), envelope(arrival, world), &world.policy.receipts);
+        let wanted = fresh_receivers(&head.receivers, had_it);
+        let mut first_fault = None;
+        let mut delivered = false;
+        for route in &routing.routes {
+            let Some(receiver) = head.receivers.get(route.receiver_index) else { continue };
+            if !wanted.iter().any(|w| std::ptr::eq(*w, receiver)) {
+                continue;
+            }
+            let due = due.get(route.receiver_index).unwrap_or(&Due::Silence(Silence::NotAddressed));
+            let fault = match &route.decision {
+                Decision::Deliver { legs, order_key, answers } => {
+                    let may_answer = matches!(due, Due::Receipt);
+                    let answers = if may_answer { *answers } else { Answers::None };
+                    let plan = Plan { legs, order_key, answers, answered, receiver, head };
+                    self.legs(&plan, arrival, reading, world, now, ids);
+                    delivered = true;
+                    continue;
+                }
+                Decision::Hold { .. } => Fault::Held,
+                Decision::Unknown | Decision::Incomplete => match due {
+                    // Not here, but its enterprise is; or the transport brought it to our door.
+                    Due::Refuse(_) => Fault::ReceiverNotFound,
+                    // E21 switched off, or not ours at all: a person places it, and the sender hears nothing.
+                    Due::Receipt | Due::Silence(_) => Fault::NotForUs,
+                },
+                Decision::Unable { .. } => Fault::PartyCannotTake,
+                Decision::NoAddress => Fault::NoDestination,
+                Decision::Expired => Fault::PartyExpired,
+            };
+            // A receipt that cannot be passed on is never refused: there is nobody to tell. A person places it.
+            let refusable = matches!(due, Due::Receipt | Due::Refuse(_));
+            let fault = match fault.consequence().kept {
+                Kept::Refused if answered.is_receipt() => Fault::NotForUs,
+                Kept::Refused | Kept::Parked => fault,
+            };
+            first_fault.get_or_insert(fault);
+            self.nowhere(receiver.party.her_id(), fault, ids);
+            if refusable && fault.consequence().heard.is_some() && answers_of(receiver, world) != Answers::None {
+                answer::write(self, reading, receiver, &errors_of(fault, &[]), world, now, ids);
+            }
+        }
+        match first_fault {
+            None if delivered => VerdictRecord::Accepted,
+            Some(_) if delivered => VerdictRecord::AcceptedWithFindings,
+            Some(fault) => verdict_of(fault),
+            // No receiver at all: schema-valid in several families, and nothing to route on.
+            None => {
+                self.nowhere(None, Fault::NotForUs, ids);
+                verdict_of(Fault::NotForUs)
+            }
+        }
+    }
+
+    /// A recipient that goes nowhere.
+    pub(super) fn nowhere(&mut self, receiver: Option<HerId>, fault: Fault, ids: &mut impl Ids) {
+        let row = fault.consequence();
+        let state = match row.kept {
+            Kept::Refused => State::Rejected,
+            Kept::Parked => State::Parked,
+        };
+        self.list.push(Recipient {
+            id: RecipientId(ids.fresh()),
+            book: Book::Message,
+            receiver,
+            destination: None,
+            payload: Payload::Original,
+            state,
+            reason: Some(row.reason),
+            receipt_deadline: None,
+            expires: None,
+            order_key: None,
+            receipt_written: false,
+            original_keys: Vec::new(),
+        });
+    }
+
+    /// The legs of one receiver. The first one carries what is due from the receiver: its receipt.
+    fn legs(
+        &mut self,
+        plan: &Plan<'_>,
+        arrival: &Arrival,
+        reading: &Reading,
+        world: &World,
+        now: Timestamp,
+        ids: &mut impl Ids,
+    ) {
+        let head = plan.head;
+        let receiver = plan.receiver.party.her_id();
+        let entry = receiver.and_then(|h| world.parties.get(h));
+        let is_receipt = plan.answered.is_receipt();
+        let by_us = plan.answers == Answers::Broker;
+        let mut awaits = plan.answers == Answers::Party;
+        let mut keys = if is_receipt { Vec::new() } else { original_keys(head, receiver) };
+        for leg in plan.legs {
+            for (payload, fault) in self.payloads(leg, arrival, world) {
+                let stopped = fault.or_else(|| plan.answered.stops());
+                let state = match stopped.map(|f| f.consequence().kept) {
+                    None => State::Waiting,
+                    Some(Kept::Parked) => State::Parked,
+                    Some(Kept::Refused) => State::Rejected,
+                };
+                let deadline = std::mem::take(&mut awaits).then(|| deadline(head, entry, arrival, world, now)).flatten();
+                self.list.push(Recipient {
+                    id: RecipientId(ids.fresh()),
+                    book: if is_receipt { Book::Receipt } else { Book::Message },
+                    receiver,
+                    destination: Some(leg.destination.clone()),
+                    payload,
+                    state,
+                    reason: stopped.map(|f| f.consequence().reason).or_else(|| plan.answered.mark()),
+                    receipt_deadline: deadline,
+                    expires: world.policy.time_to_live.from(arrival.received),
+                    order_key: plan.order_key.clone(),
+                    receipt_written: by_us,
+                    original_keys: std::mem::take(&mut keys),
+                });
+            }
+        }
+        if by_us {
+            //= HITS 1168:2016 §4.1
+            //# The receipt is generated automatically, preferably at once.
+            answer::write(self, reading, plan.receiver, &[], world, now, ids);
+        }
+    }
+
+    /// What a leg sends: the original, or the documents made from it, each made once per message.
+    fn payloads(&mut self, leg: &Leg, arrival: &Arrival, world: &World) -> Vec<(Payload, Option<Fault>)> {
+        match leg.format {
+            Format::KithXml => vec![(Payload::Original, None)],
+            Format::FhirDocument => {
+                let made = |d: &(usize, &Document)| d.1.kind == DocumentKind::FhirJson;
+                if !self.documents.iter().enumerate().any(|d| made(&d)) {
+                    match translate(arrival, world) {
+                        Ok(documents) => self.documents.extend(documents),
+                        Err(fault) => return vec![(Payload::Original, Some(fault))],
+                    }
+                }
+                self.documents.iter().enumerate().filter(made).map(|(at, _)| (Payload::Document(at), None)).collect()
+            }
+        }
+    }
+}
+
+/// One receiver that is delivered to.
+struct Plan<'a> {
+    legs: &'a [Leg],
+    order_key: &'a Option<String>,
+    answers: Answers,
+    answered: answer::Closes,
+    receiver: &'a Receiver,
+    head: &'a MessageHead,
+}
+
+/// The documents of a message, as bytes.
+fn translate(arrival: &Arrival, world: &World) -> Result<Vec<Document>, Fault> {
+    let failed = |_| Fault::TranslationFailed;
+    let decoded = xml::decode(&arrival.bytes).map_err(|_| Fault::TranslationFailed)?;
+    let tree = Tree::parse(&decoded.text, &world.limits).map_err(|_| Fault::TranslationFailed)?;
+    let documents = document::translate(&decoded.text, &tree, &world.documents).map_err(failed)?;
+    Ok(documents
+        .into_iter()
+        .map(|d| Document { kind: DocumentKind::FhirJson, id: d.id, bytes: d.json.into() })
+        .collect())
+}
+
+/// Receivers that are addressed and have not had the message, each HER-id once.
+fn fresh_receivers<'a>(receivers: &'a [Receiver], had_it: &[&str]) -> Vec<&'a Receiver> {
+    let mut fresh: Vec<&Receiver> = Vec::new();
+    for receiver in receivers.iter().filter(|r| r.role != Role::Mentioned) {
+        let her_id = receiver.party.her_id();
+        let key = her_id.map(|h| h.to_string()).unwrap_or_default();
+        let twice = her_id.is_some() && fresh.iter().any(|f| f.party.her_id() == her_id);
+        if !twice && !had_it.contains(&key.as_str()) {
+            fresh.push(receiver);
+        }
+    }
+    fresh
+}
+
+/// True when there is somebody to send a receipt to.
+fn can_be_answered(reading: &Reading) -> bool {
+    reading.addressing.sender.as_ref().is_some_and(|s| s.her_id().or_else(|| s.enterprise_her_id()).is_some())
+}
+
+/// Whose a receiving party is: the parties and their enterprises tell.
+fn owner(party: &Party, world: &World) -> Ownership {
+    let ours = |her_id: Option<HerId>| her_id.is_some_and(|h| world.parties.is_ours(h));
+    if ours(party.her_id()) {
+        Ownership::Ours
+    } else if ours(party.enterprise_her_id()) {
+        Ownership::EnterpriseOnly
+    } else {
+        Ownership::Elsewhere
+    }
+}
+
+fn envelope(arrival: &Arrival, world: &World) -> Envelope {
+    if arrival.envelope_receiver.is_some_and(|h| world.parties.is_ours(h)) { Envelope::Ours } else { Envelope::Unknown }
+}
+
+/// Who answers for a receiver; for one that is not in the parties, nobody but us can.
+fn answers_of(receiver: &Receiver, world: &World) -> Answers {
+    receiver.party.her_id().and_then(|h| world.parties.get(h)).map_or(Answers::Broker, |p| p.answers)
+}
+
+/// The codes of a negative receipt: that of the fault that stops the message and, where several concrete
+/// faults of its kind hold, theirs too (HITS 1168 §7).
+fn errors_of(fault: Fault, all: &[Fault]) -> Vec<ErrorCode> {
+    let mut errors: Vec<ErrorCode> = fault.consequence().heard.into_iter().collect();
+    if matches!(fault, Fault::MessageIdInvalid | Fault::PatientNotIdentified) {
+        for code in all.iter().filter_map(|f| f.consequence().heard) {
+            if !errors.contains(&code) {
+                errors.push(code);
+            }
+        }
+    }
+    errors
+}
+
+/// Until when the receiver's receipt must have come: counted from GenDate, unless that is so long ago that
+/// the deadline was over before the message came.
+fn deadline(
+    head: &MessageHead,
+    entry: Option<&PartyEntry>,
+    arrival: &Arrival,
+    world: &World,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let length = match entry.and_then(|e| e.receipt_deadline(head.kind.family)) {
+        Some(ReceiptDeadline::Off) => return None,
+        Some(ReceiptDeadline::Hours(hours)) => {
+            crate::policy::Deadline::After(jiff::SignedDuration::from_hours(i64::from(hours)))
+        }
+        None => world.policy.receipt_deadline.of(Some(head.kind.family)),
+    };
+    let from_generated = head.generated.as_ref().and_then(|g| g.instant).and_then(|g| length.from(g));
+    from_generated.filter(|d| *d > now).or_else(|| length.from(arrival.received))
+}
+
+/// The ids by which this receiver's receipt may name the message: by the 1.1 rule its MsgId, by the 1.0 rule
+/// its document id; real systems are seen to use either (kith-messages §4.5).
+fn original_keys(head: &MessageHead, receiver: Option<HerId>) -> Vec<OriginalKey> {
+    let receiver = receiver.map(|h| h.to_string()).unwrap_or_default();
+    let msg_id = head.msg_id.as_ref().map(MsgId::key);
+    let document_id = head.document_id.as_deref().and_then(MsgId::new).map(|d| d.key()).filter(|d| Some(d) != msg_id.as_ref());
+    [msg_id, document_id].into_iter().flatten().map(|id| OriginalKey { id, receiver: receiver.clone() }).collect()
+}
+
