@@ -3,8 +3,13 @@
 pub mod arrival;
 pub mod journal;
 pub mod lifecycle;
+pub mod outcome;
 pub mod policy;
 pub mod ports;
+pub mod process;
 pub mod telemetry;
+pub mod verdict;
 
 pub use arrival::{Arrival, ContentHash, Ids};
+pub use outcome::Outcome;
+pub use process::{World, process};

@@ -142,7 +142,8 @@ mod tests {
     #[test]
     fn a_family_may_differ_from_the_default() {
         let setting: PerFamily<Invalid> =
-            serde_json::from_str(r#"{"default":"refuse","families":{"result-report":"accept"}}"#).expect("settings");
+            serde_json::from_str(r#"{"default":"refuse","families":{"result-report":"accept"}}"#)
+                .expect("settings");
         assert_eq!(setting.of(Some(Family::ResultReport)), Invalid::Accept);
         assert_eq!(setting.of(Some(Family::Referral)), Invalid::Refuse);
         assert_eq!(setting.of(None), Invalid::Refuse);

@@ -93,11 +93,11 @@ pub trait Store: Send + Sync + 'static {
     /// The original bytes of a message.
     fn body(&self, id: MessageId) -> impl Future<Output = Result<Option<Arc<[u8]>>, StoreError>> + Send;
 
-    /// The bytes of a receipt or document by its own id, and its media type.
+    /// A receipt or document by its own id.
     fn document(
         &self,
         id: uuid::Uuid,
-    ) -> impl Future<Output = Result<Option<(&'static str, Arc<[u8]>)>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Option<StoredDocument>, StoreError>> + Send;
 
     /// Recipients that are set aside (parked or expired), with their messages.
     fn set_aside(
@@ -130,6 +130,9 @@ pub trait Store: Send + Sync + 'static {
     /// Checks the chain of event hashes from the first to the last; the number of the first broken one.
     fn broken_link(&self) -> impl Future<Output = Result<Option<u64>, StoreError>> + Send;
 }
+
+/// A receipt or document as it was made: its media type and its bytes.
+pub type StoredDocument = (&'static str, Arc<[u8]>);
 
 /// What waits at one destination.
 #[derive(Debug, Clone, PartialEq, Eq)]

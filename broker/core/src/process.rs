@@ -110,7 +110,8 @@ impl Prepared {
         let had_it: Vec<&str> = known.seen.iter().map(|seen| seen.receiver.as_str()).collect();
 
         let addressed = || reading.addressing.receivers.iter().filter(|r| r.role != Role::Mentioned);
-        let key = |r: &message_schemas::head::Receiver| r.party.her_id().map(|h| h.to_string()).unwrap_or_default();
+        let key =
+            |r: &message_schemas::head::Receiver| r.party.her_id().map(|h| h.to_string()).unwrap_or_default();
         if let Some(first) = known.seen.first()
             && !conflicting
             && addressed().all(|r| had_it.contains(&key(r).as_str()))
@@ -121,15 +122,17 @@ impl Prepared {
             return self.entry(world, VerdictRecord::Duplicate { of }, Recipients::default(), Vec::new());
         }
 
-        let fault = conflicting.then_some(Fault::ConflictingContent).or_else(|| reading.faults.first().copied());
+        let fault =
+            conflicting.then_some(Fault::ConflictingContent).or_else(|| reading.faults.first().copied());
         let mut recipients = Recipients::default();
         let verdict = match fault {
             Some(fault) => recipients.stop(fault, reading, world, now, ids, &had_it),
             None => recipients.deliver(&self.arrival, reading, known, world, now, ids, &had_it),
         };
-        let verdict = match verdict {
-            VerdictRecord::Accepted if reading.flawed => VerdictRecord::AcceptedWithFindings,
-            other => other,
+        let verdict = if verdict == VerdictRecord::Accepted && reading.flawed {
+            VerdictRecord::AcceptedWithFindings
+        } else {
+            verdict
         };
         // What is in conflict must not take the key of what it conflicts with.
         let keys = match identity(&reading.addressing).filter(|_| !conflicting) {
@@ -142,7 +145,8 @@ impl Prepared {
                 }
                 receivers.sort_unstable();
                 receivers.dedup();
-                let with = |receiver| DuplicateKey { sender: sender.clone(), msg_id: msg_id.clone(), receiver };
+                let with =
+                    |receiver| DuplicateKey { sender: sender.clone(), msg_id: msg_id.clone(), receiver };
                 receivers.into_iter().map(with).collect()
             }
         };

@@ -120,7 +120,9 @@ impl Fault {
             Self::UnknownFormat => refused(ErrorCode::UnsupportedFormat, Reason::UnknownFormat),
             Self::SchemaInvalid => refused(ErrorCode::NotValid, Reason::SchemaInvalid),
             Self::MessageIdInvalid => refused(ErrorCode::MessageId, Reason::MessageIdInvalid),
-            Self::PatientNotIdentified => refused(ErrorCode::PatientInsufficient, Reason::PatientNotIdentified),
+            Self::PatientNotIdentified => {
+                refused(ErrorCode::PatientInsufficient, Reason::PatientNotIdentified)
+            }
             Self::ReceiverNotFound => refused(ErrorCode::ReceiverNotFound, Reason::ReceiverNotFound),
             Self::PartyExpired => refused(ErrorCode::ReceiverNotFound, Reason::PartyExpired),
             Self::PartyCannotTake => refused(ErrorCode::UnsupportedFormat, Reason::PartyCannotTake),
@@ -160,7 +162,11 @@ mod tests {
     fn what_is_ours_never_blames_the_sender() {
         for fault in Fault::ALL {
             let row = fault.consequence();
-            assert_eq!(row.heard.is_none(), row.kept == Kept::Parked || fault == Fault::SecondReceipt, "{fault:?}");
+            assert_eq!(
+                row.heard.is_none(),
+                row.kept == Kept::Parked || fault == Fault::SecondReceipt,
+                "{fault:?}"
+            );
         }
     }
 

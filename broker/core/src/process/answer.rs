@@ -109,7 +109,7 @@ pub(super) fn write(
     let Ok(receipt) = Receipt::answer_to(&reading.addressing, receiver, verdict, making) else { return };
 
     let sender = &receipt.receiver;
-    let back = [sender.her_id(), sender.enterprise_her_id()].into_iter().flatten();
+    let mut back = [sender.her_id(), sender.enterprise_her_id()].into_iter().flatten();
     let test = reading.head.as_ref().is_some_and(|h| h.test);
     let entry = back.clone().find_map(|h| world.parties.get(h));
     let destination = entry.and_then(|e| world.parties.destination(e, test)).cloned();
@@ -123,7 +123,7 @@ pub(super) fn write(
     to.list.push(Recipient {
         id: RecipientId(ids.fresh()),
         book: Book::Receipt,
-        receiver: back.clone().next(),
+        receiver: back.next(),
         destination,
         payload: Payload::Document(document),
         state: match stopped.as_ref().map(|s| s.kept) {

@@ -73,7 +73,7 @@ pub(super) fn read(arrival: &Arrival, world: &World, now: Timestamp) -> Reading 
         }
     };
     reading.addressing = Addressing::from(&head);
-    let found = rules::check(&head, &head_reader, &decoded.text, limits, now);
+    let found = rules::check(&head, &head_reader, &decoded.text, now, limits.findings);
     judge(&mut reading, &head, schema.valid, &found, world);
     reading.findings.append(found);
     reading.head = Some(head);
@@ -97,7 +97,8 @@ fn judge(reading: &mut Reading, head: &MessageHead, valid: bool, found: &Finding
     }
     let accepted = || {
         let sender = head.sender.iter().flat_map(|s| [s.her_id(), s.enterprise_her_id()]).flatten();
-        let partner = sender.filter_map(|h| world.parties.get(h)).find_map(|p| p.accepts_invalid(head.kind.family));
+        let partner =
+            sender.filter_map(|h| world.parties.get(h)).find_map(|p| p.accepts_invalid(head.kind.family));
         partner.unwrap_or_else(|| world.policy.invalid.of(Some(head.kind.family)) == Invalid::Accept)
     };
     let faults = [

@@ -40,14 +40,20 @@ impl Recipients {
         had_it: &[&str],
     ) -> VerdictRecord {
         let receivers = fresh_receivers(&reading.addressing.receivers, had_it);
-        let ours: Vec<&Receiver> =
-            receivers.iter().copied().filter(|r| r.party.her_id().is_some_and(|h| world.parties.is_ours(h))).collect();
-        let answerable = fault.consequence().heard.is_some() && !is_receipt(reading.head.as_ref(), &reading.addressing);
-        let fault = match fault {
-            // Silence where nobody can be told (kith-messages §4.7), or nobody here may speak (§4.3 rule 8).
-            _ if answerable && !can_be_answered(reading) => Fault::SenderUnreadable,
-            _ if answerable && ours.is_empty() => Fault::NotForUs,
-            other => other,
+        let ours: Vec<&Receiver> = receivers
+            .iter()
+            .copied()
+            .filter(|r| r.party.her_id().is_some_and(|h| world.parties.is_ours(h)))
+            .collect();
+        let answerable =
+            fault.consequence().heard.is_some() && !is_receipt(reading.head.as_ref(), &reading.addressing);
+        // Silence where nobody can be told (kith-messages §4.7), or nobody here may speak (§4.3 rule 8).
+        let fault = if answerable && !can_be_answered(reading) {
+            Fault::SenderUnreadable
+        } else if answerable && ours.is_empty() {
+            Fault::NotForUs
+        } else {
+            fault
         };
         let row = fault.consequence();
         if receivers.is_empty() {
@@ -68,7 +74,10 @@ impl Recipients {
     }
 
     /// Nothing stops the message: each receiver gets its own decision.
-    #[expect(clippy::too_many_arguments, reason = "a decision's whole surroundings; a struct would only rename them")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a decision's whole surroundings; a struct would only rename them"
+    )]
     pub(super) fn deliver(
         &mut self,
         arrival: &Arrival,
@@ -128,7 +137,10 @@ impl Recipients {
             };
             first_fault.get_or_insert(fault);
             self.nowhere(receiver.party.her_id(), fault, ids);
-            if refusable && fault.consequence().heard.is_some() && answers_of(receiver, world) != Answers::None {
+            if refusable
+                && fault.consequence().heard.is_some()
+                && answers_of(receiver, world) != Answers::None
+            {
                 answer::write(self, reading, receiver, &errors_of(fault, &[]), world, now, ids);
             }
         }
@@ -192,7 +204,8 @@ impl Recipients {
                     Some(Kept::Parked) => State::Parked,
                     Some(Kept::Refused) => State::Rejected,
                 };
-                let deadline = std::mem::take(&mut awaits).then(|| deadline(head, entry, arrival, world, now)).flatten();
+                let deadline =
+                    std::mem::take(&mut awaits).then(|| deadline(head, entry, arrival, world, now)).flatten();
                 self.list.push(Recipient {
                     id: RecipientId(ids.fresh()),
                     book: if is_receipt { Book::Receipt } else { Book::Message },
@@ -228,7 +241,12 @@ impl Recipients {
                         Err(fault) => return vec![(Payload::Original, Some(fault))],
                     }
                 }
-                self.documents.iter().enumerate().filter(made).map(|(at, _)| (Payload::Document(at), None)).collect()
+                self.documents
+                    .iter()
+                    .enumerate()
+                    .filter(made)
+                    .map(|(at, _)| (Payload::Document(at), None))
+                    .collect()
             }
         }
     }
@@ -288,7 +306,11 @@ fn owner(party: &Party, world: &World) -> Ownership {
 }
 
 fn envelope(arrival: &Arrival, world: &World) -> Envelope {
-    if arrival.envelope_receiver.is_some_and(|h| world.parties.is_ours(h)) { Envelope::Ours } else { Envelope::Unknown }
+    if arrival.envelope_receiver.is_some_and(|h| world.parties.is_ours(h)) {
+        Envelope::Ours
+    } else {
+        Envelope::Unknown
+    }
 }
 
 /// Who answers for a receiver; for one that is not in the parties, nobody but us can.
@@ -335,7 +357,15 @@ fn deadline(
 fn original_keys(head: &MessageHead, receiver: Option<HerId>) -> Vec<OriginalKey> {
     let receiver = receiver.map(|h| h.to_string()).unwrap_or_default();
     let msg_id = head.msg_id.as_ref().map(MsgId::key);
-    let document_id = head.document_id.as_deref().and_then(MsgId::new).map(|d| d.key()).filter(|d| Some(d) != msg_id.as_ref());
-    [msg_id, document_id].into_iter().flatten().map(|id| OriginalKey { id, receiver: receiver.clone() }).collect()
+    let document_id = head
+        .document_id
+        .as_deref()
+        .and_then(MsgId::new)
+        .map(|d| d.key())
+        .filter(|d| Some(d) != msg_id.as_ref());
+    [msg_id, document_id]
+        .into_iter()
+        .flatten()
+        .map(|id| OriginalKey { id, receiver: receiver.clone() })
+        .collect()
 }
-
