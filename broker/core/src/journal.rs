@@ -4,7 +4,7 @@
 
 use crate::arrival::{Arrival, ContentHash};
 use crate::lifecycle::{Event, State};
-use dead_letter::{Attempt, Reason};
+use dead_letter::Reason;
 use jiff::Timestamp;
 use message_schemas::{Findings, HerId, MessageHead, MessageId};
 use routing_rules::{DestinationId, Format};
@@ -553,13 +553,4 @@ pub struct SetAside {
     pub destination: Option<DestinationId>,
     /// At most so many, oldest first.
     pub limit: usize,
-}
-
-/// What one attempt came to, as a delivery loop reports it.
-#[derive(Debug, Clone)]
-pub struct Attempted {
-    /// Which recipient.
-    pub recipient: RecipientId,
-    /// What the destination said.
-    pub attempt: Attempt,
 }

@@ -60,22 +60,12 @@ pub struct Prepared {
 /// Reads and judges a message as far as that goes without knowing the past.
 pub fn process(arrival: Arrival, world: &World, now: Timestamp, ids: &mut impl Ids) -> Outcome {
     let reading = read::read(&arrival, world, now);
-    let lookups = lookups(&reading);
     let prepared = Box::new(Prepared { content_hash: arrival.content_hash(), arrival, reading });
+    let lookups = prepared.lookups();
     if lookups.is_empty() {
         return Outcome::Judged(Box::new(prepared.decide(&Known::default(), world, now, ids)));
     }
     Outcome::Need { lookups, prepared }
-}
-
-/// What the journal must be asked: has this sender used this id before, and what does a receipt answer?
-fn lookups(reading: &Reading) -> Vec<Lookup> {
-    let mut lookups = Vec::new();
-    if let Some((sender, msg_id)) = identity(&reading.addressing) {
-        lookups.push(Lookup::Seen { sender, msg_id });
-    }
-    lookups.extend(answer::original_keys_of(reading).into_iter().map(Lookup::Original));
-    lookups
 }
 
 /// Sender and message id, as repeats are recognised by.
@@ -99,6 +89,14 @@ impl Prepared {
     #[must_use]
     pub const fn message(&self) -> MessageId {
         self.arrival.id
+    }
+
+    /// What the journal must be asked: has this sender used this id before, and what does a receipt answer?
+    #[must_use]
+    pub fn lookups(&self) -> Vec<Lookup> {
+        let seen = identity(&self.reading.addressing).map(|(sender, msg_id)| Lookup::Seen { sender, msg_id });
+        let originals = answer::original_keys_of(&self.reading).into_iter().map(Lookup::Original);
+        seen.into_iter().chain(originals).collect()
     }
 
     /// The rest of the decision, now that it is known what came before. May be called again with newer

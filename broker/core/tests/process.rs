@@ -299,7 +299,14 @@ fn an_invalid_message_is_refused_or_taken_in_as_policy_says() {
 
 #[test]
 fn faults_of_content_are_told_together() {
-    let entry = judge(&Letter { id: "not-a-uuid", patient: "<Patient><FamilyName>Prøve</FamilyName></Patient>", ..letter(&[201]) }.xml());
+    let entry = judge(
+        &Letter {
+            id: "not-a-uuid",
+            patient: "<Patient><FamilyName>Prøve</FamilyName></Patient>",
+            ..letter(&[201])
+        }
+        .xml(),
+    );
     assert_eq!(receipts(&entry), ["201 rejected E10 E36"]);
 }
 
