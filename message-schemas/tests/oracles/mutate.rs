@@ -4,14 +4,14 @@ use message_schemas::xml::{Node, Tree};
 use message_schemas::{Limits, xml};
 
 /// A small generator of numbers (splitmix64): the same seed gives the same messages everywhere.
-pub struct Chance(u64);
+pub(crate) struct Chance(u64);
 
 impl Chance {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -19,18 +19,18 @@ impl Chance {
         z ^ (z >> 31)
     }
 
-    pub fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         (self.next() % bound.max(1) as u64) as usize
     }
 
-    pub fn pick<'a, T>(&mut self, list: &'a [T]) -> Option<&'a T> {
+    pub(crate) fn pick<'a, T>(&mut self, list: &'a [T]) -> Option<&'a T> {
         list.get(self.below(list.len()))
     }
 }
 
 /// What was done to a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Fault {
+pub(crate) enum Fault {
     Drop,
     Repeat,
     Reorder,
@@ -48,7 +48,7 @@ pub enum Fault {
     SubstituteType,
 }
 
-pub const FAULTS: &[Fault] = &[
+pub(crate) const FAULTS: &[Fault] = &[
     Fault::Drop,
     Fault::Repeat,
     Fault::Reorder,
@@ -67,35 +67,121 @@ pub const FAULTS: &[Fault] = &[
 ];
 
 const DATES: &[&str] = &[
-    "2012-02-30", "2012-02-15", "2012-02-15T10:30:00", "2012-02-15T24:00:00", "2012-02-15T24:00:01", "20120215",
-    "2012-02-15T10:30", "2012-02-15T10:30:00Z", "2012-02-15T10:30:00+01:00", "2012-02-15T10:30:00+15:00", "2012",
-    "2012-02", "15.02.2012", "0000-01-01", "-0001-01-01", "12012-01-01", "2012-02-15Z", "2012-02-15+02:00", "",
-    "2012-2-5", "2012-02-15T10:30:60", "2012-02-15T10:30:00.", "2012-02-15T10:30:00.123456789012345678901",
-    "2011-02-29", "2000-02-29", "1900-02-29T00:00:00", "10:30:00", "2012-02-15T10:30:00+14:00",
-    "2012-02-15T10:30:00-14:01", "2012-02-15T25:00:00",
+    "2012-02-30",
+    "2012-02-15",
+    "2012-02-15T10:30:00",
+    "2012-02-15T24:00:00",
+    "2012-02-15T24:00:01",
+    "20120215",
+    "2012-02-15T10:30",
+    "2012-02-15T10:30:00Z",
+    "2012-02-15T10:30:00+01:00",
+    "2012-02-15T10:30:00+15:00",
+    "2012",
+    "2012-02",
+    "15.02.2012",
+    "0000-01-01",
+    "-0001-01-01",
+    "12012-01-01",
+    "2012-02-15Z",
+    "2012-02-15+02:00",
+    "",
+    "2012-2-5",
+    "2012-02-15T10:30:60",
+    "2012-02-15T10:30:00.",
+    "2012-02-15T10:30:00.123456789012345678901",
+    "2011-02-29",
+    "2000-02-29",
+    "1900-02-29T00:00:00",
+    "10:30:00",
+    "2012-02-15T10:30:00+14:00",
+    "2012-02-15T10:30:00-14:01",
+    "2012-02-15T25:00:00",
 ];
 const NUMBERS: &[&str] = &[
-    "", "1", "-1", "+1", "0", "-0", "007", "1.5", "1,5", ".5", "5.", ".", "1e5", "1E-2", "INF", "-INF", "+INF", "NaN",
-    "123456789012345678901234567890", "-99999999999999999999999", "2147483648", "9223372036854775808", "0x1F",
-    "1 000", "true", "false", "TRUE", "yes", "99999999999999999999.99999999999999999999",
+    "",
+    "1",
+    "-1",
+    "+1",
+    "0",
+    "-0",
+    "007",
+    "1.5",
+    "1,5",
+    ".5",
+    "5.",
+    ".",
+    "1e5",
+    "1E-2",
+    "INF",
+    "-INF",
+    "+INF",
+    "NaN",
+    "123456789012345678901234567890",
+    "-99999999999999999999999",
+    "2147483648",
+    "9223372036854775808",
+    "0x1F",
+    "1 000",
+    "true",
+    "false",
+    "TRUE",
+    "yes",
+    "99999999999999999999.99999999999999999999",
 ];
 const CODES: &[&str] = &[
-    "", "0", "1", "J", "N", "XX", "A B", "æøå", "2.16.578.1.12.4.1.1.8279", "2.16.578..1", "1.", "no", "nb-NO",
-    "no_NO", "P1D", "P1W", "PT", "-P1Y2M", "urn:oid:1", "a:b", "1a", "_a", "mailto:x", "AAAA", "AA==", "AA=", "A",
+    "",
+    "0",
+    "1",
+    "J",
+    "N",
+    "XX",
+    "A B",
+    "æøå",
+    "2.16.578.1.12.4.1.1.8279",
+    "2.16.578..1",
+    "1.",
+    "no",
+    "nb-NO",
+    "no_NO",
+    "P1D",
+    "P1W",
+    "PT",
+    "-P1Y2M",
+    "urn:oid:1",
+    "a:b",
+    "1a",
+    "_a",
+    "mailto:x",
+    "AAAA",
+    "AA==",
+    "AA=",
+    "A",
     "ThisIsAVeryLongCodeThatNoListHolds",
 ];
-const TYPES: &[&str] =
-    &["xs:string", "xs:date", "xs:anyType", "kith:CS", "kith:CV", "kith:TS", "mh:CS", "unknown:T", "NoSuchType", "", "xs:integer"];
+const TYPES: &[&str] = &[
+    "xs:string",
+    "xs:date",
+    "xs:anyType",
+    "kith:CS",
+    "kith:CV",
+    "kith:TS",
+    "mh:CS",
+    "unknown:T",
+    "NoSuchType",
+    "",
+    "xs:integer",
+];
 
 /// A message as text in UTF-8, ready to be spoilt.
-pub struct Sample {
+pub(crate) struct Sample {
     text: String,
     tree: Tree,
 }
 
 impl Sample {
     /// Reads a sample; the declaration is replaced by one that is true for UTF-8.
-    pub fn read(bytes: &[u8]) -> Self {
+    pub(crate) fn read(bytes: &[u8]) -> Self {
         let decoded = xml::decode(bytes).expect("an official sample decodes");
         let text: &str = &decoded.text;
         let body = match text.strip_prefix("<?xml").and_then(|t| t.split_once("?>")) {
@@ -107,23 +193,24 @@ impl Sample {
         Self { text, tree }
     }
 
-    pub fn text(&self) -> &str {
+    /// The sample itself.
+    pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
     /// The message with one fault of this kind, if it has a place for it.
-    pub fn spoil(&self, fault: Fault, chance: &mut Chance) -> Option<String> {
+    pub(crate) fn spoil(&self, fault: Fault, chance: &mut Chance) -> Option<String> {
         let elements: Vec<Node<'_>> = self.tree.nodes().filter(|n| n.is_element()).collect();
         let inner: Vec<Node<'_>> = elements.iter().copied().filter(|n| n.parent().is_some()).collect();
         match fault {
             Fault::Drop => {
                 let range = chance.pick(&inner)?.source();
-                Some(self.replace(range.start, range.end, ""))
+                Some(self.splice(range.start, range.end, ""))
             }
             Fault::Repeat => {
                 let range = chance.pick(&inner)?.source();
                 let copy = self.text[range.clone()].to_owned();
-                Some(self.replace(range.end, range.end, &copy))
+                Some(self.splice(range.end, range.end, &copy))
             }
             Fault::Reorder => {
                 let pairs: Vec<(Node<'_>, Node<'_>)> = elements
@@ -136,8 +223,13 @@ impl Sample {
                     .collect();
                 let (a, b) = chance.pick(&pairs)?;
                 let (a, b) = (a.source(), b.source());
-                let swapped = format!("{}{}{}", &self.text[b.clone()], &self.text[a.end..b.start], &self.text[a.clone()]);
-                Some(self.replace(a.start, b.end, &swapped))
+                let swapped = format!(
+                    "{}{}{}",
+                    &self.text[b.clone()],
+                    &self.text[a.end..b.start],
+                    &self.text[a.clone()]
+                );
+                Some(self.splice(a.start, b.end, &swapped))
             }
             Fault::Rename => {
                 let node = chance.pick(&inner)?;
@@ -155,7 +247,7 @@ impl Sample {
             }
             Fault::DropAttribute => {
                 let (start, _, _, end) = self.pick_attribute(&elements, chance, |_| true)?;
-                Some(self.replace(start, end, ""))
+                Some(self.splice(start, end, ""))
             }
             Fault::BadValue => {
                 let list = *chance.pick(&[DATES, NUMBERS, CODES])?;
@@ -164,36 +256,49 @@ impl Sample {
             Fault::BadDate => self.new_value(&elements, chance, DATES, |v| {
                 v.len() >= 8 && v.bytes().take(4).all(|b| b.is_ascii_digit()) && v.contains('-')
             }),
-            Fault::BadCode => {
-                self.new_value(&elements, chance, CODES, |v| v.len() < 12 && v.bytes().all(|b| b.is_ascii_alphanumeric()))
-            }
+            Fault::BadCode => self.new_value(&elements, chance, CODES, |v| {
+                v.len() < 12 && v.bytes().all(|b| b.is_ascii_alphanumeric())
+            }),
             Fault::BadNumber => self.new_value(&elements, chance, NUMBERS, |v| {
                 !v.is_empty() && v.bytes().all(|b| b.is_ascii_digit() || b == b'.')
             }),
             Fault::StrayText => {
                 let at = chance.pick(&inner)?.source().start;
-                Some(self.replace(at, at, chance.pick(&["stray", " x ", "&#160;", "<![CDATA[ ]]>", "<!-- -->", "&#32;"])?))
+                Some(self.splice(
+                    at,
+                    at,
+                    chance.pick(&["stray", " x ", "&#160;", "<![CDATA[ ]]>", "<!-- -->", "&#32;"])?,
+                ))
             }
             Fault::Empty => {
                 let (start, end) = self.inside(*chance.pick(&elements)?)?;
-                Some(self.replace(start, end, chance.pick(&["", " ", "\n"])?))
+                Some(self.splice(start, end, chance.pick(&["", " ", "\n"])?))
             }
             Fault::Pad => {
                 let leaves: Vec<(usize, usize)> = self.values(&elements, |_| true);
                 let (start, end) = *chance.pick(&leaves)?;
                 let pad = *chance.pick(&[" ", "\n", "\t ", "&#10;"])?;
                 let value = self.text[start..end].to_owned();
-                Some(self.replace(start, end, &match chance.below(3) {
-                    0 => format!("{pad}{value}"),
-                    1 => format!("{value}{pad}"),
-                    _ => format!("{pad}{value}{pad}"),
-                }))
+                Some(self.splice(
+                    start,
+                    end,
+                    &match chance.below(3) {
+                        0 => format!("{pad}{value}"),
+                        1 => format!("{value}{pad}"),
+                        _ => format!("{pad}{value}{pad}"),
+                    },
+                ))
             }
             Fault::Nil => {
                 let node = chance.pick(&elements)?;
                 let value = *chance.pick(&["true", "false", "1", "x"])?;
                 let declaration = "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"";
-                Some(self.add_attribute(*node, &self.with_xsi(*node, declaration, &format!("nil=\"{value}\""))))
+                Some(
+                    self.add_attribute(
+                        *node,
+                        &self.with_xsi(*node, declaration, &format!("nil=\"{value}\"")),
+                    ),
+                )
             }
             Fault::SubstituteType => {
                 let node = chance.pick(&elements)?;
@@ -212,7 +317,7 @@ impl Sample {
     }
 
     /// The message with its characters damaged, most likely no longer XML.
-    pub fn damage(&self, chance: &mut Chance) -> Vec<u8> {
+    pub(crate) fn damage(&self, chance: &mut Chance) -> Vec<u8> {
         let mut bytes = self.text.clone().into_bytes();
         let at = chance.below(bytes.len());
         match chance.below(6) {
@@ -222,12 +327,18 @@ impl Sample {
             }
             2 => bytes.truncate(at),
             3 => {
-                let extra = *chance.pick(&["<", ">", "&", "\"", "'", "</a>", "<a>", "]]>", "&#0;", "&x;", "<!--", "-->", "<?x?>"]).unwrap();
+                let extra = *chance
+                    .pick(&[
+                        "<", ">", "&", "\"", "'", "</a>", "<a>", "]]>", "&#0;", "&x;", "<!--", "-->", "<?x?>",
+                    ])
+                    .unwrap();
                 bytes.splice(at..at, extra.bytes());
             }
             4 => {
                 let mut marks: Vec<usize> = Vec::new();
-                marks.extend(bytes.iter().enumerate().filter(|(_, b)| b"<>\"&;/=".contains(b)).map(|(i, _)| i));
+                marks.extend(
+                    bytes.iter().enumerate().filter(|(_, b)| b"<>\"&;/=".contains(b)).map(|(i, _)| i),
+                );
                 if let Some(mark) = chance.pick(&marks) {
                     bytes[*mark] = *chance.pick(b"<>\"&;/= x").unwrap();
                 }
@@ -240,7 +351,7 @@ impl Sample {
         bytes
     }
 
-    fn replace(&self, start: usize, end: usize, with: &str) -> String {
+    fn splice(&self, start: usize, end: usize, with: &str) -> String {
         format!("{}{with}{}", &self.text[..start], &self.text[end..])
     }
 
@@ -291,12 +402,16 @@ impl Sample {
     fn add_attribute(&self, node: Node<'_>, attribute: &str) -> String {
         let tag = self.tag(node);
         let end = if self.text[tag.clone()].ends_with("/>") { tag.end - 2 } else { tag.end - 1 };
-        self.replace(end, end, &format!(" {attribute}"))
+        self.splice(end, end, &format!(" {attribute}"))
     }
 
     fn with_xsi(&self, node: Node<'_>, declaration: &str, attribute: &str) -> String {
         let tag = &self.text[self.tag(node)];
-        if tag.contains("xmlns:xsi=") { format!("xsi:{attribute}") } else { format!("{declaration} xsi:{attribute}") }
+        if tag.contains("xmlns:xsi=") {
+            format!("xsi:{attribute}")
+        } else {
+            format!("{declaration} xsi:{attribute}")
+        }
     }
 
     /// Start of the white space before, start and end of the value, and end, of each attribute of a tag.
@@ -308,8 +423,10 @@ impl Sample {
         while at < tag.end {
             if bytes[at] == b'"' || bytes[at] == b'\'' {
                 let close = (at + 1..tag.end).find(|&i| bytes[i] == bytes[at]).unwrap_or(tag.end - 1);
-                let name_end = self.text[..at].trim_end_matches(|c: char| c == '=' || c.is_ascii_whitespace()).len();
-                let name_start = self.text[..name_end].rfind(|c: char| c.is_ascii_whitespace()).unwrap_or(tag.start);
+                let name_end =
+                    self.text[..at].trim_end_matches(|c: char| c == '=' || c.is_ascii_whitespace()).len();
+                let name_start =
+                    self.text[..name_end].rfind(|c: char| c.is_ascii_whitespace()).unwrap_or(tag.start);
                 if !self.text[name_start..name_end].trim().starts_with("xmlns") {
                     out.push((name_start, at + 1, close, close + 1));
                 }
@@ -336,8 +453,10 @@ impl Sample {
 
     /// All attribute values and texts of leaf elements.
     fn values(&self, elements: &[Node<'_>], fits: impl Fn(&str) -> bool) -> Vec<(usize, usize)> {
-        let attributes = elements.iter().flat_map(|e| self.attributes(*e)).map(|(_, start, end, _)| (start, end));
-        let leaves = elements.iter().filter(|e| e.elements().next().is_none()).filter_map(|e| self.inside(*e));
+        let attributes =
+            elements.iter().flat_map(|e| self.attributes(*e)).map(|(_, start, end, _)| (start, end));
+        let leaves =
+            elements.iter().filter(|e| e.elements().next().is_none()).filter_map(|e| self.inside(*e));
         attributes.chain(leaves).filter(|(start, end)| fits(&self.text[*start..*end])).collect()
     }
 
@@ -350,6 +469,6 @@ impl Sample {
     ) -> Option<String> {
         let (start, end) = *chance.pick(&self.values(elements, fits))?;
         let new = *chance.pick(list)?;
-        (self.text[start..end] != *new).then(|| self.replace(start, end, new))
+        (self.text[start..end] != *new).then(|| self.splice(start, end, new))
     }
 }

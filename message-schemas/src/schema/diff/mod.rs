@@ -241,3 +241,6 @@ fn identity(identity: &Identity) -> String {
     let fields: Vec<String> = identity.fields.iter().map(|f| paths(f)).collect();
     format!("{kind} of {} by {}", paths(&identity.selector), fields.join(", "))
 }
+
+#[cfg(test)]
+mod tests;

@@ -484,8 +484,12 @@ impl<'a> Validator<'a> {
         }
     }
 
-    /// Whether an element is nil.
+    //= XML Schema Part 1 (second edition) §3.3.4
+    //# Validation Rule: Element Locally Valid (Element), clause 3
+    /// Whether an element is nil. The rule is one about declarations: an element without one (below a lax
+    /// wildcard) is not made empty by the attribute.
     fn nil(&mut self, element: &Element<'_>, given: &Given<'_>, declaration: Option<&Declaration>) -> bool {
+        let Some(declaration) = declaration else { return false };
         let nil = match given.value.trim_matches([' ', '\t', '\r', '\n']) {
             "true" | "1" => true,
             "false" | "0" => false,
@@ -501,7 +505,6 @@ impl<'a> Validator<'a> {
                 false
             }
         };
-        let Some(declaration) = declaration else { return nil };
         if !declaration.nillable {
             self.report.add(element.offset, given.offset, || {
                 Finding::new(
