@@ -1,7 +1,4 @@
-//! What happens when a message cannot go: reasons, retries, parked messages, replay.
-//!
-//! Everything here is a decision, taken from values and the time that it is given; the broker's loops carry
-//! it out. Each reason has a page in `reasons/`, written for the person who is woken.
+#![doc = include_str!("../README.md")]
 
 mod attempt;
 mod breaker;
