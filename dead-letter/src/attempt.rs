@@ -88,3 +88,85 @@ pub fn after_attempt(
 pub(crate) fn later(now: Timestamp, pause: Duration) -> Timestamp {
     SignedDuration::try_from(pause).ok().and_then(|p| now.checked_add(p).ok()).unwrap_or(Timestamp::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + second).expect("a time")
+    }
+
+    fn retry(after: Option<u64>) -> Attempt {
+        Attempt::Retry { why: "connection refused".into(), after: after.map(Duration::from_secs) }
+    }
+
+    fn unsure() -> Attempt {
+        Attempt::Unsure { why: "no answer".into() }
+    }
+
+    #[test]
+    fn table_of_what_follows() {
+        let endless = Schedule::default();
+        let three = Schedule { attempts: Some(3), ..Schedule::default() };
+        let refused = Attempt::Refused { why: "403".into() };
+        let (soon, late, past) = (Some(at(2)), Some(at(9999)), Some(at(0)));
+        let cases = [
+            // attempt, tries, schedule, expires => next
+            (Attempt::HandedOver, 1, &endless, None, Next::Done),
+            (Attempt::HandedOver, 9, &three, past, Next::Done),
+            (Attempt::AlreadyThere, 2, &endless, None, Next::Done),
+            (refused.clone(), 1, &endless, None, Next::Park(Reason::RefusedByDestination)),
+            (refused, 9, &three, past, Next::Park(Reason::RefusedByDestination)),
+            (retry(None), 1, &endless, None, Next::RetryAt(at(5))),
+            (retry(None), 3, &endless, late, Next::RetryAt(at(20))),
+            (retry(None), 2, &three, late, Next::RetryAt(at(10))),
+            (retry(None), 3, &three, late, Next::Park(Reason::AttemptsExhausted)),
+            // The last attempt is made when the time ends.
+            (retry(None), 1, &endless, soon, Next::RetryAt(at(2))),
+            (retry(None), 1, &endless, past, Next::Expire),
+            (retry(None), 3, &three, past, Next::Expire),
+            // A wish to wait is honoured, up to an hour, and never makes us faster.
+            (retry(Some(60)), 1, &endless, None, Next::RetryAt(at(60))),
+            (retry(Some(1)), 3, &endless, None, Next::RetryAt(at(20))),
+            (retry(Some(u64::MAX)), 1, &endless, None, Next::RetryAt(at(3600))),
+            // What may have arrived is never said to have failed or expired.
+            (unsure(), 1, &endless, None, Next::UnsureRetryAt(at(5))),
+            (unsure(), 1, &endless, soon, Next::UnsureRetryAt(at(2))),
+            (unsure(), 3, &three, late, Next::Park(Reason::OutcomeUnknown)),
+            (unsure(), 1, &endless, past, Next::Park(Reason::OutcomeUnknown)),
+        ];
+        for (attempt, tries, schedule, expires, wanted) in cases {
+            let next = after_attempt(&attempt, tries, schedule, at(0), expires, 0);
+            assert_eq!(next, wanted, "{attempt:?}, attempt {tries}, expires {expires:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_further_attempt_lies_ahead_and_within_the_time_to_live(
+            sure in any::<bool>(), wish in proptest::option::of(any::<u64>()), tries in 0u32..1000,
+            attempts in proptest::option::of(1u32..50), ttl in proptest::option::of(-1000i64..1_000_000),
+            chance in any::<u64>(),
+        ) {
+            let attempt = if sure { retry(wish) } else { unsure() };
+            let schedule = Schedule { attempts, ..Schedule::default() };
+            let expires = ttl.map(at);
+            match after_attempt(&attempt, tries, &schedule, at(0), expires, chance) {
+                Next::RetryAt(then) | Next::UnsureRetryAt(then) => {
+                    prop_assert!(then > at(0));
+                    prop_assert!(expires.is_none_or(|end| then <= end));
+                    prop_assert!(attempts.is_none_or(|most| tries < most));
+                }
+                Next::Expire => prop_assert!(sure && expires.is_some_and(|end| end <= at(0))),
+                Next::Park(reason) => {
+                    let unknown = reason == Reason::OutcomeUnknown;
+                    prop_assert_eq!(unknown, !sure);
+                    prop_assert!(unknown || reason == Reason::AttemptsExhausted);
+                }
+                Next::Done => prop_assert!(false, "nobody took it"),
+            }
+        }
+    }
+}

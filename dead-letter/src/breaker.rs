@@ -156,3 +156,99 @@ impl Breaker {
         self.state = BreakerState::Open { until, times };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + second).expect("a time")
+    }
+
+    fn breaker() -> Breaker {
+        Breaker::new(BreakerSettings { failures: 2, ..BreakerSettings::default() })
+    }
+
+    fn failed() -> Attempt {
+        Attempt::Retry { why: "connection refused".into(), after: None }
+    }
+
+    fn unsure() -> Attempt {
+        Attempt::Unsure { why: "no answer".into() }
+    }
+
+    fn refused() -> Attempt {
+        Attempt::Refused { why: "422".into() }
+    }
+
+    #[test]
+    fn table_of_states_and_outcomes() {
+        let closed = |failures| BreakerState::Closed { failures };
+        let open = |until, times| BreakerState::Open { until: at(until), times };
+        let half = |until, times| BreakerState::HalfOpen { until: at(until), times };
+        let cases = [
+            (closed(0), Attempt::HandedOver, closed(0), Change::None),
+            (closed(1), Attempt::AlreadyThere, closed(0), Change::None),
+            (closed(1), refused(), closed(0), Change::None),
+            (closed(0), failed(), closed(1), Change::None),
+            (closed(1), failed(), open(10, 1), Change::Opened),
+            (closed(1), unsure(), open(10, 1), Change::Opened),
+            // Answers to attempts that were under way when it opened.
+            (open(10, 1), failed(), open(10, 1), Change::None),
+            (open(10, 1), Attempt::HandedOver, closed(0), Change::Closed),
+            // The probe.
+            (half(300, 1), failed(), open(20, 2), Change::None),
+            (half(300, 2), unsure(), open(40, 3), Change::None),
+            (half(300, 9), failed(), open(300, 10), Change::None),
+            (half(300, 3), Attempt::HandedOver, closed(0), Change::Closed),
+            (half(300, 3), refused(), closed(0), Change::Closed),
+        ];
+        for (before, attempt, after, change) in cases {
+            let mut breaker = Breaker { state: before, ..breaker() };
+            assert_eq!(breaker.record(&attempt, at(0), 0), change, "{before:?}, {attempt:?}");
+            assert_eq!(breaker.state(), after, "{before:?}, {attempt:?}");
+        }
+    }
+
+    #[test]
+    fn an_open_breaker_lets_one_probe_through_after_its_pause() {
+        let mut breaker = breaker();
+        breaker.record(&failed(), at(0), 0);
+        assert_eq!(breaker.permit(at(0)), Permit::Go);
+        assert_eq!(breaker.record(&failed(), at(0), 0), Change::Opened);
+        assert_eq!(breaker.permit(at(9)), Permit::Wait(at(10)));
+        assert_eq!(breaker.permit(at(10)), Permit::Probe);
+        assert_eq!(breaker.permit(at(11)), Permit::Wait(at(310)), "one probe at a time");
+        assert_eq!(breaker.record(&Attempt::HandedOver, at(12), 0), Change::Closed);
+        assert_eq!(breaker.permit(at(12)), Permit::Go);
+    }
+
+    #[test]
+    fn a_probe_that_is_never_heard_of_does_not_block_forever() {
+        let mut breaker = Breaker { state: BreakerState::Open { until: at(0), times: 1 }, ..breaker() };
+        assert_eq!(breaker.permit(at(0)), Permit::Probe);
+        assert_eq!(breaker.permit(at(299)), Permit::Wait(at(300)));
+        assert_eq!(breaker.permit(at(300)), Permit::Probe);
+    }
+
+    proptest! {
+        /// Whatever happens, there is always a time at which a delivery may go.
+        #[test]
+        fn a_breaker_never_closes_the_way_for_good(
+            outcomes in proptest::collection::vec((0u8..4, 0i64..600, any::<u64>()), 0..60),
+        ) {
+            let (mut breaker, mut now) = (breaker(), 0);
+            for (outcome, pause, chance) in outcomes {
+                now += pause;
+                if let Permit::Wait(until) = breaker.permit(at(now)) {
+                    prop_assert!(until > at(now));
+                    prop_assert!(until <= at(now + 300));
+                    prop_assert_ne!(breaker.clone().permit(until), Permit::Wait(until));
+                }
+                let attempt = [Attempt::HandedOver, refused(), failed(), unsure()][usize::from(outcome)].clone();
+                breaker.record(&attempt, at(now), chance);
+            }
+        }
+    }
+}

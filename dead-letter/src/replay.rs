@@ -205,3 +205,133 @@ impl fmt::Display for Refusal {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + second).expect("a time")
+    }
+
+    fn record(reason: Reason, since: i64) -> ParkedRecord {
+        let id = format!("0192{since:04}-0000-7000-8000-000000000000");
+        ParkedRecord {
+            message: id.parse().expect("an id"),
+            receiver_index: 0,
+            receiver: Some(HerId(80103)),
+            destination: Some("folder:hospital".into()),
+            state: ParkedState::Parked,
+            reason,
+            since: at(since),
+        }
+    }
+
+    fn plan_one(record: &ParkedRecord, confirmed: bool) -> Result<Again, Refusal> {
+        let filter = Filter { confirmed, ..Filter::default() };
+        let mut plan = plan_replay(std::slice::from_ref(record), &filter, at(100));
+        match (plan.go.pop(), plan.refused.pop()) {
+            (Some(replay), None) => Ok(replay.again),
+            (None, Some((_, refusal))) => Err(refusal),
+            both => panic!("exactly one of the two: {both:?}"),
+        }
+    }
+
+    #[test]
+    fn what_was_on_its_way_goes_to_the_same_destination() {
+        let deliver = Again::Deliver { destination: "folder:hospital".into() };
+        for reason in [Reason::RefusedByDestination, Reason::AttemptsExhausted, Reason::TimeToLiveOver] {
+            assert_eq!(plan_one(&record(reason, 0), false), Ok(deliver.clone()), "{reason}");
+        }
+        let nowhere = ParkedRecord { destination: None, ..record(Reason::AttemptsExhausted, 0) };
+        assert_eq!(plan_one(&nowhere, false), Ok(Again::Decide));
+    }
+
+    #[test]
+    fn what_lacked_a_setting_is_decided_anew_and_what_was_held_is_released() {
+        for reason in
+            [Reason::NoDestination, Reason::PartyExpired, Reason::TranslationFailed, Reason::NotForUs]
+        {
+            assert_eq!(plan_one(&record(reason, 0), false), Ok(Again::Decide), "{reason}");
+        }
+        assert_eq!(plan_one(&record(Reason::HeldByRule, 0), false), Ok(Again::Release));
+    }
+
+    #[test]
+    fn what_a_person_must_look_at_needs_a_yes() {
+        let conflict = record(Reason::ConflictingContent, 0);
+        assert_eq!(plan_one(&conflict, false), Err(Refusal::ConflictNotConfirmed));
+        assert_eq!(plan_one(&conflict, true), Ok(Again::Decide));
+        let unknown = record(Reason::OutcomeUnknown, 0);
+        assert_eq!(plan_one(&unknown, false), Err(Refusal::UnknownNotConfirmed));
+        assert!(plan_one(&unknown, true).is_ok());
+    }
+
+    #[test]
+    fn what_was_rejected_never_goes_again_whatever_the_reason_and_whoever_says_yes() {
+        for reason in Reason::ALL {
+            let rejected = ParkedRecord { state: ParkedState::Rejected, ..record(*reason, 0) };
+            assert_eq!(plan_one(&rejected, true), Err(Refusal::Rejected), "{reason}");
+        }
+    }
+
+    #[test]
+    fn expired_deliveries_may_go_when_asked_for() {
+        let expired = ParkedRecord { state: ParkedState::Expired, ..record(Reason::TimeToLiveOver, 0) };
+        assert!(plan_one(&expired, false).is_ok());
+    }
+
+    #[test]
+    fn a_wrong_clock_stops_a_replay() {
+        assert_eq!(plan_one(&record(Reason::AttemptsExhausted, 101), true), Err(Refusal::FromTheFuture));
+    }
+
+    #[test]
+    fn filters_narrow_and_the_longest_waiting_go_first() {
+        let elsewhere =
+            ParkedRecord { destination: Some("http:lab".into()), ..record(Reason::AttemptsExhausted, 3) };
+        let parked = [
+            record(Reason::AttemptsExhausted, 9),
+            record(Reason::NoDestination, 1),
+            elsewhere,
+            record(Reason::AttemptsExhausted, 5),
+            record(Reason::OutcomeUnknown, 2),
+        ];
+        let plan = |filter: Filter| plan_replay(&parked, &filter, at(100));
+        let times = |plan: &ReplayPlan| -> Vec<Timestamp> {
+            let since = |id| parked.iter().find(|r| r.message == id).map(|r| r.since);
+            plan.go.iter().filter_map(|replay| since(replay.message)).collect()
+        };
+
+        let all = plan(Filter::default());
+        assert_eq!(times(&all), [at(1), at(3), at(5), at(9)]);
+        assert_eq!(all.refused.len(), 1);
+
+        let first = plan(Filter { limit: Some(2), ..Filter::default() });
+        assert_eq!((times(&first), first.beyond_limit), (vec![at(1), at(3)], 2));
+
+        let hospital = Filter {
+            destinations: vec!["folder:hospital".into()],
+            reasons: vec![Reason::AttemptsExhausted],
+            ..Filter::default()
+        };
+        assert_eq!(times(&plan(hospital)), [at(5), at(9)]);
+
+        let between = Filter { from: Some(at(3)), to: Some(at(9)), ..Filter::default() };
+        assert_eq!(times(&plan(between)), [at(3), at(5)]);
+
+        let nobody = Filter { receivers: vec![HerId(1)], ..Filter::default() };
+        assert_eq!(plan(nobody), ReplayPlan::default());
+    }
+
+    #[test]
+    fn every_record_is_accounted_for() {
+        let parked: Vec<_> = Reason::ALL.iter().zip(0..).map(|(reason, at)| record(*reason, at)).collect();
+        let plan = plan_replay(&parked, &Filter { limit: Some(7), ..Filter::default() }, at(100));
+        assert_eq!(plan.go.len() + plan.refused.len() + plan.beyond_limit, parked.len());
+        let seen: BTreeSet<_> =
+            plan.go.iter().map(|r| r.message).chain(plan.refused.iter().map(|(r, _)| r.message)).collect();
+        assert_eq!(seen.len(), plan.go.len() + plan.refused.len());
+    }
+}

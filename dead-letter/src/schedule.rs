@@ -87,3 +87,80 @@ impl Schedule {
         Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST).clamp(SHORTEST, LONGEST)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const NO_JITTER: u64 = 0;
+
+    #[test]
+    fn pauses_double_up_to_fifteen_minutes() {
+        let schedule = Schedule::default();
+        let pauses: Vec<u64> = (1..=10).map(|tries| schedule.pause(tries, NO_JITTER).as_secs()).collect();
+        assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 320, 640, 900, 900]);
+        assert_eq!(schedule.pause(u32::MAX, NO_JITTER).as_secs(), 900);
+    }
+
+    #[test]
+    fn chance_takes_away_at_most_its_share() {
+        let schedule = Schedule::default();
+        assert_eq!(schedule.pause(1, 0), Duration::from_secs(5));
+        let least = schedule.pause(1, u64::MAX).as_secs_f64();
+        assert!((4.0..4.001).contains(&least), "{least}");
+    }
+
+    #[test]
+    fn durations_are_written_with_their_unit_and_the_rest_is_default() {
+        let schedule: Schedule =
+            toml::from_str("first = \"1s\"\nmax = \"2m\"\nattempts = 3").expect("a schedule");
+        let wanted = Schedule {
+            first: Duration::from_secs(1),
+            max: Duration::from_secs(120),
+            attempts: Some(3),
+            ..Schedule::default()
+        };
+        assert_eq!(schedule, wanted);
+        assert!(toml::from_str::<Schedule>("first = 5").is_err(), "a duration without unit");
+        assert!(toml::from_str::<Schedule>("frist = \"5s\"").is_err(), "a field that is not known");
+    }
+
+    #[test]
+    fn all_that_makes_no_sense_is_named() {
+        let wrong = Schedule {
+            first: Duration::ZERO,
+            factor: 0.5,
+            max: Duration::from_secs(u64::MAX),
+            jitter: f64::NAN,
+            attempts: Some(0),
+        };
+        assert_eq!(wrong.faults().len(), 5);
+        assert!(Schedule::default().faults().is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn no_schedule_spins_or_sleeps_forever(
+            first in any::<u64>(), factor in any::<f64>(), max in any::<u64>(), jitter in any::<f64>(),
+            tries in any::<u32>(), chance in any::<u64>(),
+        ) {
+            let (first, max) = (Duration::from_millis(first), Duration::from_millis(max));
+            let schedule = Schedule { first, factor, max, jitter, attempts: None };
+            let pause = schedule.pause(tries, chance);
+            prop_assert!((SHORTEST..=LONGEST).contains(&pause), "{pause:?}");
+        }
+
+        #[test]
+        fn a_sound_schedule_keeps_its_bounds(
+            first in 10u64..100_000, factor in 1.0f64..100.0, grow in 0u64..10_000_000, jitter in 0.0f64..=1.0,
+            tries in 1u32..100, chance in any::<u64>(),
+        ) {
+            let (first, max) = (Duration::from_millis(first), Duration::from_millis(first + grow));
+            let schedule = Schedule { first, factor, max, jitter, attempts: None };
+            prop_assert!(schedule.faults().is_empty());
+            prop_assert!(schedule.pause(tries, chance) <= max);
+            prop_assert!(schedule.pause(tries, 0) <= schedule.pause(tries + 1, 0), "pauses do not shrink");
+        }
+    }
+}
