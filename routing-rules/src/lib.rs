@@ -1,13 +1,4 @@
-//! Where a message goes: parties, rules, and decisions that explain themselves.
-//!
-//! [`route`] is a pure function of the head of a message, the [`Parties`], the [`Rules`] and the time. It
-//! reads no file and no clock, so a decision of last week can be asked again today.
-//!
-//! **Invariant:** every receiver of the head that is addressed (primary or copy) gets exactly one
-//! [`Route`], and every route says why in the [`Explanation`]. Nothing is dropped: a rule can only send
-//! elsewhere, add, or hold with a reason.
-//!
-//! **Invariant:** an explanation holds no patient data; facts about the patient are not even offered to rules.
+#![doc = include_str!("../README.md")]
 
 mod destination;
 mod explain;

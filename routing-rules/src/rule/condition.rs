@@ -111,7 +111,9 @@ impl Conditions {
         let id =
             |side: &Side<'_>| side.her_id.map_or_else(|| "has no HER-id".to_owned(), |id| format!("is {id}"));
         let kind = |side: &Side<'_>| side.party.map(|p| p.kind);
-        let kind_name = |side: &Side<'_>| kind(side).map_or("is not known", PartyKind::as_str).to_owned();
+        let kind_name = |side: &Side<'_>| {
+            kind(side).map_or_else(|| "is not known".to_owned(), |kind| format!("is {}", kind.as_str()))
+        };
         let region = |side: &Side<'_>| side.region.map_or("has none", |_| "is another one").to_owned();
         let text = |value: Option<&String>| value.map_or("has none", |_| "is another one").to_owned();
 
