@@ -6,11 +6,11 @@
 use crate::arrival::Arrival;
 use crate::journal::{
     CommitResult, Committed, Delivery, Entry, EventRecord, Known, Ledger, Lookup, MessageRecord, Overdue,
-    RecipientId, RecipientRecord, SetAside, Settlement,
+    RecipientId, RecipientRecord, SetAside, Settlement, VerdictRecord,
 };
 use dead_letter::Attempt;
 use jiff::Timestamp;
-use message_schemas::MessageId;
+use message_schemas::{Findings, MessageId};
 use routing_rules::DestinationId;
 use std::future::Future;
 use std::sync::Arc;
@@ -187,6 +187,17 @@ pub struct Offer {
     pub handle: AckHandle,
 }
 
+/// What a source hears of a message that was taken in.
+#[derive(Debug, Clone)]
+pub struct Taken {
+    /// The proof that it is durable; of the first message, when the same one was offered again.
+    pub committed: Committed,
+    /// What was decided on it.
+    pub verdict: VerdictRecord,
+    /// What was found in it.
+    pub findings: Findings,
+}
+
 /// Tells a source what became of its message. It is used up by telling, and telling "taken" needs the proof
 /// of a durable commit: acknowledging early, or twice, does not compile.
 pub struct AckHandle(Box<dyn Acknowledge>);
@@ -194,7 +205,7 @@ pub struct AckHandle(Box<dyn Acknowledge>);
 /// The source's side of an [`AckHandle`].
 pub trait Acknowledge: Send {
     /// The message is durable.
-    fn taken(self: Box<Self>, committed: Committed);
+    fn taken(self: Box<Self>, taken: Taken);
     /// The message was not taken in; the source still has it.
     fn not_taken(self: Box<Self>, why: NotTaken);
 }
@@ -206,8 +217,8 @@ impl AckHandle {
     }
 
     /// The message is durable.
-    pub fn ack(self, committed: Committed) {
-        self.0.taken(committed);
+    pub fn ack(self, taken: Taken) {
+        self.0.taken(taken);
     }
 
     /// The message was not taken in.
