@@ -4,8 +4,10 @@ pub mod budget;
 pub mod clock;
 pub mod durations;
 pub mod folder;
+pub mod http;
 pub mod intake;
 pub mod memory;
+pub mod secret;
 
 mod answer;
 mod chain;
