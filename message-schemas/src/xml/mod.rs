@@ -9,6 +9,8 @@
 
 mod decode;
 mod read;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod write;
 

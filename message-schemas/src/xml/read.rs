@@ -9,6 +9,7 @@ use quick_xml::Reader;
 use quick_xml::events::Event;
 use smallvec::SmallVec;
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 /// A byte offset into the decoded text.
 pub type Offset = usize;
@@ -62,7 +63,7 @@ impl<'a> Element<'a> {
     /// The URI of a namespace of this document; empty for none.
     #[must_use]
     pub fn uri(&self, namespace: Namespace) -> &'a str {
-        self.scope.uris.get(namespace.0 as usize).copied().unwrap_or_default()
+        self.scope.uri(namespace)
     }
 
     /// The namespace that a prefix (empty for the default) stands for here, for QNames in values.
@@ -74,10 +75,7 @@ impl<'a> Element<'a> {
     /// All prefixes declared here and what they stand for, outer ones first; a later one hides an earlier.
     pub fn bindings(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
         let scope = self.scope;
-        scope
-            .bindings
-            .iter()
-            .map(|(prefix, n)| (*prefix, scope.uris.get(n.0 as usize).copied().unwrap_or_default()))
+        scope.bindings.iter().map(|(prefix, namespace)| (*prefix, scope.uri(*namespace)))
     }
 }
 
@@ -201,7 +199,7 @@ fn read_with(
             Ok(Event::GeneralRef(_)) => state.reference(start, end, handler)?,
             Ok(Event::Decl(_)) => state.declaration(start, end)?,
             Ok(Event::PI(_)) => state.instruction(start, end)?,
-            Ok(Event::Comment(_)) => {}
+            Ok(Event::Comment(_)) => state.comment(start, end)?,
             Ok(Event::DocType(_)) if doctype_allowed && !state.root_seen => {}
             Ok(Event::DocType(_)) => {
                 return Err(state.fault(
@@ -277,11 +275,17 @@ fn limit(what: &str, most: usize, unit: &str) -> Finding {
 fn check_characters(text: &str) -> Result<(), Finding> {
     let bytes = text.as_bytes();
     let control = |b: u8| b < 0x20 && b != b'\t' && b != b'\n' && b != b'\r';
-    let mut bad = bytes.iter().any(|&b| control(b)).then(|| bytes.iter().position(|&b| control(b))).flatten();
+    // Whole blocks without a way out in between, which the compiler turns into vector instructions.
+    let any = bytes.chunks(256).any(|block| block.iter().fold(false, |bad, &b| bad | control(b)));
+    let mut bad = if any { bytes.iter().position(|&b| control(b)) } else { None };
     if bad.is_none() {
         // U+FFFE and U+FFFF are EF BF BE and EF BF BF.
         bad = memchr::memchr_iter(0xEF, bytes)
             .find(|&at| matches!(bytes.get(at + 1..at + 3), Some([0xBF, 0xBE | 0xBF])));
+    }
+    // Decoding has taken the byte order mark away; quick-xml would silently take a second one.
+    if bad.is_none() && text.starts_with('\u{FEFF}') {
+        bad = Some(0);
     }
     match bad {
         None => Ok(()),
@@ -297,25 +301,51 @@ fn check_characters(text: &str) -> Result<(), Finding> {
 /// The namespace bindings in force.
 #[derive(Debug)]
 struct Scope<'a> {
-    uris: Vec<&'a str>,
+    uris: Vec<Cow<'a, str>>,
+    /// Filled once there are too many to look through.
+    index: HashMap<Box<str>, Namespace, foldhash::fast::RandomState>,
     bindings: Vec<(&'a str, Namespace)>,
 }
 
+/// So many namespaces are looked through one by one; the richest official sample has 9.
+const FEW: usize = 16;
+
 impl<'a> Scope<'a> {
     fn new() -> Self {
-        Self { uris: vec!["", XML_URI], bindings: vec![("xml", Namespace::XML), ("", Namespace::NONE)] }
+        Self {
+            uris: vec![Cow::Borrowed(""), Cow::Borrowed(XML_URI)],
+            index: HashMap::default(),
+            bindings: vec![("xml", Namespace::XML), ("", Namespace::NONE)],
+        }
+    }
+
+    fn uri(&self, namespace: Namespace) -> &str {
+        self.uris.get(namespace.0 as usize).map_or("", |uri| uri)
     }
 
     fn resolve(&self, prefix: &str) -> Option<Namespace> {
         self.bindings.iter().rev().find(|(p, _)| *p == prefix).map(|(_, n)| *n)
     }
 
-    fn intern(&mut self, uri: &'a str) -> Namespace {
-        let at = self.uris.iter().position(|u| *u == uri).unwrap_or_else(|| {
+    fn intern(&mut self, uri: Cow<'a, str>) -> Namespace {
+        let known = if self.uris.len() <= FEW {
+            self.uris.iter().position(|u| *u == uri).and_then(|at| u32::try_from(at).ok()).map(Namespace)
+        } else {
+            if self.index.is_empty() {
+                for (at, uri) in (0..).zip(&self.uris) {
+                    self.index.insert(uri.as_ref().into(), Namespace(at));
+                }
+            }
+            self.index.get(uri.as_ref()).copied()
+        };
+        known.unwrap_or_else(|| {
+            let new = Namespace(u32::try_from(self.uris.len()).unwrap_or(u32::MAX));
+            if !self.index.is_empty() {
+                self.index.insert(uri.as_ref().into(), new);
+            }
             self.uris.push(uri);
-            self.uris.len() - 1
-        });
-        Namespace(u32::try_from(at).unwrap_or(u32::MAX))
+            new
+        })
     }
 }
 
@@ -401,6 +431,7 @@ impl<'a> State<'a, '_> {
         let bytes = inner.as_bytes();
         let mut prefixes: SmallVec<[&'a str; 8]> = SmallVec::new();
         let mut count = 0usize;
+        let outer = self.scope.bindings.len();
         loop {
             let before = at;
             while bytes.get(at).copied().is_some_and(is_space) {
@@ -450,7 +481,7 @@ impl<'a> State<'a, '_> {
             let (prefix, local) = self.split_name(name, base + name_start)?;
             if name == "xmlns" || prefix == "xmlns" {
                 let bound = if name == "xmlns" { "" } else { local };
-                self.declare(bound, raw, &value, base + name_start)?;
+                self.declare(bound, value, base + name_start, outer)?;
             } else {
                 self.attributes.push(Attribute {
                     namespace: Namespace::NONE,
@@ -496,8 +527,16 @@ impl<'a> State<'a, '_> {
         }
     }
 
-    fn declare(&mut self, prefix: &'a str, raw: &'a str, value: &str, at: Offset) -> Result<(), Finding> {
-        // Namespaces in XML 1.0 §3: xml and xmlns are fixed; a prefix cannot be undeclared.
+    /// A namespace declaration; `outer` bindings were in force before this element.
+    fn declare(
+        &mut self,
+        prefix: &'a str,
+        value: Cow<'a, str>,
+        at: Offset,
+        outer: usize,
+    ) -> Result<(), Finding> {
+        //= Namespaces in XML 1.0 (third edition) §3
+        //# The prefix xml ... MUST NOT be bound to any other namespace name. The prefix xmlns ... MUST NOT be declared.
         let lawful = match prefix {
             "xmlns" => false,
             "xml" => value == XML_URI,
@@ -507,11 +546,16 @@ impl<'a> State<'a, '_> {
         if !lawful {
             return Err(self.malformed(at, "A namespace declaration is not lawful."));
         }
-        if raw != value {
-            // References or white space in a namespace name: lawful, never seen, and not worth a copy.
-            return Err(self.malformed(at, "A namespace name holds references or white space."));
+        if self.scope.bindings.iter().skip(outer).any(|(p, _)| *p == prefix) {
+            return Err(self.malformed(at, "A namespace prefix is declared twice on one element."));
         }
-        let namespace = if value.is_empty() { Namespace::NONE } else { self.scope.intern(raw) };
+        // Every name is looked up among the bindings in force (two are there from the start), so there must
+        // not be endlessly many of them.
+        if self.scope.bindings.len() >= self.limits.attributes.saturating_add(2) {
+            let finding = limit("The document", self.limits.attributes, "namespace declarations in force");
+            return Err(finding.at(Places::new(self.text).place(at)));
+        }
+        let namespace = if value.is_empty() { Namespace::NONE } else { self.scope.intern(value) };
         self.scope.bindings.push((prefix, namespace));
         Ok(())
     }
@@ -572,7 +616,8 @@ impl<'a> State<'a, '_> {
     }
 
     fn split_name(&self, name: &'a str, at: Offset) -> Result<(&'a str, &'a str), Finding> {
-        let (prefix, local) = match name.split_once(':') {
+        let colon = name.bytes().position(|b| b == b':');
+        let (prefix, local) = match colon.and_then(|c| Some((name.get(..c)?, name.get(c + 1..)?))) {
             None => ("", name),
             Some(("", _)) => return Err(self.malformed(at, "A name begins with a colon.")),
             Some(parts) => parts,
@@ -610,7 +655,8 @@ impl<'a> State<'a, '_> {
 
     fn text(&mut self, start: Offset, end: Offset, handler: &mut impl Handler) -> Result<(), Finding> {
         let raw = self.slice(start, end);
-        if let Some(at) = memchr::memmem::find(raw.as_bytes(), b"]]>") {
+        let bytes = raw.as_bytes();
+        if let Some(at) = memchr::memchr_iter(b']', bytes).find(|&at| bytes.get(at..at + 3) == Some(b"]]>")) {
             return Err(self.malformed(start + at, "The end of a CDATA section stands in text."));
         }
         self.deliver(&normalise_line_ends(raw), start, handler)
@@ -640,6 +686,15 @@ impl<'a> State<'a, '_> {
             Ok(())
         } else {
             Err(self.malformed(start, "The XML declaration is not lawful."))
+        }
+    }
+
+    /// quick-xml finds two hyphens inside, but takes `<!-->` for a comment and a hyphen before the end.
+    fn comment(&self, start: Offset, end: Offset) -> Result<(), Finding> {
+        let whole = self.slice(start, end);
+        match whole.strip_prefix("<!--").and_then(|c| c.strip_suffix("-->")) {
+            Some(inner) if !inner.ends_with('-') => Ok(()),
+            Some(_) | None => Err(self.malformed(start, "A comment does not end with two hyphens and a >.")),
         }
     }
 
@@ -694,10 +749,29 @@ fn normalise_line_ends(raw: &str) -> Cow<'_, str> {
     Cow::Owned(raw.replace("\r\n", "\n").replace('\r', "\n"))
 }
 
+/// What an ASCII byte may be in a name: both bits for a first letter, one for what may follow, none else.
+const NAME_BYTES: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut b = 0;
+    while b < 128 {
+        let byte = b as u8;
+        if byte.is_ascii_alphabetic() || byte == b'_' {
+            table[b] = LETTER;
+        } else if byte.is_ascii_digit() || byte == b'-' || byte == b'.' {
+            table[b] = FOLLOWING;
+        }
+        b += 1;
+    }
+    table
+};
+const FOLLOWING: u8 = 0b01;
+const LETTER: u8 = 0b11;
+
 /// Namespaces in XML 1.0: a name without a colon.
 pub(crate) fn is_nc_name(name: &str) -> bool {
-    if name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')) {
-        return name.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
+    let classes = name.bytes().fold(LETTER, |all, b| all & NAME_BYTES[usize::from(b)]);
+    if classes != 0 {
+        return name.bytes().next().is_some_and(|b| NAME_BYTES[usize::from(b)] == LETTER);
     }
     let mut chars = name.chars();
     chars.next().is_some_and(is_name_start) && chars.all(is_name_char)
