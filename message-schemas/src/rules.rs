@@ -74,6 +74,9 @@ impl Report<'_> {
 
     /// Adds a finding at a field, or at the first of the others that is there.
     fn add(&mut self, fields: &[Field], finding: Finding) {
+        if self.findings.is_full() {
+            return self.findings.count_omitted();
+        }
         let field = fields.iter().copied().find(|f| self.reader.mark(*f).is_some()).unwrap_or(Field::Root);
         let placed = self.placed(field, finding);
         self.findings.push(placed);
@@ -274,9 +277,14 @@ fn patient(head: &MessageHead, report: &mut Report<'_>) {
 }
 
 /// Whether a message without a patient lacks one. Results and requests may be about an animal or a
-/// material; a dialogue may be about no one in particular (a deviation, a test of the connection).
+/// material; a deviation report, or what a citizen sends, may be about no patient in particular.
 fn needs_patient(head: &MessageHead) -> bool {
-    head.kind.family != Family::Dialogue && !head.not_a_person && (head.under_msg_head || head.bodies > 0)
+    let about_no_one = head.kind.family == Family::Dialogue
+        && head
+            .function
+            .as_deref()
+            .is_none_or(|f| f == "DIALOG_AVVIK" || f == "TILBAKEMELD" || f.starts_with("DIALOG_INNBYGGER_"));
+    !about_no_one && !head.not_a_person && (head.under_msg_head || head.bodies > 0)
 }
 
 fn sufficiently_identified(patient: &Patient) -> bool {

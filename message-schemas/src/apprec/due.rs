@@ -8,6 +8,7 @@ use super::{ErrorCode, version_for};
 use crate::family::Family;
 use crate::head::{MessageHead, Party, Role};
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 
 /// Whose a receiving party is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,6 +114,7 @@ pub fn receipts_due(
     //# The ebXML party is ours, all receivers in the XML are elsewhere: E21, mirroring the wrong addresses.
     let refuse_first = !any_ours && envelope == Envelope::Ours && settings.refuse_foreign_content;
     let first = (0..head.receivers.len()).find(|i| addressed(*i));
+    let mut answered = HashSet::new();
     head.receivers
         .iter()
         .enumerate()
@@ -122,12 +124,7 @@ pub fn receipts_due(
                 return Due::Silence(Silence::NotAddressed);
             }
             let her_id = receiver.party.her_id();
-            let repeated = her_id.is_some()
-                && head
-                    .receivers
-                    .iter()
-                    .take(i)
-                    .any(|r| r.role != Role::Mentioned && r.party.her_id() == her_id);
+            let repeated = her_id.is_some_and(|id| !answered.insert(id));
             //= HIS 80415:2012 §3.3.4
             //# E21: the HER-id on level 1 or level 2 is missing or not known at the receiver.
             let incomplete = her_id.is_none() || receiver.party.enterprise_her_id().is_none();
@@ -149,4 +146,58 @@ pub fn receipts_due(
             }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::head;
+    use crate::limits::Limits;
+
+    const REPORT: &str = r#"<Message xmlns="http://www.kith.no/xmlstds/labsvar/2012-02-15">
+        <Type V="SVAR_LAB"/><MsgId>0b6f0a3e-6f5c-4c43-8c7c-6ad0cf3c4c10</MsgId><ServReport>
+        <ServProvider><HCP><Inst><Id>1</Id><TypeId V="HER"/></Inst></HCP></ServProvider>
+        <Requester><HCP><Inst><Id>2</Id><TypeId V="HER"/>
+          <Dept><Id>20</Id><TypeId V="HER"/></Dept></Inst></HCP></Requester>
+        <CopyDest><HCP><Inst><Id>3</Id><TypeId V="HER"/>
+          <Dept><Id>30</Id><TypeId V="HER"/></Dept></Inst></HCP></CopyDest>
+        </ServReport></Message>"#;
+
+    fn due(of: &str, owners: [Ownership; 2], envelope: Envelope, settings: &Settings) -> Vec<Due> {
+        let head = head::read(of, &Limits::default()).expect("a head");
+        let whose = |p: &Party| match p.enterprise_her_id().map(|h| h.0) {
+            Some(2) => owners[0],
+            _ => owners[1],
+        };
+        receipts_due(&head, whose, envelope, settings)
+    }
+
+    #[test]
+    fn each_receiver_of_ours_answers_and_no_other() {
+        use Due::{Receipt, Refuse, Silence as S};
+        use Ownership::{Elsewhere, EnterpriseOnly, Ours};
+        let (on, unknown) = (Settings::default(), Envelope::Unknown);
+        let e21 = || Refuse(ErrorCode::ReceiverNotFound);
+        let not_ours = || S(Silence::NotOurs);
+        assert_eq!(due(REPORT, [Ours, Ours], unknown, &on), [Receipt, Receipt]);
+        assert_eq!(due(REPORT, [Elsewhere, Ours], unknown, &on), [not_ours(), Receipt]);
+        assert_eq!(due(REPORT, [Elsewhere, Ours], Envelope::Ours, &on), [not_ours(), Receipt]);
+        assert_eq!(due(REPORT, [Elsewhere, Elsewhere], unknown, &on), [not_ours(), not_ours()], "case 21");
+        assert_eq!(due(REPORT, [Elsewhere, Elsewhere], Envelope::Ours, &on), [e21(), not_ours()], "case 22");
+        assert_eq!(due(REPORT, [EnterpriseOnly, Elsewhere], unknown, &on), [e21(), not_ours()]);
+        let off =
+            Settings { refuse_unknown_receiver: false, refuse_foreign_content: false, ..Settings::default() };
+        assert_eq!(due(REPORT, [EnterpriseOnly, Elsewhere], unknown, &off), [Receipt, not_ours()]);
+        assert_eq!(due(REPORT, [Elsewhere, Elsewhere], Envelope::Ours, &off), [not_ours(), not_ours()]);
+    }
+
+    #[test]
+    fn registers_that_answer_themselves_and_unreadable_senders_get_silence() {
+        let own = Settings { own_response: vec!["SVAR_LAB".into()], ..Settings::default() };
+        let ours = [Ownership::Ours; 2];
+        let silence = |s| vec![Due::Silence(s); 2];
+        assert_eq!(due(REPORT, ours, Envelope::Ours, &own), silence(Silence::OwnResponse));
+        let nobody = REPORT.replace("ServProvider>", "Annet>");
+        assert_eq!(due(&nobody, ours, Envelope::Ours, &Settings::default()), silence(Silence::NoSender));
+    }
 }

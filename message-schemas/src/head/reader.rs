@@ -16,6 +16,7 @@ use crate::limits::Limits;
 use crate::time::Stamp;
 use crate::xml::{Element, Handler, Offset};
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 
 /// SOAP 1.1, the envelope of ebXML 2.0.
 const SOAP: &str = "http://schemas.xmlsoap.org/soap/envelope/";
@@ -207,7 +208,16 @@ impl<'s> Layout<'s> {
             [] => self.info.all(tag).collect(),
             bodies => bodies.iter().flat_map(|b| b.all(tag)).collect(),
         };
-        if at_home.iter().any(|n| party::party(*n).is_some()) { at_home } else { sketch.all(tag).collect() }
+        if at_home.iter().any(|n| party::party(*n).is_some()) {
+            return at_home;
+        }
+        // Strayed, but not into a payload: whoever is named there is not who sends this message.
+        sketch.all(tag).filter(|n| !self.inside_payload(*n)).collect()
+    }
+
+    fn inside_payload(&self, node: Node<'s>) -> bool {
+        std::iter::successors(node.parent(), |n| n.parent())
+            .any(|n| n.tag() == Tag::Payload && n != self.root)
     }
 
     fn body(&self) -> Option<Node<'s>> {
@@ -433,14 +443,14 @@ fn urgency<'s>(layout: &Layout<'s>) -> Option<&'s str> {
 
 /// Ids of the requests that a report answers; `NULL` says that the id is unknown.
 fn requests(layout: &Layout<'_>) -> Vec<String> {
-    let mut ids: Vec<String> = Vec::new();
+    let mut seen = HashSet::new();
     let reports = layout.bodies.iter().filter(|b| b.tag() != Tag::ServReq);
-    for id in reports.flat_map(|b| b.all(Tag::ServReq)).filter_map(|r| r.value_of(Tag::Id)) {
-        if id != "NULL" && !ids.iter().any(|known| known == id) {
-            ids.push(id.to_owned());
-        }
-    }
-    ids
+    reports
+        .flat_map(|b| b.all(Tag::ServReq))
+        .filter_map(|r| r.value_of(Tag::Id))
+        .filter(|id| *id != "NULL" && seen.insert(*id))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Every `RefDoc` but the one that holds the main payload.
