@@ -340,6 +340,12 @@ fn samples_are_as_valid_as_they_claim_and_receipts_always_by_our_schemas() {
 #[test]
 fn samples_are_as_valid_as_they_claim_and_receipts_always_by_the_official_schemas() {
     if let Some(official) = xmllint() {
-        as_claimed(|files| valid(&official, files));
+        // libxml2 believes the declaration, which is untrue in this one; it cannot be asked.
+        let lies = |f: &&PathBuf| f.ends_with("encoding-utf-16-declared-latin-1/in.xml");
+        as_claimed(|files| {
+            let mut found = valid(&official, files);
+            found.extend(files.iter().filter(lies).cloned());
+            found
+        });
     }
 }
