@@ -97,12 +97,8 @@ pub(super) fn sanitise<'t>(root: Node<'t>, section: &'static str, html: &mut Htm
         }
         let Some((name, style)) = kept(&lower) else {
             coverage.mark(node, part::TEXT, Outcome::Narrative, section);
-            coverage.mark(
-                node,
-                part::ALL,
-                Outcome::Narrative,
-                "tags of an unknown element left out, content kept",
-            );
+            coverage.mark(node, part::ALL, Outcome::Narrative, section);
+            coverage.drop_attributes(node, "attributes of an element that is not let through");
             push_children(node, &mut work);
             continue;
         };

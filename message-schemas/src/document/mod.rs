@@ -37,14 +37,18 @@ mod attachments;
 mod codes;
 mod coverage;
 mod decimal;
+mod enclosures;
 mod fhir;
 mod identifiers;
 mod identity;
 mod links;
 mod markup;
 mod narrative;
+mod nilar;
 mod options;
+mod orders;
 mod parties;
+mod people;
 mod read_report;
 mod report;
 mod results;
@@ -52,6 +56,9 @@ mod sections;
 mod status;
 mod units;
 mod values;
+#[cfg(test)]
+mod vectors;
+mod words;
 
 pub use coverage::{Coverage, Line, Outcome, UNREAD, UNREAD_MANY};
 pub use identity::{Format, Keys, NAMESPACE, normal_id};

@@ -3,71 +3,26 @@
 //! The order of entries is fixed: Composition, Patient, DiagnosticReport, requests, specimens, results,
 //! organisation, roles, attachments.
 
-use super::attachments::Body;
 use super::codes::{self, System};
-use super::coverage::{Coverage, Outcome, Paths};
+use super::coverage::{Coverage, Paths};
 use super::fhir::{
-    Annotation, Attachment, Attester, Binary, Bundle, CodeableConcept, Coding, Collection, Composition,
-    Container, DateTime, DiagnosticReport, DocumentContent, DocumentReference, Entry, Event, Extension,
-    ExtensionValue, Identifier, Meta, Organization, Patient, Period, PractitionerRole, Reference, RelatesTo,
-    Resource, ServiceRequest, Specimen, Urn,
+    Attester, Bundle, CodeableConcept, Coding, Composition, DateTime, DiagnosticReport, Entry, Event,
+    Extension, ExtensionValue, Identifier, Meta, Period, Reference, RelatesTo, Resource, Urn,
 };
-use super::identifiers::{self, TypedId};
+use super::identifiers;
 use super::identity::{Format, Ids, Keys};
 use super::links::Links;
-use super::parties::{self, Party};
-use super::read_report::{AnalysedSubject, Envelope, Headed, Report, Request, Subject};
+use super::nilar::{comment_concept, comment_text, nilar};
+use super::people::{Role, judge_patient, profile, subject};
+use super::read_report::{Envelope, Report, Subject};
 use super::results::{Frame, Written};
 use super::values::{Code, Sourced, When, Words};
 use super::{Fault, Mode, NoteKind, Notes, Options, Publishable, SharedDocument, Withheld, status};
 use crate::head::ServiceType;
-use crate::time::{Precision, Stamp};
+use crate::time::Stamp;
 use crate::xml::{Node, Tree};
-use smallvec::SmallVec;
 use std::borrow::Cow;
 use uuid::Uuid;
-
-/// An extension of NILAR's profiles.
-pub(super) fn nilar<'a>(id: &'static str, value: ExtensionValue<'a>) -> Extension<'a> {
-    let url = match id {
-        "nilar-accredited" => "http://nhn.no/fhir/nilar/StructureDefinition/nilar-accredited",
-        "nilar-approval-date" => "http://nhn.no/fhir/nilar/StructureDefinition/nilar-approval-date",
-        "nilar-comment" => "http://nhn.no/fhir/nilar/StructureDefinition/nilar-comment",
-        "nilar-container-count" => "http://nhn.no/fhir/nilar/StructureDefinition/nilar-container-count",
-        "nilar-counter-sign-date" => "http://nhn.no/fhir/nilar/StructureDefinition/nilar-counter-sign-date",
-        "nilar-description-date" => "http://nhn.no/fhir/nilar/StructureDefinition/nilar-description-date",
-        "nilar-diagnostic-report-ref" => {
-            "http://nhn.no/fhir/nilar/StructureDefinition/nilar-diagnostic-report-ref"
-        }
-        "nilar-history" => "http://nhn.no/fhir/nilar/StructureDefinition/nilar-history",
-        "nilar-inf-item" => "http://nhn.no/fhir/nilar/StructureDefinition/nilar-inf-item",
-        "nilar-inf-item-coded-descr" => {
-            "http://nhn.no/fhir/nilar/StructureDefinition/nilar-inf-item-coded-descr"
-        }
-        "nilar-inf-item-descr" => "http://nhn.no/fhir/nilar/StructureDefinition/nilar-inf-item-descr",
-        "nilar-inf-item-end" => "http://nhn.no/fhir/nilar/StructureDefinition/nilar-inf-item-end",
-        "nilar-inf-item-org-time" => "http://nhn.no/fhir/nilar/StructureDefinition/nilar-inf-item-org-time",
-        "nilar-inf-item-start" => "http://nhn.no/fhir/nilar/StructureDefinition/nilar-inf-item-start",
-        "nilar-inf-item-type" => "http://nhn.no/fhir/nilar/StructureDefinition/nilar-inf-item-type",
-        "nilar-investigation-date" => "http://nhn.no/fhir/nilar/StructureDefinition/nilar-investigation-date",
-        "nilar-logistics" => "http://nhn.no/fhir/nilar/StructureDefinition/nilar-logistics",
-        "nilar-medical-validation-date" => {
-            "http://nhn.no/fhir/nilar/StructureDefinition/nilar-medical-validation-date"
-        }
-        "nilar-payment-category" => "http://nhn.no/fhir/nilar/StructureDefinition/nilar-payment-category",
-        "nilar-pretreatment" => "http://nhn.no/fhir/nilar/StructureDefinition/nilar-pretreatment",
-        "nilar-receipt-date" => "http://nhn.no/fhir/nilar/StructureDefinition/nilar-receipt-date",
-        "nilar-report-date" => "http://nhn.no/fhir/nilar/StructureDefinition/nilar-report-date",
-        "nilar-reservation" => "http://nhn.no/fhir/nilar/StructureDefinition/nilar-reservation",
-        "nilar-sample-handling" => "http://nhn.no/fhir/nilar/StructureDefinition/nilar-sample-handling",
-        "nilar-specification" => "http://nhn.no/fhir/nilar/StructureDefinition/nilar-specification",
-        "nilar-status-change-date" => "http://nhn.no/fhir/nilar/StructureDefinition/nilar-status-change-date",
-        "nilar-study-product-ref" => "http://nhn.no/fhir/nilar/StructureDefinition/nilar-study-product-ref",
-        "nilar-study-product-type" => "http://nhn.no/fhir/nilar/StructureDefinition/nilar-study-product-type",
-        other => other,
-    };
-    Extension { url, value }
-}
 
 /// Carries what writing one document needs.
 #[derive(Debug)]
@@ -82,21 +37,11 @@ pub(super) struct Writer<'a, 'p, 't> {
     pub notes: Notes<'p>,
     pub entries: Vec<Entry<'a>>,
     /// Roles written so far, by what they say.
-    roles: Vec<(Role<'a>, Uuid)>,
+    pub roles: Vec<(Role<'a>, Uuid)>,
     /// Role resources, written behind the results.
-    role_entries: Vec<Entry<'a>>,
+    pub role_entries: Vec<Entry<'a>>,
     /// The sending legal unit.
-    custodian: Option<Uuid>,
-}
-
-/// What makes two roles the same.
-#[derive(Debug, PartialEq, Eq)]
-struct Role<'a> {
-    person: Option<Cow<'a, str>>,
-    person_id: Option<&'a str>,
-    organisation: Option<Cow<'a, str>>,
-    organisation_id: Option<&'a str>,
-    telecom: SmallVec<[&'a str; 2]>,
+    pub custodian: Option<Uuid>,
 }
 
 /// What one message gives to each of its reports.
@@ -269,70 +214,6 @@ fn generated(
     Err(Fault::NoTime)
 }
 
-/// What the patient's official id says, and whether the document may be published.
-fn judge_patient(
-    report: &Report<'_>,
-    options: &Options,
-    notes: &mut Notes<'_>,
-    withheld: &mut Vec<Withheld>,
-) -> Option<identifiers::Judged> {
-    let patient = match &report.subject {
-        Subject::Patient(p) => p,
-        Subject::NotAPerson(_) => {
-            withheld.push(Withheld::NotAPerson);
-            return None;
-        }
-        Subject::Nobody => {
-            withheld.push(Withheld::NoPatient);
-            return None;
-        }
-    };
-    let official = patient.official.as_ref().and_then(|id| Some((id, id.kind()?, id.value()?)));
-    let Some((id, kind, value)) = official else {
-        withheld.push(Withheld::NoNationalId);
-        return None;
-    };
-    let Some(judged) = identifiers::judge(kind, value) else {
-        withheld.push(Withheld::NoNationalId);
-        return None;
-    };
-    if judged.really_d_number {
-        notes.add(id.id.node, NoteKind::DNumberAsNationalId);
-    }
-    if !judged.sound {
-        notes.add(id.id.node, NoteKind::CheckDigits);
-        withheld.push(Withheld::NationalIdUnsound);
-    } else if kind == "DUF" && !options.publish_duf {
-        withheld.push(Withheld::NoNationalId);
-    }
-    Some(judged)
-}
-
-/// Whom the resources are about, by reference and by what is known.
-fn subject<'a>(
-    report: &'a Report<'_>,
-    patient: Option<Uuid>,
-    judged: Option<&identifiers::Judged>,
-) -> Option<Reference<'a>> {
-    let about = report.about()?;
-    let name = about.name.as_ref().map(|n| parties::short(&n.value));
-    match &report.subject {
-        Subject::Patient(p) => {
-            let identifier = judged
-                .zip(p.official.as_ref().and_then(TypedId::value))
-                .map(|(judged, value)| Identifier::plain(judged.system, value));
-            let display = name.map(|n| Cow::Owned(parties::spoken(n)));
-            Some(Reference { reference: patient.map(Urn), identifier, display })
-        }
-        Subject::NotAPerson(p) => {
-            let kind = if p.node.name() == "Animal" { "Dyr" } else { "Materiale" };
-            let display = name.map_or(Cow::Borrowed(kind), |n| Cow::Owned(format!("{kind}: {n}")));
-            Some(Reference { display: Some(display), ..Reference::default() })
-        }
-        Subject::Nobody => None,
-    }
-}
-
 /// `Svarrapport - Medisinsk biokjemi`: never a word of the sender's.
 fn title(report: &Report<'_>) -> String {
     let discipline = report.discipline.as_ref().and_then(Code::code).and_then(|c| codes::list_text(8202, c));
@@ -375,7 +256,7 @@ impl<'a, 't> Writer<'a, '_, 't> {
         self.ids.make(kind, node, nth, &mut self.coverage)
     }
 
-    fn push(&mut self, id: Uuid, resource: Resource<'a>) {
+    pub(super) fn push(&mut self, id: Uuid, resource: Resource<'a>) {
         self.entries.push(Entry { full_url: Urn(id), resource });
     }
 
@@ -493,194 +374,6 @@ impl<'a, 't> Writer<'a, '_, 't> {
         }
     }
 
-    fn patient(&mut self, id: Uuid, judged: Option<&identifiers::Judged>) {
-        let Subject::Patient(p) = &self.report.subject else { return };
-        let mut out = Patient {
-            id: Some(id),
-            meta: Some(profile("http://hl7.no/fhir/StructureDefinition/no-basis-Patient")),
-            ..Patient::default()
-        };
-        let official = p.official.iter().zip(judged).filter_map(|(id, judged)| {
-            let mut identifier = Identifier::plain(judged.system, id.value()?);
-            identifier.used = Some("official");
-            Some((id, identifier))
-        });
-        let official: Vec<_> = official.collect();
-        let mode = self.mode();
-        let provider =
-            self.report.provider.as_ref().and_then(|p| p.institution.as_ref()).and_then(|u| u.display());
-        let other =
-            p.additional.iter().chain(p.official.iter().filter(|_| judged.is_none())).filter_map(|id| {
-                Some((id, identifiers::identifier(id, identifiers::person_system, 8116, provider, mode)?))
-            });
-        for (id, identifier) in official.into_iter().chain(other) {
-            parties::mapped_id(id, &mut self.coverage, "Patient.identifier");
-            out.identifier.push(identifier);
-        }
-        for (words, party) in
-            [(&p.by_provider, &self.report.provider), (&p.by_requester, &self.report.requester)]
-        {
-            let Some(words) = words else { continue };
-            let Some(value) = words.id() else { continue };
-            words.mapped(&mut self.coverage, "Patient.identifier");
-            let assigner = party.as_ref().and_then(Party::organisation_display);
-            out.identifier.push(Identifier {
-                used: Some("secondary"),
-                value: Some(Cow::Borrowed(value)),
-                assigner: assigner
-                    .map(|name| Box::new(Reference { display: Some(name), ..Reference::default() })),
-                ..Identifier::default()
-            });
-        }
-        if let Some(name) = &p.name {
-            name.mapped(&mut self.coverage, "Patient.name");
-            out.name.push(parties::human_name(&name.value));
-        }
-        if let Some(sex) = &p.sex {
-            sex.mapped(&mut self.coverage, "Patient.gender");
-            out.gender = match sex.code() {
-                Some("1") => Some("male"),
-                Some("2") => Some("female"),
-                Some("9") => Some("other"),
-                Some(_) => Some("unknown"),
-                None => None,
-            };
-        }
-        if let Some(born) = &p.born {
-            match born.dated().and_then(day) {
-                Some(date) => {
-                    born.mapped(&mut self.coverage, "Patient.birthDate");
-                    out.birth_date = Some(date);
-                }
-                None => self.notes.add(born.node, NoteKind::NotATime),
-            }
-        }
-        if let Some(died) = &p.died {
-            match died.dated().and_then(DateTime::new) {
-                Some(date) => {
-                    died.mapped(&mut self.coverage, "Patient.deceasedDateTime");
-                    out.deceased_date_time = Some(date);
-                }
-                None => self.notes.add(died.node, NoteKind::NotATime),
-            }
-        }
-        if let Some(address) = &p.address {
-            for tele in &address.telecom {
-                tele.mapped(&mut self.coverage, "Patient.telecom");
-                out.telecom.push(parties::contact(tele));
-            }
-            if !address.is_telecom_only() {
-                out.address.push(address.fhir(&mut self.coverage));
-            }
-        }
-        self.push(id, Resource::Patient(Box::new(out)));
-    }
-
-    /// The sending legal unit.
-    fn custodian(&mut self) {
-        if self.mode() == Mode::Nilar {
-            return;
-        }
-        let Some(party) = &self.report.provider else { return };
-        let Some(unit) = &party.institution else { return };
-        if unit.name.is_none() && unit.ids.is_empty() {
-            return;
-        }
-        let id = self.id("Organization", unit.node, 1);
-        let mode = self.mode();
-        let has_number = unit.id("ENH").is_some();
-        let mut out = Organization {
-            id: Some(id),
-            meta: Some(profile("http://hl7.no/fhir/StructureDefinition/no-basis-Organization")),
-            ..Organization::default()
-        };
-        for typed in &unit.ids {
-            let Some(mut identifier) =
-                identifiers::identifier(typed, identifiers::organisation_system, 9051, unit.display(), mode)
-            else {
-                continue;
-            };
-            parties::mapped_id(typed, &mut self.coverage, "Organization.identifier");
-            if has_number && typed.kind() == Some("HER") {
-                identifier.used = Some("secondary");
-            }
-            out.identifier.push(identifier);
-        }
-        if let Some(name) = &unit.name {
-            name.mapped(&mut self.coverage, "Organization.name");
-            out.name = Some(Cow::Borrowed(&*name.value));
-        }
-        self.role_entries.push(Entry { full_url: Urn(id), resource: Resource::Organization(Box::new(out)) });
-        self.custodian = Some(id);
-    }
-
-    /// `RelServProv`, else `ServProvider`.
-    fn performer(&mut self) -> Option<Uuid> {
-        let related = self.report.related.as_ref().and_then(|p| self.role(p, true));
-        let provider = match related {
-            Some(_) => None,
-            None => self.report.provider.as_ref().and_then(|p| self.role(p, true)),
-        };
-        related.or(provider)
-    }
-
-    /// A PractitionerRole, or the one that says the same already. A performer without an organisation of its
-    /// own works for the sender. None if nobody is named.
-    pub(super) fn role(&mut self, party: &'a Party<'t>, performs: bool) -> Option<Uuid> {
-        let person = party.person_display();
-        let person_id = party.person_id();
-        let mut organisation = party.organisation_display();
-        let mut organisation_id = party.organisation_id();
-        if person.is_none() && person_id.is_none() && organisation.is_none() && organisation_id.is_none() {
-            return None;
-        }
-        party.mapped(&mut self.coverage);
-        let provider = self.report.provider.as_ref();
-        let mut of_sender = provider.is_some_and(|p| p.node == party.node);
-        if performs && organisation.is_none() && organisation_id.is_none() {
-            organisation = provider.and_then(Party::organisation_display);
-            organisation_id = provider.and_then(Party::organisation_id);
-            of_sender = organisation.is_some() || organisation_id.is_some();
-        }
-        let telecom = party.address.iter().flat_map(|a| &a.telecom);
-        let role = Role {
-            person: person.clone(),
-            person_id: person_id.and_then(|(_, id)| id.value()),
-            organisation: organisation.clone(),
-            organisation_id: organisation_id.and_then(|(_, id)| id.value()),
-            telecom: telecom.clone().map(|t| &*t.value).collect(),
-        };
-        // Reports name a handful of people; what names hundreds is not worth comparing.
-        if let Some((_, id)) = self.roles.iter().take(200).find(|(known, _)| *known == role) {
-            return Some(*id);
-        }
-        let id = self.id("PractitionerRole", party.node, 1);
-        self.roles.push((role, id));
-        let reference = |id: Option<(&'static str, &'a TypedId<'t>)>, display: Option<Cow<'a, str>>| {
-            let identifier = id.and_then(|(system, id)| Some(Identifier::plain(system, id.value()?)));
-            if identifier.is_none() && display.is_none() {
-                return None;
-            }
-            Some(Reference { reference: None, identifier, display })
-        };
-        let mut organization = reference(organisation_id, organisation);
-        if let (true, Some(organization), Some(custodian)) = (of_sender, &mut organization, self.custodian) {
-            organization.reference = Some(Urn(custodian));
-        }
-        let mode = self.mode();
-        let out = PractitionerRole {
-            id: Some(id),
-            practitioner: reference(person_id, person),
-            organization,
-            specialty: party.speciality.iter().filter_map(|c| codes::concept(c, Some(8451), mode)).collect(),
-            telecom: telecom.map(parties::contact).collect(),
-            ..PractitionerRole::default()
-        };
-        self.role_entries
-            .push(Entry { full_url: Urn(id), resource: Resource::PractitionerRole(Box::new(out)) });
-        Some(id)
-    }
-
     /// What the report says of itself, and its comments.
     fn report_head(&mut self, out: &mut DiagnosticReport<'a>) {
         let report = self.report;
@@ -776,309 +469,6 @@ impl<'a, 't> Writer<'a, '_, 't> {
         nilar("nilar-inf-item", ExtensionValue::Extensions(inner))
     }
 
-    fn request(&mut self, request: &'a Request<'t>, requester: Option<Uuid>, status: &'static str) -> Uuid {
-        let id = self.id("ServiceRequest", request.node, 1);
-        let mode = self.mode();
-        let mut out = ServiceRequest {
-            id: Some(id),
-            status: Some(status),
-            intent: Some("order"),
-            subject: self.subject,
-            requester: requester.map(Reference::to),
-            ..ServiceRequest::default()
-        };
-        for (system, words) in [("ServReqId", &request.id), ("ServReqIdByServProvider", &request.by_provider)]
-        {
-            let Some(words) = words else { continue };
-            match words.id() {
-                Some(value) => {
-                    words.mapped(&mut self.coverage, "ServiceRequest.identifier");
-                    out.identifier.push(Identifier::plain(system, value));
-                }
-                None => words.dropped(&mut self.coverage, "NULL: missing"),
-            }
-        }
-        if let Some(when) = &request.issued {
-            match when.dated().and_then(DateTime::new) {
-                Some(date) => {
-                    when.mapped(&mut self.coverage, "ServiceRequest.authoredOn");
-                    out.authored_on = Some(date);
-                }
-                None => self.notes.add(when.node, NoteKind::NotATime),
-            }
-        }
-        if let Some(when) = &request.received {
-            out.extension.extend(self.date_extension("nilar-receipt-date", when));
-        }
-        if let Some(code) = &request.payment {
-            code.mapped(&mut self.coverage, "ServiceRequest.extension(nilar-payment-category)");
-            out.extension.extend(
-                codes::concept(code, Some(4101), mode)
-                    .map(|c| nilar("nilar-payment-category", ExtensionValue::CodeableConcept(c))),
-            );
-        }
-        for code in &request.reservations {
-            code.mapped(&mut self.coverage, "ServiceRequest.extension(nilar-reservation)");
-            out.extension.extend(
-                codes::concept(code, Some(3108), mode)
-                    .map(|c| nilar("nilar-reservation", ExtensionValue::CodeableConcept(c))),
-            );
-        }
-        for headed in &request.comments {
-            let concept = self.headed(headed, 8234, true, "ServiceRequest.extension(nilar-comment)");
-            out.extension.extend(concept.map(comment_concept));
-        }
-        for headed in &request.reasons {
-            out.reason_code.extend(self.headed(headed, 8231, false, "ServiceRequest.reasonCode"));
-        }
-        if let Some(comment) = &request.comment {
-            comment.mapped(&mut self.coverage, "ServiceRequest.note");
-            out.note
-                .push(Annotation { text: Cow::Owned(format!("Rekvirentens kommentar: {}", comment.value)) });
-        }
-        if let Some(priority) = &request.priority {
-            priority.mapped(&mut self.coverage, "ServiceRequest.note");
-            if let Some(words) = priority.words() {
-                out.note.push(Annotation {
-                    text: Cow::Owned(format!("Ønsket svarrapporteringsprioritet: {words}")),
-                });
-            }
-        }
-        for code in &request.unused {
-            code.dropped(&mut self.coverage, "not mapped for an order behind a report");
-        }
-        self.push(id, Resource::ServiceRequest(Box::new(out)));
-        id
-    }
-
-    /// Heading and text as one concept, with the text's own code where the table wants it.
-    fn headed(
-        &mut self,
-        headed: &'a Headed<'t>,
-        list: u16,
-        with_codes: bool,
-        target: &'static str,
-    ) -> Option<CodeableConcept<'a>> {
-        let mode = self.mode();
-        let mut concept = CodeableConcept::default();
-        if let Some(heading) = &headed.heading {
-            heading.mapped(&mut self.coverage, target);
-            concept.coding.extend(codes::coding(heading, Some(list), mode));
-        }
-        if with_codes {
-            for code in &headed.codes {
-                code.mapped(&mut self.coverage, target);
-                concept.coding.extend(codes::coding(code, Some(8274), mode));
-            }
-        }
-        concept.text = headed.value.and_then(|node| self.plain_text(node, target));
-        (!concept.coding.is_empty() || concept.text.is_some()).then_some(concept)
-    }
-
-    fn specimen(&mut self, subject: &'a AnalysedSubject<'t>) -> (Option<&'a str>, Option<Stamp>, Uuid) {
-        let id = self.id("Specimen", subject.node, 1);
-        let mode = self.mode();
-        let mut out = Specimen { id: Some(id), subject: self.subject, ..Specimen::default() };
-        let sample = subject.by_provider.as_ref().and_then(Words::id);
-        for (system, words) in [
-            ("AnalysedSubjectId", &subject.by_provider),
-            ("AnalysedSubjectIdByRequester", &subject.by_requester),
-        ] {
-            let Some(words) = words else { continue };
-            match words.id() {
-                Some(value) => {
-                    words.mapped(&mut self.coverage, "Specimen.identifier");
-                    out.identifier.push(Identifier::plain(system, value));
-                }
-                None => words.dropped(&mut self.coverage, "NULL: missing"),
-            }
-        }
-        out.accession_identifier = sample.map(|value| Identifier::plain("AnalysedSubjectId", value));
-        let mut kind = CodeableConcept::default();
-        if let Some(code) = &subject.kind_coded {
-            code.mapped(&mut self.coverage, "Specimen.type");
-            kind = codes::concept(code, None, mode).unwrap_or_default();
-            if !kind.coding.is_empty() {
-                kind.text = None;
-            }
-        }
-        if let Some(words) = &subject.kind {
-            words.mapped(&mut self.coverage, "Specimen.type");
-            kind.text = Some(Cow::Borrowed(&*words.value));
-        }
-        out.kind = (kind.text.is_some() || !kind.coding.is_empty()).then_some(kind);
-        self.specimen_extensions(subject, &mut out);
-        if let Some(comment) = &subject.comment {
-            comment.mapped(&mut self.coverage, "Specimen.note");
-            out.note.push(Annotation { text: Cow::Borrowed(&*comment.value) });
-        }
-        if let Some(material) = &subject.preservative {
-            material.mapped(&mut self.coverage, "Specimen.container.additiveCodeableConcept");
-            let additive_codeable_concept = Some(CodeableConcept::text(&*material.value));
-            out.container.push(Container { additive_codeable_concept });
-        }
-        for code in &subject.unused {
-            code.dropped(&mut self.coverage, "not mapped for a specimen");
-        }
-        let taken = subject.collected.as_ref().and_then(When::dated);
-        out.collection = Some(self.collection(subject));
-        self.push(id, Resource::Specimen(Box::new(out)));
-        (sample, taken, id)
-    }
-
-    fn specimen_extensions(&mut self, subject: &'a AnalysedSubject<'t>, out: &mut Specimen<'a>) {
-        if let Some(number) = &subject.number {
-            match number.value.parse() {
-                Ok(count) => {
-                    number.mapped(&mut self.coverage, "Specimen.extension(nilar-container-count)");
-                    out.extension.push(nilar("nilar-container-count", ExtensionValue::Integer(count)));
-                }
-                Err(_) => self.notes.add(number.node, NoteKind::NotANumber),
-            }
-        }
-        for words in &subject.handling {
-            words.mapped(&mut self.coverage, "Specimen.extension(nilar-sample-handling)");
-            let text = ExtensionValue::String(Cow::Borrowed(&*words.value));
-            out.extension.push(nilar("nilar-sample-handling", text));
-        }
-        if let Some(flag) = &subject.accredited {
-            flag.mapped(&mut self.coverage, "Specimen.extension(nilar-accredited)");
-            out.extension.push(nilar("nilar-accredited", ExtensionValue::Boolean(flag.value)));
-        }
-        if let Some(headed) = &subject.pretreatment {
-            let concept = self.headed(headed, 8232, false, "Specimen.extension(nilar-pretreatment)");
-            out.extension
-                .extend(concept.map(|c| nilar("nilar-pretreatment", ExtensionValue::CodeableConcept(c))));
-        }
-    }
-
-    fn collection(&mut self, subject: &'a AnalysedSubject<'t>) -> Collection<'a> {
-        let mode = self.mode();
-        let mut out = Collection::default();
-        if let Some(when) = &subject.collected {
-            match when.dated().and_then(DateTime::new) {
-                Some(date) => {
-                    when.mapped(&mut self.coverage, "Specimen.collection.collectedDateTime");
-                    out.collected_date_time = Some(date);
-                }
-                None => self.notes.add(when.node, NoteKind::NotATime),
-            }
-        }
-        if out.collected_date_time.is_none() {
-            let url = "http://hl7.org/fhir/StructureDefinition/data-absent-reason";
-            out.collected_absent = Some(super::fhir::Absent {
-                extension: vec![Extension { url, value: ExtensionValue::Code("unknown") }],
-            });
-        }
-        for (url, words) in [
-            ("nilar-logistics", &subject.logistics),
-            ("nilar-study-product-type", &subject.product_kind),
-            ("nilar-study-product-ref", &subject.product_reference),
-        ] {
-            if let Some(words) = words {
-                words.mapped(&mut self.coverage, "Specimen.collection.extension");
-                out.extension.push(nilar(url, ExtensionValue::String(Cow::Borrowed(&*words.value))));
-            }
-        }
-        if let Some(words) = &subject.collector_comment {
-            words.mapped(&mut self.coverage, "Specimen.collection.extension(nilar-comment)");
-            out.extension.push(comment_text(&words.value));
-        }
-        for code in &subject.collector_codes {
-            code.mapped(&mut self.coverage, "Specimen.collection.extension(nilar-comment)");
-            out.extension.extend(codes::concept(code, Some(8275), mode).map(comment_concept));
-        }
-        if let Some(words) = &subject.origin {
-            words.mapped(&mut self.coverage, "Specimen.collection.bodySite.text");
-            out.body_site = Some(CodeableConcept::text(&*words.value));
-        }
-        if let Some(code) = &subject.procedure {
-            code.mapped(&mut self.coverage, "Specimen.collection.method");
-            out.method = codes::concept(code, None, mode);
-        }
-        out.collector = subject.collector.as_ref().and_then(|p| self.role(p, false)).map(Reference::to);
-        out
-    }
-
-    /// Cards and bytes of what came along; or, where it is not shared, a word about it.
-    fn attachments(&mut self, diagnostic: &mut DiagnosticReport<'a>) -> Vec<Uuid> {
-        let mut written = Vec::new();
-        if self.report.attachments.is_empty() {
-            return written;
-        }
-        if !self.options.shares_attachments() {
-            const NOT_SHARED: &str = "attachments are not shared (setting)";
-            for attachment in &self.report.attachments {
-                attachment.mark(Outcome::Dropped, NOT_SHARED, &mut self.coverage);
-            }
-            diagnostic.extension.push(comment_text("Et vedlegg i meldingen er utelatt."));
-            return written;
-        }
-        for attachment in &self.report.attachments {
-            let body = attachment.body(self.options.max_attachment_bytes);
-            if let Body::None(reason) = body {
-                attachment.mark(Outcome::Narrative, "Vedlegg", &mut self.coverage);
-                if let Some(content) = attachment.content {
-                    self.coverage.mark_all(content, Outcome::Narrative, reason);
-                }
-                self.notes.add(attachment.node, NoteKind::AttachmentNotShown);
-                continue;
-            }
-            attachment.mark(Outcome::Mapped, "DocumentReference", &mut self.coverage);
-            let id = self.id("DocumentReference", attachment.node, 1);
-            let mut card = Attachment {
-                title: attachment.description.as_ref().map(|w| Cow::Borrowed(&*w.value)),
-                creation: attachment.issued.as_ref().and_then(When::dated).and_then(DateTime::new),
-                ..Attachment::default()
-            };
-            let mut binary = None;
-            match body {
-                Body::Bytes { base64, size, hash, mime, other_than_said } => {
-                    if other_than_said {
-                        self.notes.add(attachment.node, NoteKind::OtherMimeType);
-                    }
-                    let binary_id = self.id("Binary", attachment.node, 1);
-                    card.content_type = Some(mime.clone());
-                    card.url = Some(Cow::Owned(binary_id.urn().to_string()));
-                    card.size = u32::try_from(size).ok();
-                    card.hash = Some(hash);
-                    binary =
-                        Some(Binary { id: Some(binary_id), content_type: Some(mime), data: Some(base64) });
-                }
-                Body::Reference => {
-                    card.content_type = attachment.mime_type.as_ref().map(|w| Cow::Borrowed(&*w.value));
-                    card.url = attachment.file.as_ref().map(|w| Cow::Borrowed(&*w.value));
-                }
-                Body::None(_) => {}
-            }
-            let identifier = attachment
-                .id
-                .as_ref()
-                .and_then(Words::id)
-                .map(|value| Identifier { value: Some(Cow::Borrowed(value)), ..Identifier::default() });
-            let reference = DocumentReference {
-                id: Some(id),
-                identifier: identifier.into_iter().collect(),
-                status: Some("current"),
-                subject: self.subject,
-                description: card.title.clone(),
-                content: vec![DocumentContent { attachment: card }],
-            };
-            written.push(id);
-            self.role_entries.push(Entry {
-                full_url: Urn(id),
-                resource: Resource::DocumentReference(Box::new(reference)),
-            });
-            if let Some(binary) = binary
-                && let Some(id) = binary.id
-            {
-                self.role_entries
-                    .push(Entry { full_url: Urn(id), resource: Resource::Binary(Box::new(binary)) });
-            }
-        }
-        written
-    }
-
     fn composition(
         &mut self,
         keys: &Keys,
@@ -1146,27 +536,6 @@ impl<'a, 't> Writer<'a, '_, 't> {
             .iter()
             .filter(|e| matches!(e.resource, Resource::Organization(_) | Resource::PractitionerRole(_)));
         parties.map(|e| Reference::to(e.full_url.0)).collect()
-    }
-}
-
-fn profile(url: &'static str) -> Meta<'static> {
-    Meta { profile: vec![url], ..Meta::default() }
-}
-
-fn comment_text(text: &str) -> Extension<'_> {
-    nilar("nilar-comment", ExtensionValue::Annotation(Annotation { text: Cow::Borrowed(text) }))
-}
-
-fn comment_concept(concept: CodeableConcept<'_>) -> Extension<'_> {
-    nilar("nilar-comment", ExtensionValue::CodeableConcept(concept))
-}
-
-/// The day of a time, for elements that take no more.
-fn day(stamp: Stamp) -> Option<DateTime> {
-    let local = stamp.oslo()?;
-    match stamp.precision() {
-        Precision::Full => Stamp::parse(&local.date().to_string()).and_then(DateTime::new),
-        Precision::Year | Precision::Month | Precision::Day | Precision::TimeOfDay => DateTime::new(stamp),
     }
 }
 

@@ -7,8 +7,9 @@ use super::fhir::{
     Annotation, CodeableConcept, Coding, DateTime, Entry, Extension, ExtensionValue, Identifier, Meta,
     Observation, Quantity, Range, Reference, ReferenceRange, Resource, Urn,
 };
+use super::nilar::nilar;
 use super::read_report::{Headed, Item, Outcome, StructuredValue};
-use super::report::{Writer, nilar};
+use super::report::Writer;
 use super::units::{self, Unit};
 use super::values::{Amount, Code, Sourced, When};
 use super::{Mode, NoteKind, markup, status};

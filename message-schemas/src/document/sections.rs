@@ -7,13 +7,17 @@
 use super::codes;
 use super::coverage::{Outcome as Fate, UNREAD, part};
 use super::fhir::{Narrative, Reference, Section};
-use super::narrative::{Html, norwegian};
+use super::markup;
+use super::narrative::Html;
 use super::parties::Party;
 use super::read_report::{AnalysedSubject, Headed, Item, Outcome, Subject};
 use super::report::{Parts, Source, Writer};
-use super::results::{amount_text, code_text, diagnosis_text, sign_of, structured_text};
-use super::values::{Code, Sourced, When, Words};
-use super::{markup, status};
+use super::results::{amount_text, code_text, sign_of};
+use super::values::{Code, Sourced};
+use super::words::{
+    date_words, details_of, line_code, name_of, row_code, row_party, row_when, row_words, state_words,
+    status_of, structured, unit_of, when_words,
+};
 use crate::xml::Node;
 use foldhash::HashSet;
 
@@ -116,7 +120,7 @@ impl<'a, 't> Writer<'a, '_, 't> {
         let report = self.report;
         match report.service_type.as_ref().and_then(Code::code) {
             Some("M" | "E") => {
-                html.raw("<p><b>Svarrapporten er endret og erstatter tidligere svar.</b></p>");
+                html.raw("<p><b>Svarrapporten er endret.</b></p>");
             }
             Some("C") => {
                 html.raw("<p><b>Svarrapporten er kansellert: tidligere svar er trukket tilbake.</b></p>");
@@ -657,187 +661,5 @@ impl Shown {
             }
         }
         shown
-    }
-}
-
-fn name_of(item: &Item<'_>) -> String {
-    let mut name = String::new();
-    for id in item.investigations.iter().flat_map(|i| &i.ids) {
-        let words = match (id.own, id.display) {
-            (Some(own), Some(display)) if own != display => format!("{own} ({display})"),
-            (Some(one), _) | (None, Some(one)) => one.to_owned(),
-            (None, None) => id.code().unwrap_or_default().to_owned(),
-        };
-        if !words.is_empty() {
-            name.push_str(if name.is_empty() { "" } else { ", " });
-            name.push_str(&words);
-        }
-    }
-    if name.is_empty()
-        && let Some(Outcome::Text(text)) = &item.outcome
-        && let Some(words) = text.heading.as_ref().and_then(|h| codes::words(h, 8243))
-    {
-        name.push_str(words);
-    }
-    name
-}
-
-fn unit_of(item: &Item<'_>) -> String {
-    match &item.outcome {
-        Some(Outcome::Number { value: Some(amount), .. }) => {
-            // The unit alone: a value stands in the cell beside it.
-            amount_text(&super::values::Amount { value: None, ..amount.clone() })
-        }
-        Some(Outcome::Text(text)) => text.unit.as_ref().map(|u| u.value.to_string()).unwrap_or_default(),
-        Some(Outcome::Number { .. } | Outcome::Interval { .. } | Outcome::Date(_)) | None => String::new(),
-    }
-}
-
-fn status_of(item: &Item<'_>) -> String {
-    let mut text = item.status.as_ref().and_then(|s| codes::words(s, 8245)).unwrap_or_default().to_owned();
-    let done = match item.service_code() {
-        "C" => "Kansellert",
-        "M" | "E" => "Endret",
-        "A" => "Tillegg",
-        "H" => "Tidligere sendt",
-        _ => "",
-    };
-    if !done.is_empty() && text != done {
-        text.push_str(if text.is_empty() { "" } else { ", " });
-        text.push_str(done);
-    }
-    let (_, known) = status::of_result(item.status.as_ref().and_then(Code::code), item.service_code());
-    if !known {
-        text.push_str(if text.is_empty() { "Ukjent status" } else { " (ukjent status)" });
-    }
-    text
-}
-
-/// What of an item has no column of its own.
-fn details_of(item: &Item<'_>, effective: Option<crate::time::Stamp>, single: Option<&str>) -> Html {
-    let mut html = Html::new();
-    let mut part = |label: &str, text: &str| {
-        html.raw(if html.is_empty() { "" } else { "<br/>" });
-        html.text(label).raw(": ").laid_out(text);
-    };
-    for investigation in &item.investigations {
-        for spec in &investigation.specifications {
-            let mut words = String::new();
-            code_text(spec, &mut words);
-            part("Spesifikasjon", &words);
-        }
-        if let Some(comment) = &investigation.comment {
-            part("Om undersøkelsen", &comment.value);
-        }
-    }
-    if let Some(comment) = &item.comment {
-        part("Kommentar", &comment.value);
-    }
-    if let Some(diagnosis) = &item.diagnosis {
-        let mut words = String::new();
-        diagnosis_text(diagnosis, &mut words);
-        part("Diagnostisk kommentar", &words);
-    }
-    // Where there is but one specimen, naming it on each line tells nothing.
-    for subject in item.subjects.iter().filter(|s| single != Some(&*s.value)) {
-        part("Materiale", &subject.value);
-    }
-    if let Some(flag) = &item.accredited {
-        part("Akkreditert", flag.words());
-    }
-    let shown = |when: &&When<'_>| when.stamp.is_none() || when.stamp != effective;
-    for (label, when) in [
-        ("Undersøkt", item.investigated.as_ref().filter(shown)),
-        ("Status endret", item.status_changed.as_ref()),
-        ("Beskrevet", item.described.as_ref()),
-        ("Kontrasignert", item.countersigned.as_ref()),
-        ("Medisinsk validert", item.validated.as_ref()),
-    ] {
-        if let Some(when) = when {
-            part(label, &when_words(when));
-        }
-    }
-    for party in &item.providers {
-        let label = party.relation.as_ref().and_then(Code::words).unwrap_or("Utført av");
-        let names: Vec<_> =
-            [party.person_display(), party.organisation_display()].into_iter().flatten().collect();
-        if !names.is_empty() {
-            part(label, &names.join(", "));
-        }
-    }
-    html
-}
-
-fn structured(items: &[Item<'_>]) -> Html {
-    let mut html = Html::new();
-    for item in items {
-        for structured in &item.structured {
-            let mut words = String::new();
-            structured_text(structured, &mut words);
-            html.line(&name_of(item), &words);
-        }
-    }
-    html
-}
-
-fn row_words(html: &mut Html, label: &str, words: Option<&Words<'_>>) {
-    if let Some(words) = words {
-        html.row(label, &words.value);
-    }
-}
-
-fn row_code(html: &mut Html, label: &str, code: Option<&Code<'_>>) {
-    let mut words = String::new();
-    if let Some(code) = code {
-        code_text(code, &mut words);
-    }
-    if !words.is_empty() {
-        html.row(label, &words);
-    }
-}
-
-fn line_code(html: &mut Html, label: &str, code: &Code<'_>) {
-    let mut words = String::new();
-    code_text(code, &mut words);
-    if !words.is_empty() {
-        html.line(label, &words);
-    }
-}
-
-fn row_when(html: &mut Html, label: &str, when: Option<&When<'_>>) {
-    if let Some(when) = when {
-        html.row(label, &when_words(when));
-    }
-}
-
-fn row_party(html: &mut Html, label: &str, party: &Party<'_>) {
-    let mut text = String::new();
-    party.describe(&mut text);
-    if !text.is_empty() {
-        html.row(label, &text);
-    }
-}
-
-fn date_words(stamp: crate::time::Stamp) -> String {
-    let mut text = String::with_capacity(16);
-    norwegian(stamp, &mut text);
-    text
-}
-
-/// A time as it is read, or as it was sent where it is none.
-fn when_words(when: &When<'_>) -> String {
-    when.stamp.map_or_else(|| when.sent.to_string(), date_words)
-}
-
-/// A status in words.
-fn state_words(status: &str) -> &'static str {
-    match status {
-        "registered" => "Registrert",
-        "preliminary" => "Foreløpig rapport",
-        "final" => "Endelig rapport",
-        "amended" => "Endret rapport",
-        "appended" => "Rapport med tillegg",
-        "cancelled" => "Kansellert rapport",
-        _ => "Rapport med ukjent status",
     }
 }

@@ -1,0 +1,95 @@
+//! What came along with a report, in the document.
+
+use super::NoteKind;
+use super::attachments::Body;
+use super::coverage::Outcome;
+use super::fhir::{
+    Attachment, Binary, DateTime, DiagnosticReport, DocumentContent, DocumentReference, Entry, Identifier,
+    Resource, Urn,
+};
+use super::nilar::comment_text;
+use super::report::Writer;
+use super::values::{When, Words};
+use std::borrow::Cow;
+use uuid::Uuid;
+
+impl<'a> Writer<'a, '_, '_> {
+    /// Cards and bytes of what came along; or, where it is not shared, a word about it.
+    pub(super) fn attachments(&mut self, diagnostic: &mut DiagnosticReport<'a>) -> Vec<Uuid> {
+        let mut written = Vec::new();
+        if self.report.attachments.is_empty() {
+            return written;
+        }
+        if !self.options.shares_attachments() {
+            const NOT_SHARED: &str = "attachments are not shared (setting)";
+            for attachment in &self.report.attachments {
+                attachment.mark(Outcome::Dropped, NOT_SHARED, &mut self.coverage);
+            }
+            diagnostic.extension.push(comment_text("Et vedlegg i meldingen er utelatt."));
+            return written;
+        }
+        for attachment in &self.report.attachments {
+            let body = attachment.body(self.options.max_attachment_bytes);
+            if let Body::None(reason) = body {
+                attachment.mark(Outcome::Narrative, "Vedlegg", &mut self.coverage);
+                if let Some(content) = attachment.content {
+                    self.coverage.mark_all(content, Outcome::Narrative, reason);
+                }
+                self.notes.add(attachment.node, NoteKind::AttachmentNotShown);
+                continue;
+            }
+            attachment.mark(Outcome::Mapped, "DocumentReference", &mut self.coverage);
+            let id = self.id("DocumentReference", attachment.node, 1);
+            let mut card = Attachment {
+                title: attachment.description.as_ref().map(|w| Cow::Borrowed(&*w.value)),
+                creation: attachment.issued.as_ref().and_then(When::dated).and_then(DateTime::new),
+                ..Attachment::default()
+            };
+            let mut binary = None;
+            match body {
+                Body::Bytes { base64, size, hash, mime, other_than_said } => {
+                    if other_than_said {
+                        self.notes.add(attachment.node, NoteKind::OtherMimeType);
+                    }
+                    let binary_id = self.id("Binary", attachment.node, 1);
+                    card.content_type = Some(mime.clone());
+                    card.url = Some(Cow::Owned(binary_id.urn().to_string()));
+                    card.size = u32::try_from(size).ok();
+                    card.hash = Some(hash);
+                    binary =
+                        Some(Binary { id: Some(binary_id), content_type: Some(mime), data: Some(base64) });
+                }
+                Body::Reference => {
+                    card.content_type = attachment.mime_type.as_ref().map(|w| Cow::Borrowed(&*w.value));
+                    card.url = attachment.file.as_ref().map(|w| Cow::Borrowed(&*w.value));
+                }
+                Body::None(_) => {}
+            }
+            let identifier = attachment
+                .id
+                .as_ref()
+                .and_then(Words::id)
+                .map(|value| Identifier { value: Some(Cow::Borrowed(value)), ..Identifier::default() });
+            let reference = DocumentReference {
+                id: Some(id),
+                identifier: identifier.into_iter().collect(),
+                status: Some("current"),
+                subject: self.subject,
+                description: card.title.clone(),
+                content: vec![DocumentContent { attachment: card }],
+            };
+            written.push(id);
+            self.role_entries.push(Entry {
+                full_url: Urn(id),
+                resource: Resource::DocumentReference(Box::new(reference)),
+            });
+            if let Some(binary) = binary
+                && let Some(id) = binary.id
+            {
+                self.role_entries
+                    .push(Entry { full_url: Urn(id), resource: Resource::Binary(Box::new(binary)) });
+            }
+        }
+        written
+    }
+}

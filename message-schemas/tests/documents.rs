@@ -1,0 +1,455 @@
+//! Documents made of reports: our own samples against goldens, the official ones against the rules that
+//! every document must keep (document-sharing §10).
+//!
+//! A folder `samples/svarrapport/document-*` holds `in.xml`; beside it stand `document.json` (one Bundle, or
+//! a list of several) and `report.txt`: what became of the source, and what was odd. `UPDATE_GOLDENS=1`
+//! writes them anew.
+
+use message_schemas::document::{self, Fault, Mode, Options, Outcome, Publishable, SharedDocument, Withheld};
+use message_schemas::{Limits, xml};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+struct Read {
+    text: String,
+    tree: xml::Tree,
+}
+
+fn read(bytes: &[u8]) -> Read {
+    let text = xml::decode(bytes).expect("text").text.into_owned();
+    let tree = xml::Tree::parse(&text, &Limits::default()).expect("XML");
+    Read { text, tree }
+}
+
+impl Read {
+    fn translate(&self, options: &Options) -> Result<Vec<SharedDocument>, Fault> {
+        document::translate(&self.text, &self.tree, options)
+    }
+}
+
+fn folders() -> Vec<PathBuf> {
+    let at = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/svarrapport");
+    let mut found: Vec<PathBuf> = std::fs::read_dir(at)
+        .expect("samples")
+        .map(|e| e.expect("an entry").path())
+        .filter(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with("document-")))
+        .collect();
+    found.sort();
+    assert!(found.len() >= 10);
+    found
+}
+
+fn official() -> Vec<(String, Read)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/kith/examples/svarrapport");
+    if !root.is_dir() {
+        assert!(
+            std::env::var_os("REQUIRE_SHARED").is_none(),
+            "REQUIRE_SHARED is set, and there is no ../shared"
+        );
+        println!("skipped: official reports (no ../shared)");
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    for version in ["1.3", "1.4"] {
+        for entry in std::fs::read_dir(root.join(version)).expect("samples") {
+            let path = entry.expect("an entry").path();
+            let bytes = std::fs::read(&path).expect("a sample");
+            found.push((path.file_name().expect("a name").to_string_lossy().into_owned(), read(&bytes)));
+        }
+    }
+    assert!(found.len() >= 40);
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    found
+}
+
+fn everything() -> Vec<(String, Read)> {
+    let ours = folders().into_iter().map(|f| {
+        let bytes = std::fs::read(f.join("in.xml")).expect("in.xml");
+        (f.file_name().expect("a name").to_string_lossy().into_owned(), read(&bytes))
+    });
+    ours.chain(official()).collect()
+}
+
+#[test]
+fn documents_equal_their_goldens() {
+    let update = std::env::var_os("UPDATE_GOLDENS").is_some();
+    let mut wrong = Vec::new();
+    for folder in folders() {
+        let message = read(&std::fs::read(folder.join("in.xml")).expect("in.xml"));
+        let documents = message.translate(&Options::default()).expect("a document");
+        // Raw values keep the digits of decimals.
+        let bundles: Vec<Box<RawValue>> =
+            documents.iter().map(|d| serde_json::from_slice(&d.json).expect("JSON")).collect();
+        let pretty = |raw: &RawValue| indent(raw.get());
+        let mut json = match bundles.as_slice() {
+            [one] => pretty(one),
+            several => several.iter().map(|b| pretty(b)).collect::<Vec<_>>().join("\n"),
+        };
+        json.push('\n');
+        let mut report = String::new();
+        for d in &documents {
+            writeln!(report, "{} {} {:?} test={}", d.id, d.title, d.publishable, d.test).expect("text");
+            for note in &d.notes {
+                writeln!(
+                    report,
+                    "note {}:{} {} {}",
+                    note.place.line, note.place.column, note.path, note.kind
+                )
+                .expect("text");
+            }
+            for line in d.coverage.lines(&message.tree) {
+                writeln!(report, "{:?} {} {}", line.outcome, line.path, line.reason).expect("text");
+            }
+        }
+        for (name, now) in [("document.json", json), ("report.txt", report)] {
+            let path = folder.join(name);
+            if update {
+                std::fs::write(&path, now).expect("written");
+            } else if std::fs::read_to_string(&path).unwrap_or_default() != now {
+                wrong.push(path);
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "differ (UPDATE_GOLDENS=1 writes them anew): {wrong:#?}");
+}
+
+/// JSON with line breaks, every token as it was written.
+fn indent(json: &str) -> String {
+    let (mut out, mut depth, mut inside, mut escaped) = (String::new(), 0_usize, false, false);
+    let mut previous = ' ';
+    for c in json.chars() {
+        if inside {
+            out.push(c);
+            (inside, escaped) = (escaped || c != '"', !escaped && c == '\\');
+        } else {
+            let empty = matches!((previous, c), ('{', '}') | ('[', ']'));
+            if matches!(c, '}' | ']') {
+                depth -= 1;
+                if !empty {
+                    out.push('\n');
+                    out.push_str(&"  ".repeat(depth));
+                }
+            }
+            out.push(c);
+            inside = c == '"';
+            match c {
+                '{' | '[' => {
+                    depth += 1;
+                    out.push('\n');
+                    out.push_str(&"  ".repeat(depth));
+                }
+                ',' => {
+                    out.push('\n');
+                    out.push_str(&"  ".repeat(depth));
+                }
+                ':' => out.push(' '),
+                _ => {}
+            }
+        }
+        previous = c;
+    }
+    out
+}
+
+#[test]
+fn every_sample_keeps_the_rules_of_a_document() {
+    let mut checked = 0;
+    for (name, message) in everything() {
+        let documents = message.translate(&Options::default()).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let again = message.translate(&Options::default()).expect("a document");
+        for (one, two) in documents.iter().zip(&again) {
+            assert!(one.json == two.json, "{name}: the same message gives the same bytes");
+            let faults = check(one);
+            assert!(faults.is_empty(), "{name}: {faults:#?}");
+            checked += 1;
+        }
+    }
+    assert!(checked >= 11);
+}
+
+/// What is wrong with a document by the invariants of FHIR and our own.
+fn check(document: &SharedDocument) -> Vec<String> {
+    let mut faults = Vec::new();
+    let bundle: Value = serde_json::from_slice(&document.json).expect("JSON");
+    let mut must = |held: bool, what: String| {
+        if !held {
+            faults.push(what);
+        }
+    };
+    let entries = bundle["entry"].as_array().expect("entries");
+    must(bundle["type"] == "document", "bdl: type".into());
+    must(bundle["identifier"]["value"] == format!("urn:uuid:{}", document.id), "bdl-9: identifier".into());
+    must(bundle["timestamp"].as_str().is_some_and(|t| t.len() >= 20), "bdl-10: timestamp".into());
+    must(entries[0]["resource"]["resourceType"] == "Composition", "bdl-11: Composition first".into());
+
+    let mut by_url: BTreeMap<&str, &Value> = BTreeMap::new();
+    for entry in entries {
+        let url = entry["fullUrl"].as_str().expect("fullUrl");
+        must(by_url.insert(url, &entry["resource"]).is_none(), format!("bdl-7: {url} twice"));
+        let id = entry["resource"]["id"].as_str().unwrap_or_default();
+        must(url == format!("urn:uuid:{id}"), format!("fullUrl and id: {url} {id}"));
+        must(entry.get("request").is_none() && entry.get("search").is_none(), "bdl: request, search".into());
+    }
+    let patients = entries.iter().filter(|e| e["resource"]["resourceType"] == "Patient").count();
+    let about_a_person = !matches!(&document.publishable, Publishable::No(why)
+        if why.contains(&Withheld::NotAPerson) || why.contains(&Withheld::NoPatient));
+    must(patients == usize::from(about_a_person), format!("{patients} patients"));
+
+    // Every reference resolves, and everything is reached from the Composition.
+    let mut reached = BTreeSet::new();
+    let mut work = vec![entries[0]["fullUrl"].as_str().expect("fullUrl")];
+    while let Some(url) = work.pop() {
+        if !reached.insert(url) {
+            continue;
+        }
+        let Some(resource) = by_url.get(url) else {
+            must(false, format!("{url} is not in the document"));
+            continue;
+        };
+        references(resource, &mut work);
+    }
+    for url in by_url.keys() {
+        must(reached.contains(url), format!("{url} is not reached: {}", by_url[url]["resourceType"]));
+    }
+    let traced: BTreeSet<String> =
+        document.coverage.resources().map(|(id, _)| format!("urn:uuid:{id}")).collect();
+    for url in by_url.keys() {
+        must(traced.contains(*url), format!("{url} has no source"));
+    }
+
+    let sections = entries[0]["resource"]["section"].as_array().expect("sections");
+    must(!sections.is_empty(), "no section".into());
+    for section in sections {
+        let div = section["text"]["div"].as_str().unwrap_or_default();
+        must(
+            xml::Tree::parse(div, &Limits::default()).is_ok(),
+            format!("{} is not well-formed", section["title"]),
+        );
+        must(!div.ends_with("\"></div>"), format!("{} is empty", section["title"]));
+        for bad in ["<script", "onclick", "javascript:", "<iframe", "href="] {
+            must(!div.contains(bad), format!("{} has {bad}", section["title"]));
+        }
+    }
+    nothing_empty(&bundle, "", &mut faults);
+    faults
+}
+
+fn references<'v>(value: &'v Value, out: &mut Vec<&'v str>) {
+    match value {
+        Value::Object(map) => {
+            for (name, inner) in map {
+                match inner.as_str() {
+                    Some(text) if name == "reference" || (name == "url" && text.starts_with("urn:uuid:")) => {
+                        out.push(text);
+                    }
+                    _ => references(inner, out),
+                }
+            }
+        }
+        Value::Array(list) => list.iter().for_each(|inner| references(inner, out)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// FHIR has no null, no empty list, no empty object, no empty text (ele-1).
+fn nothing_empty(value: &Value, path: &str, faults: &mut Vec<String>) {
+    let empty = match value {
+        Value::Null => true,
+        Value::String(text) => text.trim().is_empty(),
+        Value::Array(list) => {
+            list.iter().for_each(|v| nothing_empty(v, path, faults));
+            list.is_empty()
+        }
+        Value::Object(map) => {
+            map.iter().for_each(|(name, v)| nothing_empty(v, &format!("{path}.{name}"), faults));
+            map.is_empty()
+        }
+        Value::Bool(_) | Value::Number(_) => false,
+    };
+    if empty {
+        faults.push(format!("{path} is empty"));
+    }
+}
+
+/// The text of a document, tags out, blanks closed up.
+fn told(document: &SharedDocument) -> String {
+    let bundle: Value = serde_json::from_slice(&document.json).expect("JSON");
+    let mut text = String::new();
+    for section in bundle["entry"][0]["resource"]["section"].as_array().expect("sections") {
+        let tree = xml::Tree::parse(section["text"]["div"].as_str().expect("a div"), &Limits::default())
+            .expect("well-formed");
+        for node in tree.nodes() {
+            text.push_str(node.own_text());
+        }
+    }
+    squeezed(&text)
+}
+
+fn squeezed(text: &str) -> String {
+    text.chars().filter(|c| !c.is_whitespace()).collect()
+}
+
+#[test]
+fn the_text_alone_has_every_text_of_the_source() {
+    for (name, message) in everything() {
+        let documents = message.translate(&Options::default()).expect("a document");
+        for document in &documents {
+            let told = told(document);
+            for line in document.coverage.lines(&message.tree) {
+                if line.outcome == Outcome::Dropped
+                    || line.path.contains("/@")
+                    || !line.path.contains("/ServReport")
+                {
+                    continue;
+                }
+                let node = message
+                    .tree
+                    .nodes()
+                    .find(|n| n.is_element() && n.xpath() == line.path)
+                    .expect("the path names an element");
+                let texts = node.children().filter(|n| !n.is_element());
+                for text in texts.map(|n| squeezed(n.own_text())).filter(|t| !t.is_empty()) {
+                    // Ids that bind resources are no words to a reader; bytes and unread times neither.
+                    let technical =
+                        ["IdResultItem", "RefIdResultItem", "RefAnalysedSubject", "Base64Container"];
+                    assert!(
+                        told.contains(&text) || technical.contains(&node.name()),
+                        "{name}: {} is not in the text",
+                        line.path
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn no_valid_sample_has_anything_that_nobody_reads() {
+    for (name, message) in everything() {
+        if name == "document-broken-values" {
+            continue;
+        }
+        for document in message.translate(&Options::default()).expect("a document") {
+            let unread: Vec<_> = document
+                .coverage
+                .lines(&message.tree)
+                .into_iter()
+                .filter(|l| l.reason == document::UNREAD || l.reason == document::UNREAD_MANY)
+                .collect();
+            assert!(unread.is_empty(), "{name}: {unread:#?}");
+        }
+    }
+}
+
+#[test]
+fn numbers_have_the_digits_that_were_sent() {
+    for (name, message) in everything() {
+        let mut sent: Vec<&str> = Vec::new();
+        for node in message.tree.nodes().filter(|n| n.name() == "NumResultValue") {
+            let plain = |v: &&str| v.bytes().all(|b| b.is_ascii_digit() || b == b'.') && !v.is_empty();
+            sent.extend(node.attr("V").filter(plain));
+        }
+        let documents = message.translate(&Options::default()).expect("a document");
+        let json: String = documents.iter().map(|d| String::from_utf8_lossy(&d.json)).collect();
+        for value in sent {
+            let (quantity, text) = (format!("\"valueQuantity\":{{\"value\":{value},"), format!("≠ {value}"));
+            assert!(
+                json.contains(&quantity)
+                    || json.contains(&format!("\"value\":{value}}}"))
+                    || json.contains(&text),
+                "{name}: {value}"
+            );
+        }
+    }
+}
+
+fn ours(case: &str) -> Read {
+    let at = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/svarrapport").join(case).join("in.xml");
+    read(&std::fs::read(at).expect("in.xml"))
+}
+
+#[test]
+fn two_reports_are_two_documents_with_their_own_patients() {
+    let documents = ours("document-several-reports-1.3").translate(&Options::default()).expect("documents");
+    let [first, second] = documents.as_slice() else { panic!("two documents") };
+    assert_ne!(first.series, second.series);
+    assert!(second.keys.msg_id.ends_with("#2") && !first.keys.msg_id.contains('#'));
+    let has = |d: &SharedDocument, text: &str| String::from_utf8_lossy(&d.json).contains(text);
+    assert!(has(first, "14857541384") && !has(first, "02906130060"));
+    assert!(has(second, "02906130060") && !has(second, "14857541384"));
+}
+
+#[test]
+fn settings_change_the_key_but_not_the_rules() {
+    let message = ours("document-broken-values");
+    let plain = message.translate(&Options::default()).expect("a document");
+    assert!(plain[0].keys.series_key.starts_with("svarrapport|HER:250010|"));
+    let mapped: Options =
+        serde_json::from_str(r#"{"organisations": {"250010": "314052005"}}"#).expect("settings");
+    let mapped = message.translate(&mapped).expect("a document");
+    assert!(mapped[0].keys.series_key.starts_with("svarrapport|ENH:314052005|"));
+    assert!(
+        serde_json::from_str::<Options>(r#"{"atachments": true}"#).is_err(),
+        "unknown settings are refused"
+    );
+}
+
+#[test]
+fn nilar_mode_has_neither_composition_nor_patient() {
+    let options = Options { mode: Mode::Nilar, ..Options::default() };
+    for (name, message) in everything() {
+        for document in message.translate(&options).unwrap_or_else(|e| panic!("{name}: {e}")) {
+            let bundle: Value = serde_json::from_slice(&document.json).expect("JSON");
+            for entry in bundle["entry"].as_array().expect("entries") {
+                let kind = entry["resource"]["resourceType"].as_str().expect("a type");
+                assert!(
+                    ["DiagnosticReport", "Observation", "Specimen", "ServiceRequest", "PractitionerRole"]
+                        .contains(&kind),
+                    "{name}: {kind}"
+                );
+            }
+        }
+    }
+    let json = ours("document-biochemistry-1.3").translate(&options).expect("a document").remove(0).json;
+    let json = String::from_utf8_lossy(&json).into_owned();
+    assert!(json.contains("http://ehelse.no/fhir/CodeSystem/no-kodeverk-7280-nlk"));
+    assert!(!json.contains("v3-ObservationInterpretation"));
+}
+
+#[test]
+fn what_cannot_be_a_document_is_a_fault_with_a_page() {
+    let empty = |version: &str, body: &str| {
+        let text = format!(
+            "<Message xmlns='http://www.kith.no/xmlstds/labsvar/{version}'><Type V='S'/>\
+             <MIGversion>v</MIGversion>{body}</Message>"
+        );
+        let tree = xml::Tree::parse(&text, &Limits::default()).expect("XML");
+        document::translate(&text, &tree, &Options::default()).map(|d| d.len())
+    };
+    let dated = "<GenDate V='2025-01-01T10:00:00'/><MsgId>m</MsgId>";
+    assert_eq!(empty("2012-02-15", dated), Err(Fault::NoReport));
+    assert_eq!(empty("2005-03-14", dated), Err(Fault::NoTranslation));
+    assert_eq!(empty("2012-02-15", "<GenDate V='2025'/><ServReport/>"), Err(Fault::NoMessageId));
+    let change = format!("{dated}<ServReport><ServType V='M'/></ServReport>");
+    assert_eq!(empty("2008-12-01", &change), Err(Fault::NoDocumentId));
+    assert_eq!(empty("2008-12-01", "<MsgId>m</MsgId><ServReport/>"), Err(Fault::NoTime));
+    let packed = format!(
+        "{dated}<ServReport><RefDoc><MsgType V='A'/><Compression V='Z'/><Content>QQ==</Content></RefDoc></ServReport>"
+    );
+    assert_eq!(empty("2012-02-15", &packed), Err(Fault::PackedAttachment));
+    let many = format!("{dated}{}", "<ServReport/>".repeat(201));
+    assert_eq!(empty("2008-12-01", &many), Err(Fault::TooLarge { what: "reports", limit: 200 }));
+    assert_eq!(
+        empty("2008-12-01", &format!("{dated}<ServReport/>")),
+        Ok(1),
+        "even a bare report is readable"
+    );
+    for code in Fault::CODES {
+        let page =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../dead-letter/reasons").join(format!("{code}.md"));
+        assert!(page.is_file(), "{code} has no page");
+    }
+}
