@@ -10,7 +10,7 @@ macro_rules! pages {
 pages! {
     "X01" "X02" "X03" "X04" "X05" "X06" "X07"
     "V01" "V02" "V03" "V04" "V05" "V06" "V07" "V08" "V09" "V10" "V11"
-    "R01" "R02" "R03" "R04" "R05" "R06" "R07" "R08" "R09" "R10" "R11"
+    "R01" "R02" "R03" "R04" "R05" "R06" "R07" "R08" "R09" "R10" "R11" "R12"
     "T01" "T02" "T10" "T99"
     "S01" "S02" "S03" "S99"
     "E10" "E20" "E21" "E30" "E31" "E32" "E33" "E34" "E35" "E36" "E53" "E54"
@@ -45,7 +45,9 @@ mod tests {
     fn every_code_has_a_page() {
         let findings = message_schemas::Code::ALL.iter().map(|code| code.as_str());
         let reasons = Reason::ALL.iter().map(|reason| reason.as_str());
-        for code in findings.chain(reasons).chain(RECEIPT_CODES.split(' ')) {
+        let documents = message_schemas::document::Fault::CODES.iter().copied();
+        let receipts = message_schemas::apprec::ErrorCode::NAMED.iter().map(|code| code.as_str());
+        for code in findings.chain(reasons).chain(documents).chain(receipts).chain(RECEIPT_CODES.split(' ')) {
             assert!(page(code).is_some(), "reasons/{code}.md is missing or not listed");
         }
     }
@@ -65,8 +67,9 @@ mod tests {
             let known = match code.split_at(1).0 {
                 "P" => Reason::from_code(code).is_some(),
                 "V" | "R" => message_schemas::Code::ALL.iter().any(|c| c.as_str() == code),
-                // Document faults and load faults belong to rooms that this one must not import.
-                "D" | "L" => true,
+                "D" => message_schemas::document::Fault::CODES.contains(&code),
+                // Given by rooms that this one must not import.
+                "L" => true,
                 _ => {
                     RECEIPT_CODES.contains(code)
                         || message_schemas::Code::ALL.iter().any(|c| c.as_str() == code)

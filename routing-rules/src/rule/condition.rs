@@ -8,6 +8,10 @@ use jiff::tz::TimeZone;
 use message_schemas::family::{Family, Version};
 use message_schemas::head::{Party, Receiver, Role};
 use message_schemas::ids::HerId;
+use std::sync::LazyLock;
+
+/// From the time zone data inside the binary; looked up once.
+static OSLO: LazyLock<TimeZone> = LazyLock::new(|| TimeZone::get("Europe/Oslo").unwrap_or(TimeZone::UTC));
 
 /// What a rule may look at: one message on its way to one receiver.
 #[derive(Debug)]
@@ -33,13 +37,12 @@ pub(crate) struct Side<'a> {
 
 impl<'a> Scene<'a> {
     pub(crate) fn new(facts: &'a Facts<'a>, receiver: &'a Receiver, parties: &'a Parties) -> Self {
-        let oslo = TimeZone::get("Europe/Oslo").unwrap_or(TimeZone::UTC);
         Self {
             facts,
             sender: facts.head.sender.as_ref().map_or_else(Side::default, |s| Side::new(s, parties)),
             receiver: Side::new(&receiver.party, parties),
             copy: matches!(receiver.role, Role::Copy),
-            local: facts.at.to_zoned(oslo),
+            local: facts.at.to_zoned(OSLO.clone()),
         }
     }
 }
