@@ -277,14 +277,35 @@ fn patient(head: &MessageHead, report: &mut Report<'_>) {
 }
 
 /// Whether a message without a patient lacks one. Results and requests may be about an animal or a
-/// material; a deviation report, or what a citizen sends, may be about no patient in particular.
+/// material; of the dialogues only those between professionals are always about a patient: a deviation
+/// report, what a citizen sends, and functions to come may be about nobody.
 fn needs_patient(head: &MessageHead) -> bool {
-    let about_no_one = head.kind.family == Family::Dialogue
-        && head
-            .function
-            .as_deref()
-            .is_none_or(|f| f == "DIALOG_AVVIK" || f == "TILBAKEMELD" || f.starts_with("DIALOG_INNBYGGER_"));
-    !about_no_one && !head.not_a_person && (head.under_msg_head || head.bodies > 0)
+    match head.kind.family {
+        Family::Dialogue => matches!(
+            head.function.as_deref(),
+            Some(
+                "DIALOG_FORESPORSEL"
+                    | "DIALOG_SVAR"
+                    | "DIALOG_NOTAT"
+                    | "DIALOG_HELSEFAGLIG"
+                    | "DIALOG_STATUS_HENVISNING"
+            )
+        ),
+        Family::AppRec | Family::Ebxml => false,
+        Family::DischargeSummary
+        | Family::Referral
+        | Family::ResultReport
+        | Family::Requisition
+        | Family::AdmissionReport
+        | Family::HealthInformationForApplication
+        | Family::HealthInformationForDoctor
+        | Family::ServiceOfferNotice
+        | Family::MedicalInformation
+        | Family::DischargeReport
+        | Family::PatientLogistics
+        | Family::AbsenceNotice
+        | Family::RecordExtract => !head.not_a_person && (head.under_msg_head || head.bodies > 0),
+    }
 }
 
 fn sufficiently_identified(patient: &Patient) -> bool {
@@ -344,5 +365,67 @@ fn attachments(head: &MessageHead, report: &mut Report<'_>) {
                 "Agree on sizes with the receiver, or send fewer at a time.",
             ),
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::head::Settings;
+    use crate::limits::Limits;
+
+    const MESSAGE: &str = r#"<MsgHead xmlns="http://www.kith.no/xmlstds/msghead/2006-05-24"><MsgInfo>
+        <Type V="DIALOG_AVVIK"/><GenDate>2026-03-01T10:00:00+01:00</GenDate>
+        <MsgId>0b6f0a3e-6f5c-4c43-8c7c-6ad0cf3c4c10</MsgId>
+        <Sender><Organisation><Ident><Id>1</Id><TypeId V="HER"/></Ident></Organisation></Sender>
+        <Receiver><Organisation><Ident><Id>2</Id><TypeId V="HER"/></Ident>
+          <Organisation><Ident><Id>20</Id><TypeId V="HER"/></Ident></Organisation></Organisation></Receiver>
+        </MsgInfo><Document><RefDoc><MsgType V="XML"/><Content>
+        <Dialogmelding xmlns="http://www.kith.no/xmlstds/dialog/2006-10-11"/></Content></RefDoc></Document>
+        <Document><RefDoc><MsgType V="A"/><Content><Base64Container>BYTES</Base64Container></Content></RefDoc>
+        </Document></MsgHead>"#;
+
+    fn codes(text: &str) -> Vec<&'static str> {
+        let mut reader = HeadReader::new();
+        crate::xml::read(text, &Limits::default(), &mut reader).expect("well-formed");
+        let head = reader.finish(&Settings::default()).expect("a head");
+        let now = "2026-03-01T12:00:00Z".parse().expect("a time");
+        let findings = check(&head, &reader, text, now, 100);
+        assert!(findings.iter().all(|f| f.line > 0 && f.path.starts_with("/MsgHead")), "{findings:?}");
+        findings.iter().map(|f| f.code.as_str()).collect()
+    }
+
+    #[test]
+    fn each_rule_finds_its_fault_and_nothing_else() {
+        assert_eq!(codes(MESSAGE), Vec::<&str>::new());
+        let cases = [
+            ("2026-03-01T10:00:00+01:00", "2026-03-02T13:00:01+01:00", "R08"),
+            ("2026-03-01T10:00:00+01:00", "1989-12-31T23:59:59Z", "R08"),
+            ("2026-03-01T10:00:00+01:00", "1 March", "R11"),
+            ("0b6f0a3e-6f5c-4c43-8c7c-6ad0cf3c4c10", "", "R01"),
+            ("DIALOG_AVVIK", "LOG_INNLAGT", "R04"),
+            ("DIALOG_AVVIK", "DIALOG_SVAR", "R02"),
+            ("<Id>1</Id>", "<Id/>", "R06"),
+            ("<Id>20</Id>", "<Id>x</Id>", "R05"),
+        ];
+        for (sound, flawed, code) in cases {
+            let found = codes(&MESSAGE.replace(sound, flawed));
+            // A message under another type is held to the other type's rules too.
+            assert_eq!(found.first(), Some(&code), "{flawed}");
+            assert!(found.len() == 1 || code == "R04", "{flawed}: {found:?}");
+        }
+        assert!(codes(&MESSAGE.replace("DIALOG_AVVIK", "SOMETHING_NEW")).is_empty(), "unknown codes pass");
+    }
+
+    #[test]
+    fn a_clock_that_is_a_day_ahead_is_borne() {
+        assert!(codes(&MESSAGE.replace("2026-03-01T10:00:00+01:00", "2026-03-02T12:59:59+01:00")).is_empty());
+    }
+
+    #[test]
+    fn attachments_above_ten_megabytes_are_remarked_on() {
+        let of = |bytes: usize| codes(&MESSAGE.replace("BYTES", &"A".repeat(bytes)));
+        assert!(of(13_333_332).is_empty());
+        assert_eq!(of(13_333_340), ["R10"]);
     }
 }

@@ -100,37 +100,25 @@ impl Tree {
     }
 }
 
-/// Says whether to keep an element: the path of its ancestors, its own local name.
-type Keep<'f> = Box<dyn FnMut(&[&str], &str) -> bool + 'f>;
-
-/// Builds a [`Tree`] from events, keeping everything, or what a filter chooses.
-pub struct TreeBuilder<'f> {
+/// Builds a [`Tree`] from events. Readers that need a few elements only have their own, smaller memory
+/// (see [`crate::head`]).
+pub struct TreeBuilder {
     tree: Tree,
-    /// Open elements: node number and last child so far. Skipped ones are not on it.
+    /// Open elements: node number and last child so far.
     open: Vec<(u32, u32)>,
-    /// Depth inside a skipped element; 0 when not skipping.
-    skipping: usize,
-    keep: Option<Keep<'f>>,
 }
 
-impl std::fmt::Debug for TreeBuilder<'_> {
+impl std::fmt::Debug for TreeBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("TreeBuilder").field("nodes", &self.tree.nodes.len()).finish_non_exhaustive()
     }
 }
 
-impl<'f> TreeBuilder<'f> {
+impl TreeBuilder {
     /// Keeps the whole document.
     #[must_use]
     pub fn all() -> Self {
-        Self { tree: Tree::default(), open: Vec::new(), skipping: 0, keep: None }
-    }
-
-    /// Keeps an element if `keep(path of its ancestors, local name)` says so; what is below a refused
-    /// element is not asked for. The document element is always kept.
-    #[must_use]
-    pub fn only(keep: impl FnMut(&[&str], &str) -> bool + 'f) -> Self {
-        Self { keep: Some(Box::new(keep)), ..Self::all() }
+        Self { tree: Tree::default(), open: Vec::new() }
     }
 
     /// The tree.
@@ -162,26 +150,8 @@ fn narrow(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(NOTHING)
 }
 
-impl Handler for TreeBuilder<'_> {
+impl Handler for TreeBuilder {
     fn start(&mut self, element: &Element<'_>) {
-        if self.skipping > 0 {
-            self.skipping += 1;
-            return;
-        }
-        if !self.open.is_empty()
-            && let Some(keep) = &mut self.keep
-        {
-            let tree = &self.tree;
-            let path: smallvec::SmallVec<[&str; 16]> = self
-                .open
-                .iter()
-                .map(|(id, _)| tree.nodes.get(*id as usize).map_or("", |n| tree.names.name(n.name)))
-                .collect();
-            if !keep(&path, element.local) {
-                self.skipping = 1;
-                return;
-            }
-        }
         let name = self.tree.names.intern(element.local);
         let namespace = self.tree.namespaces.intern(element.uri(element.namespace));
         let first = narrow(self.tree.attributes.len());
@@ -209,7 +179,7 @@ impl Handler for TreeBuilder<'_> {
     }
 
     fn text(&mut self, text: &str, at: Offset) {
-        if self.skipping > 0 || text.is_empty() {
+        if text.is_empty() {
             return;
         }
         let start = narrow(self.tree.text.len());
@@ -237,10 +207,6 @@ impl Handler for TreeBuilder<'_> {
     }
 
     fn end(&mut self, at: Offset) {
-        if self.skipping > 0 {
-            self.skipping -= 1;
-            return;
-        }
         if let Some((id, _)) = self.open.pop()
             && let Some(node) = self.tree.nodes.get_mut(id as usize)
         {
