@@ -8,6 +8,7 @@
 //! expanded, nothing is fetched, nothing recurses on depth, and [`Limits`](crate::Limits) bounds it all.
 
 mod decode;
+mod names;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -15,7 +16,8 @@ mod tree;
 mod write;
 
 pub use decode::{Decoded, decode};
+pub(crate) use names::{is_name_char, is_name_start, is_nc_name};
+pub(crate) use read::read_past_doctype;
 pub use read::{Attribute, Element, Handler, Namespace, Offset, Places, read};
-pub(crate) use read::{is_name_char, is_name_start, is_nc_name, read_past_doctype};
 pub use tree::{Node, Tree, TreeBuilder};
 pub use write::{escape_attribute, escape_text};

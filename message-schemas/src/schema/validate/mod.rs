@@ -7,12 +7,11 @@
 mod identity;
 mod recover;
 mod report;
+mod text;
+mod xsi;
 
 use super::automaton::Automata;
-use super::compile::derivation;
-use super::compiled::{
-    ANY_TYPE, Attribute, Compiled, Content, Element as Declaration, ElementId, Simple, Type, TypeId,
-};
+use super::compiled::{ANY_TYPE, Attribute, Compiled, Content, ElementId, Type, TypeId};
 use super::datatypes::{Identifies, Prefixes, Value};
 use super::model::Process;
 use super::names::{NO_NAMESPACE, NamespaceId, Symbol, UNKNOWN, XSI_NAMESPACE};
@@ -431,127 +430,6 @@ impl<'a> Validator<'a> {
         }
     }
 
-    /// The type that `xsi:type` puts in place of the declared one, if it may.
-    fn given_type(
-        &mut self,
-        element: &Element<'_>,
-        given: &Given<'_>,
-        declaration: Option<&Declaration>,
-        declared: TypeId,
-    ) -> TypeId {
-        let set = self.set;
-        let value = given.value.trim_matches([' ', '\t', '\r', '\n']);
-        let (prefix, local) = value.split_once(':').unwrap_or(("", value));
-        let symbol = match element.resolve(prefix) {
-            Some(namespace) => {
-                let namespace = self.namespace(element, namespace);
-                set.names.symbol(namespace, local)
-            }
-            None => UNKNOWN,
-        };
-        let refuse = |this: &mut Self, message: &str| {
-            let expected = set.type_(declared).and_then(|t| t.name.as_deref());
-            this.report.add(element.offset, given.offset, || {
-                let finding = Finding::new(
-                    Code::TypeNotAllowed,
-                    message,
-                    "Name a type that is derived from the declared one.",
-                );
-                match expected {
-                    Some(name) => finding.expecting(format!("{name} or a type derived from it")),
-                    None => finding,
-                }
-            });
-            declared
-        };
-        let Some(type_) = set.global_type(symbol) else {
-            return refuse(self, "xsi:type names a type that no schema defines.");
-        };
-        //= XML Schema Part 1 (second edition) §3.3.4
-        //# The local type definition is validly derived from the {type definition} given the union of the
-        //# {disallowed substitutions} and the {type definition}'s {prohibited substitutions}
-        let block = declaration.map(|d| d.block).unwrap_or_default();
-        let base_block = set.type_(declared).map(|t| t.block).unwrap_or_default();
-        match derivation(&set.types, type_, declared) {
-            None => refuse(self, "xsi:type names a type that does not come from the declared one."),
-            Some(by)
-                if by.extension && (block.extension || base_block.extension)
-                    || by.restriction && (block.restriction || base_block.restriction) =>
-            {
-                refuse(self, "xsi:type names a type whose derivation is blocked here.")
-            }
-            Some(_) => type_,
-        }
-    }
-
-    //= XML Schema Part 1 (second edition) §3.3.4
-    //# Validation Rule: Element Locally Valid (Element), clause 3
-    /// Whether an element is nil. The rule is one about declarations: an element without one (below a lax
-    /// wildcard) is not made empty by the attribute.
-    fn nil(&mut self, element: &Element<'_>, given: &Given<'_>, declaration: Option<&Declaration>) -> bool {
-        let Some(declaration) = declaration else { return false };
-        let nil = match given.value.trim_matches([' ', '\t', '\r', '\n']) {
-            "true" | "1" => true,
-            "false" | "0" => false,
-            _ => {
-                self.report.add(element.offset, given.offset, || {
-                    Finding::new(
-                        Code::InvalidValue,
-                        "The value of xsi:nil is not a truth value.",
-                        "Write true or false.",
-                    )
-                    .expecting("true or false")
-                });
-                false
-            }
-        };
-        if !declaration.nillable {
-            self.report.add(element.offset, given.offset, || {
-                Finding::new(
-                    Code::TypeNotAllowed,
-                    format!("xsi:nil cannot stand on {}.", shown(element.local)),
-                    "Leave the element out, or give it a value.",
-                )
-            });
-            return false;
-        }
-        if nil && declaration.fixed.is_some() {
-            self.report.add(element.offset, given.offset, || {
-                Finding::new(
-                    Code::FixedValue,
-                    format!("{} has a fixed value and cannot be nil.", shown(element.local)),
-                    "Give the element its fixed value.",
-                )
-            });
-        }
-        nil
-    }
-
-    fn hold(&mut self, text: &str, at: Offset) {
-        let slice = |start: Offset, length: usize| self.text.get(start..start + length).unwrap_or_default();
-        match self.held {
-            Held::Nothing => {
-                // Nearly every text comes in one piece that is a piece of the document: no copy is needed.
-                let same = slice(at, text.len());
-                if std::ptr::eq(same.as_ptr(), text.as_ptr()) && same.len() == text.len() {
-                    self.held = Held::Slice(at, text.len());
-                } else {
-                    self.buffer.clear();
-                    self.buffer.push_str(text);
-                    self.held = Held::Buffer;
-                }
-            }
-            Held::Slice(start, length) => {
-                let first = slice(start, length);
-                self.buffer.clear();
-                self.buffer.push_str(first);
-                self.buffer.push_str(text);
-                self.held = Held::Buffer;
-            }
-            Held::Buffer => self.buffer.push_str(text),
-        }
-    }
-
     fn close(&mut self, frame: &Frame) {
         let set = self.set;
         let Some(type_) = set.type_(frame.type_) else { return };
@@ -580,45 +458,6 @@ impl<'a> Validator<'a> {
                 }
             }
         }
-    }
-
-    /// The text of an element of a simple type, complete.
-    fn value(&mut self, frame: &Frame, simple: &'a Simple, declaration: Option<&'a Declaration>) {
-        if !frame.keeps_text && (frame.has_text || declaration.is_none_or(|d| d.default.is_none())) {
-            return;
-        }
-        let buffer = std::mem::take(&mut self.buffer);
-        let written = match self.held {
-            Held::Nothing => "",
-            Held::Slice(start, length) => self.text.get(start..start + length).unwrap_or_default(),
-            Held::Buffer => &buffer,
-        };
-        self.held = Held::Nothing;
-        let fixed = declaration.and_then(|d| d.fixed.as_deref());
-        let stands_in = declaration.and_then(|d| d.fixed.as_deref().or(d.default.as_deref()));
-        let value = stands_in.filter(|_| !frame.has_text).unwrap_or(written);
-        let prefixes = Bindings(&self.prefixes);
-        let prefixes: Option<&dyn Prefixes> = if simple.is_name { Some(&prefixes) } else { None };
-        let checked = simple.checks.check(value, prefixes);
-        let typed = checked.is_ok();
-        let same = fixed.is_none_or(|fixed| simple.checks.same(value, fixed, prefixes));
-        let depth = self.frames.len();
-        if self.tracker.active() {
-            let value = || simple.checks.value(value, prefixes).filter(|_| typed).map(Value::into_owned);
-            self.tracker.value(depth, value);
-        }
-        match checked {
-            Err(fault) => self.invalid_value(frame, &fault),
-            Ok(()) => {
-                if let Some(fixed) = fixed.filter(|_| !same) {
-                    self.not_fixed(frame, fixed);
-                }
-                if let Some(identifies) = simple.identifies {
-                    self.identifies(identifies, value, frame.offset, frame.offset);
-                }
-            }
-        }
-        self.buffer = buffer;
     }
 }
 

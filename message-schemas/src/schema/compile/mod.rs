@@ -3,18 +3,20 @@
 //! Types are numbered when first met and filled in later, so that a type may hold itself. Only chains of
 //! bases are followed at once; the model promises that they end.
 
-use super::automaton::{Expr, Leaf, MOST_STATES, NamespaceTest};
+mod attributes;
+mod content;
+
+use super::automaton::NamespaceTest;
 use super::compiled::{
-    ANY_TYPE, All, Attribute, Compiled, Content, Element, ElementId, Identity, IdentityKind, NameTest, Path,
+    ANY_TYPE, Attribute, Compiled, Content, Element, ElementId, Identity, IdentityKind, NameTest, Path,
     Simple, Type, TypeId,
 };
 use super::datatypes::{self, Builtin};
 use super::error::{Problem, SchemaFault};
 use super::load::fault;
-use super::model::{
-    self, AttributeItem, AttributeRef, Method, Model, Namespaces, Origin, Particle, QName, Term,
-};
-use super::names::{NO_NAMESPACE, Names, Symbol, UNKNOWN};
+use super::model::{self, Method, Model, Origin, QName};
+use super::names::{Names, Symbol, UNKNOWN};
+use content::Part;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Compiles a model whose references are known to lead somewhere.
@@ -71,13 +73,6 @@ struct Compiler<'m> {
     substitutes: BTreeMap<&'m QName, Vec<&'m model::Element>>,
     sources: Vec<Source<'m>>,
     filled: usize,
-}
-
-/// A part of the content of a type, its bases' parts first.
-#[derive(Clone, Copy)]
-enum Part<'m> {
-    Particle(&'m Particle),
-    AnyContent,
 }
 
 impl<'m> Compiler<'m> {
@@ -454,222 +449,6 @@ impl<'m> Compiler<'m> {
         Some(self.restrict(&base, facets, type_.origin))
     }
 
-    // ---- attributes
-
-    fn attributes(
-        &mut self,
-        type_: &'m model::ComplexType,
-    ) -> (Vec<Attribute>, Option<(NamespaceTest, model::Process)>) {
-        let (mut list, base_any) = match self.model.complex(&type_.base) {
-            Some(base) => self.attributes(base),
-            None if type_.base.is_xsd("anyType") && type_.method == Method::Extension => {
-                let all = NamespaceTest { all_but: true, list: Box::default() };
-                (Vec::new(), Some((all, model::Process::Lax)))
-            }
-            None => (Vec::new(), None),
-        };
-        let mut own_any = type_.any_attribute.as_ref().map(|w| self.wildcard(w));
-        self.own_attributes(&type_.attributes, &mut list, &mut own_any);
-        let any = match (type_.method, own_any, base_any) {
-            (Method::Extension, Some(own), Some(base)) => Some((union(&own.0, &base.0), own.1)),
-            (Method::Extension, own, base) => own.or(base),
-            (Method::Restriction, own, _) => own,
-        };
-        (list, any)
-    }
-
-    fn own_attributes(
-        &mut self,
-        items: &'m [AttributeItem],
-        list: &mut Vec<Attribute>,
-        any: &mut Option<(NamespaceTest, model::Process)>,
-    ) {
-        for item in items {
-            match item {
-                AttributeItem::Group(name) => {
-                    let Some(group) = self.model.attribute_groups.get(name) else { continue };
-                    self.own_attributes(&group.attributes, list, any);
-                    if let Some(wildcard) = &group.any_attribute {
-                        let new = self.wildcard(wildcard);
-                        *any = Some(match any.take() {
-                            None => new,
-                            Some(known) => (intersection(&known.0, &new.0), known.1),
-                        });
-                    }
-                }
-                AttributeItem::Use(use_) => {
-                    let (name, type_, declared) = match &use_.attribute {
-                        AttributeRef::Local(a) => (&a.name, &a.type_, None),
-                        AttributeRef::Global(name) => match self.model.attributes.get(name) {
-                            Some(a) => (&a.name, &a.type_, a.value.as_ref()),
-                            None => continue,
-                        },
-                    };
-                    let symbol = self.symbol(name);
-                    list.retain(|a| a.symbol != symbol);
-                    if use_.usage == model::Usage::Prohibited {
-                        continue;
-                    }
-                    let (fixed, default) = split(use_.value.as_ref().or(declared));
-                    let checks = self.simple_ref(type_);
-                    let required = use_.usage == model::Usage::Required;
-                    list.push(Attribute { symbol, simple: self.simple(checks), required, fixed, default });
-                }
-            }
-        }
-    }
-
-    fn wildcard(&mut self, wildcard: &model::Wildcard) -> (NamespaceTest, model::Process) {
-        let names = &mut self.out.names;
-        let test = match &wildcard.namespaces {
-            Namespaces::Any => NamespaceTest { all_but: true, list: Box::default() },
-            Namespaces::Not(target) => {
-                NamespaceTest { all_but: true, list: sorted(vec![names.intern_uri(target), NO_NAMESPACE]) }
-            }
-            Namespaces::Of(list) => NamespaceTest {
-                all_but: false,
-                list: sorted(list.iter().map(|uri| names.intern_uri(uri)).collect()),
-            },
-        };
-        (test, wildcard.process)
-    }
-
-    // ---- content models
-
-    fn parts(&mut self, type_: &'m model::ComplexType) -> Vec<Part<'m>> {
-        let mut parts = Vec::new();
-        if type_.method == Method::Extension {
-            match self.model.complex(&type_.base) {
-                Some(base) if matches!(base.content, model::Content::Elements { .. }) => {
-                    parts = self.parts(base);
-                }
-                Some(_) => {
-                    let problem = Problem::Derivation("complex content cannot extend simple content");
-                    self.fault(type_.origin, problem);
-                }
-                None if type_.base.is_xsd("anyType") => parts.push(Part::AnyContent),
-                None => {
-                    self.fault(
-                        type_.origin,
-                        Problem::Derivation("complex content cannot extend a simple type"),
-                    );
-                }
-            }
-        }
-        if let model::Content::Elements { particle: Some(particle), .. } = &type_.content
-            && !matches!(&particle.term, Term::Group(g) if g.particles.is_empty() && g.order != model::Order::Choice)
-        {
-            parts.push(Part::Particle(particle));
-        }
-        parts
-    }
-
-    fn elements(&mut self, parts: &[Part<'m>], origin: Origin) -> Content {
-        if let [Part::Particle(particle)] = parts
-            && let Some(group) = self.all_group(particle)
-        {
-            return self.all(particle, group);
-        }
-        let mut leaves = Vec::new();
-        let mut sequence = Vec::new();
-        for part in parts {
-            sequence.push(match part {
-                Part::Particle(particle) => self.expr(particle, &mut leaves),
-                Part::AnyContent => {
-                    leaves.push(Leaf::Any(
-                        NamespaceTest { all_but: true, list: Box::default() },
-                        model::Process::Lax,
-                    ));
-                    Expr::Repeat(Box::new(Expr::Leaf(leaves.len() - 1)), 0, None)
-                }
-            });
-        }
-        let first = u32::try_from(self.out.automata.states.len()).unwrap_or(UNKNOWN);
-        let start = self.out.automata.add(&Expr::Sequence(sequence), &leaves).unwrap_or_else(|| {
-            self.fault(origin, Problem::TooLarge(MOST_STATES));
-            0
-        });
-        let end = u32::try_from(self.out.automata.states.len()).unwrap_or(UNKNOWN);
-        Content::Elements { start, states: (first, end) }
-    }
-
-    fn all_group(&self, particle: &'m Particle) -> Option<&'m model::Group> {
-        let group = match &particle.term {
-            Term::Group(group) => Some(group),
-            Term::NamedGroup(name) => self.model.groups.get(name).map(|g| &g.group),
-            Term::Local(_) | Term::Element(_) | Term::Any(_) => None,
-        };
-        group.filter(|g| g.order == model::Order::All)
-    }
-
-    fn all(&mut self, particle: &'m Particle, group: &'m model::Group) -> Content {
-        let mut members = Vec::new();
-        let mut required = 0_u64;
-        for (bit, inner) in group.particles.iter().enumerate() {
-            if bit >= 64 || inner.max != Some(1) || particle.max != Some(1) {
-                let what = "xs:all with more than 64 elements or with elements that repeat".to_owned();
-                self.fault(inner.origin, Problem::Unsupported(what));
-                break;
-            }
-            let names = match &inner.term {
-                Term::Local(element) => vec![(self.symbol(&element.name), self.element(element))],
-                Term::Element(name) => match self.model.elements.get(name) {
-                    Some(head) => self.with_substitutes(head),
-                    None => Vec::new(),
-                },
-                Term::Group(_) | Term::NamedGroup(_) | Term::Any(_) => Vec::new(),
-            };
-            let number = u32::try_from(bit).unwrap_or(0);
-            members.extend(names.into_iter().map(|(symbol, element)| (symbol, number, element)));
-            if inner.min > 0 {
-                required |= 1 << bit;
-            }
-        }
-        Content::All(All { members: members.into(), required, optional: particle.min == 0 })
-    }
-
-    fn expr(&mut self, particle: &'m Particle, leaves: &mut Vec<Leaf>) -> Expr {
-        let once = match &particle.term {
-            Term::Local(element) => {
-                let named = vec![(self.symbol(&element.name), self.element(element))];
-                leaf(leaves, Leaf::Elements(named))
-            }
-            Term::Element(name) => {
-                let named = match self.model.elements.get(name) {
-                    Some(head) => self.with_substitutes(head),
-                    None => Vec::new(),
-                };
-                leaf(leaves, Leaf::Elements(named))
-            }
-            Term::Any(wildcard) => {
-                let (test, process) = self.wildcard(wildcard);
-                leaf(leaves, Leaf::Any(test, process))
-            }
-            Term::Group(group) => self.group(group, particle.origin, leaves),
-            Term::NamedGroup(name) => match self.model.groups.get(name) {
-                Some(named) => self.group(&named.group, particle.origin, leaves),
-                None => Expr::Sequence(Vec::new()),
-            },
-        };
-        if particle.min == 1 && particle.max == Some(1) {
-            once
-        } else {
-            Expr::Repeat(Box::new(once), particle.min, particle.max)
-        }
-    }
-
-    fn group(&mut self, group: &'m model::Group, origin: Origin, leaves: &mut Vec<Leaf>) -> Expr {
-        let parts = group.particles.iter().map(|p| self.expr(p, leaves)).collect();
-        match group.order {
-            model::Order::Sequence => Expr::Sequence(parts),
-            model::Order::Choice => Expr::Choice(parts),
-            model::Order::All => {
-                self.fault(origin, Problem::Unsupported("xs:all beside other content".to_owned()));
-                Expr::Sequence(parts)
-            }
-        }
-    }
-
     // ---- the end
 
     fn globals(&mut self) {
@@ -739,11 +518,6 @@ impl<'m> Compiler<'m> {
     }
 }
 
-fn leaf(leaves: &mut Vec<Leaf>, new: Leaf) -> Expr {
-    leaves.push(new);
-    Expr::Leaf(leaves.len() - 1)
-}
-
 type Text = Option<Box<str>>;
 
 /// Fixed and default value.
@@ -786,27 +560,4 @@ pub(super) fn derivation(types: &[Type], from: TypeId, to: TypeId) -> Option<mod
         }
         here = type_.base;
     }
-}
-
-fn sorted(mut list: Vec<u32>) -> Box<[u32]> {
-    list.sort_unstable();
-    list.dedup();
-    list.into()
-}
-
-fn union(a: &NamespaceTest, b: &NamespaceTest) -> NamespaceTest {
-    let with = |x: &[u32], y: &[u32], keep: bool| -> Box<[u32]> {
-        sorted(x.iter().copied().filter(|id| y.contains(id) == keep).collect())
-    };
-    match (a.all_but, b.all_but) {
-        (false, false) => NamespaceTest { all_but: false, list: sorted([&*a.list, &*b.list].concat()) },
-        (true, true) => NamespaceTest { all_but: true, list: with(&a.list, &b.list, true) },
-        (false, true) => NamespaceTest { all_but: true, list: with(&b.list, &a.list, false) },
-        (true, false) => NamespaceTest { all_but: true, list: with(&a.list, &b.list, false) },
-    }
-}
-
-fn intersection(a: &NamespaceTest, b: &NamespaceTest) -> NamespaceTest {
-    let not = |t: &NamespaceTest| NamespaceTest { all_but: !t.all_but, list: t.list.clone() };
-    not(&union(&not(a), &not(b)))
 }
