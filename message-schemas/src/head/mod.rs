@@ -3,7 +3,9 @@
 //! Fields hold what the sender wrote, trimmed but never corrected; the tables of kith-messages §3 say
 //! where each stands. Names and personal ids redact themselves in `Debug`.
 
+mod fields;
 mod function;
+mod layout;
 mod party;
 mod person_id;
 mod reader;
