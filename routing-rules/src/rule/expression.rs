@@ -72,6 +72,8 @@ static ENV: LazyLock<Arc<Env>> =
 pub(crate) struct Expression {
     source: String,
     program: Program,
+    /// The variables that it names: only these are made for it.
+    names: Vec<&'static str>,
 }
 
 impl Expression {
@@ -86,7 +88,10 @@ impl Expression {
             format!("This is not an expression: {first}.")
         })?;
         check(program.expression(), DEEPEST)?;
-        Ok(Self { source: source.to_owned(), program })
+        let variables = FIELDS.iter().map(|(variable, _)| *variable);
+        let named = program.references();
+        let names = variables.filter(|variable| named.has_variable(variable)).collect();
+        Ok(Self { source: source.to_owned(), program, names })
     }
 
     /// The text that it was compiled from.
@@ -97,10 +102,15 @@ impl Expression {
     /// Whether it holds. An error names no value of the message.
     pub(crate) fn holds(&self, scene: &Scene<'_>) -> Result<bool, String> {
         let mut context = Context::with_env(Arc::clone(&ENV));
-        context.add_variable_from_value("message", message(scene));
-        context.add_variable_from_value("sender", side(&scene.sender, None));
-        context.add_variable_from_value("receiver", side(&scene.receiver, Some(scene.copy)));
-        context.add_variable_from_value("time", time(scene));
+        for &name in &self.names {
+            let fields = match name {
+                "message" => message(scene),
+                "sender" => side(&scene.sender, None),
+                "receiver" => side(&scene.receiver, Some(scene.copy)),
+                _ => time(scene),
+            };
+            context.add_variable_from_value(name, fields);
+        }
         match self.program.execute(&context) {
             Ok(Value::Bool(holds)) => Ok(holds),
             Ok(_) => Err("The expression does not give true or false.".to_owned()),
