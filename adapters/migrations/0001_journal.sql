@@ -84,6 +84,7 @@ CREATE TABLE recipient (
     order_key        TEXT,
     receipt_written  INTEGER NOT NULL,
     received         INTEGER NOT NULL,
+    since            INTEGER NOT NULL, -- intake, or the last replay
     state            TEXT NOT NULL,
     reason           TEXT,
     detail           TEXT,

@@ -8,6 +8,7 @@ pub mod http;
 pub mod intake;
 pub mod memory;
 pub mod secret;
+pub mod sqlite;
 
 mod answer;
 mod chain;

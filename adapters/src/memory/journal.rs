@@ -58,13 +58,14 @@ struct Row {
 impl Journal {
     pub(super) fn commit(&mut self, entries: Vec<Entry>) -> Result<Vec<CommitResult>, StoreError> {
         let mut offered = HashSet::new();
-        for recipient in entries
-            .iter()
-            .filter(|e| !self.message_ids.contains_key(&e.arrival.id))
-            .flat_map(|e| &e.recipients)
-        {
-            if self.recipient_ids.contains_key(&recipient.id) || !offered.insert(recipient.id) {
-                return Err(StoreError::Damaged("a recipient's id was given before".into()));
+        for entry in entries.iter().filter(|e| !self.message_ids.contains_key(&e.arrival.id)) {
+            for recipient in &entry.recipients {
+                if self.recipient_ids.contains_key(&recipient.id) || !offered.insert(recipient.id) {
+                    return Err(StoreError::Damaged("a recipient's id was given before".into()));
+                }
+                if matches!(recipient.payload, Payload::Document(at) if at >= entry.documents.len()) {
+                    return Err(StoreError::Damaged("a recipient's document is not in its entry".into()));
+                }
             }
         }
         Ok(entries.into_iter().map(|entry| self.take_in(entry)).collect())

@@ -1,0 +1,31 @@
+//! What a fault of the database means to the caller.
+
+use broker_core::ports::StoreError;
+
+/// `SQLITE_FULL`, `SQLITE_CORRUPT`, `SQLITE_CONSTRAINT`, `SQLITE_NOTADB`: primary result codes of SQLite.
+const FULL: u32 = 13;
+const CORRUPT: u32 = 11;
+const CONSTRAINT: u32 = 19;
+const NOT_A_DATABASE: u32 = 26;
+
+/// Sorts a fault of the database.
+pub(super) fn sort(error: sqlx::Error) -> StoreError {
+    let code = error.as_database_error().and_then(|e| e.code()).and_then(|c| c.parse::<u32>().ok());
+    match code.map(|c| c & 0xFF) {
+        Some(FULL) => StoreError::Full,
+        Some(CORRUPT | CONSTRAINT | NOT_A_DATABASE) => StoreError::Damaged(error.to_string()),
+        Some(_) => StoreError::Unavailable(error.to_string()),
+        None => match error {
+            sqlx::Error::Decode(_)
+            | sqlx::Error::ColumnDecode { .. }
+            | sqlx::Error::ColumnNotFound(_)
+            | sqlx::Error::ColumnIndexOutOfBounds { .. } => StoreError::Damaged(error.to_string()),
+            other => StoreError::Unavailable(other.to_string()),
+        },
+    }
+}
+
+/// A value in the journal that this program cannot read.
+pub(super) fn unreadable(what: &str) -> StoreError {
+    StoreError::Damaged(format!("{what} cannot be read"))
+}

@@ -1,0 +1,317 @@
+//! The journal on disk: SQLite in WAL mode, every commit synced before it is answered.
+//!
+//! One connection writes, owned by a task that takes all waiting calls into one transaction; a few read, each
+//! on a snapshot of its own, and neither waits for the other. One process at a time may run the loops and
+//! holds the lock file; others may read meanwhile, and administer (replay), waiting their turn to write.
+//!
+//! Times are kept to the microsecond.
+
+mod body;
+mod failure;
+mod ledger;
+#[cfg(test)]
+mod plans;
+mod prepare;
+mod read;
+mod room;
+mod rows;
+mod schema;
+mod transaction;
+mod writer;
+
+use broker_core::ContentHash;
+use broker_core::journal::{
+    CommitResult, Delivery, Entry, EventRecord, Known, Ledger, Lookup, MessageRecord, Overdue, RecipientId,
+    RecipientRecord, SetAside, Settlement,
+};
+use broker_core::ports::{Backlog, Clock, Store, StoreError};
+use failure::sort;
+use jiff::Timestamp;
+use message_schemas::MessageId;
+use prepare::Prepared;
+use room::Room;
+use routing_rules::DestinationId;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, SqlitePool};
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+use writer::{Answer, Call, Writer};
+
+/// Bodies are some kilobytes compressed: large pages keep most of them on one.
+const PAGE_BYTES: u32 = 16 << 10;
+/// The log is moved into the file when it has this many pages (64 MB).
+const CHECKPOINT_PAGES: &str = "4096";
+/// Entries larger than this together are compressed away from the async threads.
+const PREPARE_INLINE_BYTES: usize = 1 << 20;
+
+/// What a process does with the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Runs the loops: makes the journal if there is none, brings its schema up to date, holds the lock.
+    Run,
+    /// Changes single things while another process may run the loops.
+    Admin,
+    /// Reads.
+    Read,
+}
+
+/// How to open a journal.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// What for.
+    pub mode: Mode,
+    /// Intake stops when less than this is free on the disk.
+    pub keep_free_bytes: u64,
+    /// Connections for reading.
+    pub readers: u32,
+    /// How long a write waits for another process's.
+    pub busy_timeout: Duration,
+}
+
+impl Options {
+    /// The defaults: 64 MB kept free, 4 readers, 10 s of patience.
+    #[must_use]
+    pub const fn new(mode: Mode) -> Self {
+        Self { mode, keep_free_bytes: 64 << 20, readers: 4, busy_timeout: Duration::from_secs(10) }
+    }
+}
+
+/// The journal on disk. Clones share it; it closes when the last one is dropped or [`SqliteStore::close`] is
+/// called.
+#[derive(Debug, Clone)]
+pub struct SqliteStore {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    readers: SqlitePool,
+    writer: Mutex<Option<Arc<Writer>>>,
+    task: Mutex<Option<JoinHandle<()>>>,
+    room: Arc<Room>,
+    /// Held until the store is closed; the system lets go of it even if the process is killed.
+    lock: Mutex<Option<File>>,
+}
+
+impl SqliteStore {
+    /// Opens a journal with the defaults of a mode.
+    ///
+    /// # Errors
+    /// [`StoreError::Newer`] if a newer program wrote it, [`StoreError::Unavailable`] if it is not there or
+    /// another process runs it.
+    pub async fn open(path: &Path, mode: Mode) -> Result<Self, StoreError> {
+        Self::open_with(path, Options::new(mode)).await
+    }
+
+    /// Opens a journal. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`].
+    pub async fn open_with(path: &Path, options: Options) -> Result<Self, StoreError> {
+        let lock = (options.mode == Mode::Run).then(|| hold_lock(path)).transpose()?;
+        let settings = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(options.mode == Mode::Run)
+            .page_size(PAGE_BYTES)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(options.busy_timeout)
+            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+            .statement_cache_capacity(200)
+            .thread_name(|n| format!("journal-{n}"))
+            .disable_statement_logging();
+        let mut connection = settings.connect().await.map_err(sort)?;
+        if options.mode == Mode::Run {
+            schema::migrate(&mut connection, crate::clock::SystemClock::new().now()).await?;
+        } else {
+            schema::check(&mut connection).await?;
+        }
+        let readers = SqlitePoolOptions::new()
+            .max_connections(options.readers)
+            .connect_lazy_with(settings.pragma("query_only", "ON"));
+        let room = Arc::new(Room::around(path, options.keep_free_bytes, options.mode == Mode::Run));
+        let (writer, task) = match options.mode {
+            Mode::Run | Mode::Admin => {
+                let (writer, task) = Writer::start(connection, Arc::clone(&room));
+                (Some(Arc::new(writer)), Some(task))
+            }
+            Mode::Read => (None, None),
+        };
+        let (writer, task, lock) = (Mutex::new(writer), Mutex::new(task), Mutex::new(lock));
+        Ok(Self { shared: Arc::new(Shared { readers, writer, task, room, lock }) })
+    }
+
+    /// Stops intake below another amount of free room from now on.
+    pub fn keep_free(&self, bytes: u64) {
+        self.shared.room.keep_free(bytes);
+    }
+
+    /// Ends after the calls that are already made, and moves the log into the file. Later calls are refused.
+    pub async fn close(&self) {
+        drop(self.shared.writer.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let task = self.shared.task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(task) = task
+            && let Err(error) = task.await
+        {
+            tracing::error!(%error, "The journal's writer did not end well.");
+        }
+        self.shared.readers.close().await;
+        drop(self.shared.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
+    fn writer(&self) -> Result<Arc<Writer>, StoreError> {
+        let writer = self.shared.writer.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        writer.ok_or_else(|| StoreError::Unavailable("it is closed, or open for reading only".into()))
+    }
+
+    fn readers(&self) -> &SqlitePool {
+        &self.shared.readers
+    }
+}
+
+/// Takes the lock that one running broker holds.
+fn hold_lock(journal: &Path) -> Result<File, StoreError> {
+    let mut path = journal.as_os_str().to_owned();
+    path.push(".lock");
+    let opened = File::options().write(true).create(true).truncate(false).open(PathBuf::from(path));
+    let file = opened.map_err(|e| StoreError::Unavailable(format!("its lock file: {e}")))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(StoreError::Unavailable("another process runs with this journal".into()))
+        }
+        Err(TryLockError::Error(e)) => Err(StoreError::Unavailable(format!("its lock file: {e}"))),
+    }
+}
+
+fn prepare(entries: Vec<Entry>) -> Result<Vec<Prepared>, StoreError> {
+    entries.into_iter().map(Prepared::new).collect()
+}
+
+impl Store for SqliteStore {
+    async fn look_up(&self, lookups: &[Vec<Lookup>]) -> Result<Vec<Known>, StoreError> {
+        if lookups.iter().all(Vec::is_empty) {
+            return Ok(vec![Known::default(); lookups.len()]);
+        }
+        read::look_up(self.readers(), lookups).await
+    }
+
+    async fn commit(&self, entries: Vec<Entry>) -> Result<Vec<CommitResult>, StoreError> {
+        if entries.is_empty() {
+            return Ok(Vec::new());
+        }
+        let writer = self.writer()?;
+        let bytes: usize = entries.iter().map(|e| e.arrival.bytes.len()).sum();
+        let prepared = if bytes <= PREPARE_INLINE_BYTES {
+            prepare(entries)?
+        } else {
+            let away = tokio::task::spawn_blocking(|| prepare(entries)).await;
+            away.map_err(|e| StoreError::Unavailable(e.to_string()))??
+        };
+        match writer.call(Call::Commit(prepared)).await? {
+            Answer::Committed(results) => Ok(results),
+            Answer::Claimed(_) | Answer::Count(_) => Err(failure::unreadable("the writer's answer")),
+        }
+    }
+
+    async fn repeated(
+        &self,
+        source: &str,
+        idempotency_key: &str,
+    ) -> Result<Option<(MessageId, ContentHash)>, StoreError> {
+        read::repeated(self.readers(), source, idempotency_key).await
+    }
+
+    async fn claim(
+        &self,
+        destination: &DestinationId,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        // Most questions find nothing, and need not wait for the writer to hear that.
+        if read::next_due(self.readers(), destination).await?.is_none_or(|due| due > now) {
+            return Ok(Vec::new());
+        }
+        match self.writer()?.call(Call::Claim(destination.clone(), now, limit)).await? {
+            Answer::Claimed(claims) => {
+                let deliveries = read::deliveries(self.readers(), destination, claims.list()).await?;
+                claims.keep();
+                Ok(deliveries)
+            }
+            Answer::Committed(_) | Answer::Count(_) => Err(failure::unreadable("the writer's answer")),
+        }
+    }
+
+    async fn next_due(&self, destination: &DestinationId) -> Result<Option<Timestamp>, StoreError> {
+        read::next_due(self.readers(), destination).await
+    }
+
+    async fn settle(&self, settlements: &[Settlement], now: Timestamp) -> Result<usize, StoreError> {
+        if settlements.is_empty() {
+            return Ok(0);
+        }
+        self.writer()?.count(Call::Settle(settlements.to_vec(), now)).await
+    }
+
+    async fn recover(&self, now: Timestamp) -> Result<usize, StoreError> {
+        self.writer()?.count(Call::Recover(now)).await
+    }
+
+    async fn overdue(&self, now: Timestamp, limit: usize) -> Result<Vec<Overdue>, StoreError> {
+        read::overdue(self.readers(), now, limit).await
+    }
+
+    async fn ledger(&self) -> Result<Ledger, StoreError> {
+        ledger::ledger(self.readers()).await
+    }
+
+    async fn find(&self, id: &str, limit: usize) -> Result<Vec<MessageRecord>, StoreError> {
+        read::find(self.readers(), id, limit).await
+    }
+
+    async fn message(&self, id: MessageId) -> Result<Option<MessageRecord>, StoreError> {
+        read::message(self.readers(), id).await
+    }
+
+    async fn body(&self, id: MessageId) -> Result<Option<Arc<[u8]>>, StoreError> {
+        read::body(self.readers(), id).await
+    }
+
+    async fn document(&self, id: Uuid) -> Result<Option<(&'static str, Arc<[u8]>)>, StoreError> {
+        read::document(self.readers(), id).await
+    }
+
+    async fn set_aside(&self, wanted: &SetAside) -> Result<Vec<(MessageId, RecipientRecord)>, StoreError> {
+        read::set_aside(self.readers(), wanted).await
+    }
+
+    async fn replay(
+        &self,
+        recipients: &[(RecipientId, Option<DestinationId>)],
+        who_and_why: &str,
+        now: Timestamp,
+    ) -> Result<usize, StoreError> {
+        self.writer()?.count(Call::Replay(recipients.to_vec(), who_and_why.to_owned(), now)).await
+    }
+
+    async fn backlog(&self) -> Result<Vec<Backlog>, StoreError> {
+        read::backlog(self.readers()).await
+    }
+
+    async fn note(&self, what: &str, detail: &str, now: Timestamp) -> Result<(), StoreError> {
+        self.writer()?.count(Call::Note(what.to_owned(), detail.to_owned(), now)).await.map(drop)
+    }
+
+    async fn events(&self, limit: usize) -> Result<Vec<EventRecord>, StoreError> {
+        read::events(self.readers(), limit).await
+    }
+
+    async fn broken_link(&self) -> Result<Option<u64>, StoreError> {
+        ledger::broken_link(self.readers()).await
+    }
+}

@@ -1,0 +1,149 @@
+//! Entries made ready for the tables, outside of the writer: compressing, hashing and writing JSON cost more
+//! than the inserts do, and every caller has its own task for that.
+
+use super::body::Body;
+use crate::records;
+use crate::standing::Standing;
+use broker_core::journal::{Closing, DuplicateKey, Entry, OriginalKey, Payload, Recipient, VerdictRecord};
+use broker_core::ports::StoreError;
+use jiff::Timestamp;
+use message_schemas::MessageId;
+
+/// An entry ready to be stored; only the numbers are missing that the writer gives.
+#[derive(Debug, Clone)]
+pub(super) struct Prepared {
+    pub(super) id: MessageId,
+    pub(super) received: Timestamp,
+    pub(super) source: String,
+    pub(super) idempotency_key: Option<String>,
+    pub(super) content_hash: [u8; 32],
+    pub(super) message: MessageColumns,
+    pub(super) provenance: String,
+    pub(super) body: Body,
+    pub(super) documents: Vec<PreparedDocument>,
+    pub(super) recipients: Vec<PreparedRecipient>,
+    pub(super) duplicate_keys: Vec<DuplicateKey>,
+    pub(super) closings: Vec<Closing>,
+    /// What the first event says.
+    pub(super) taken_in: String,
+}
+
+/// Columns of `message` that need nothing of the journal.
+#[derive(Debug, Clone)]
+pub(super) struct MessageColumns {
+    pub(super) sender: Option<String>,
+    pub(super) msg_id: Option<String>,
+    pub(super) document_id: Option<String>,
+    pub(super) family: Option<&'static str>,
+    pub(super) version: Option<String>,
+    pub(super) type_code: Option<String>,
+    pub(super) generated: Option<i64>,
+    pub(super) test: bool,
+    pub(super) verdict: &'static str,
+    pub(super) reason: Option<&'static str>,
+    pub(super) duplicate_of: Option<MessageId>,
+    pub(super) head: Option<String>,
+    pub(super) findings: String,
+    pub(super) explanation: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct PreparedDocument {
+    pub(super) id: uuid::Uuid,
+    pub(super) kind: &'static str,
+    pub(super) body: Body,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct PreparedRecipient {
+    pub(super) recipient: Recipient,
+    /// Place in `documents`; none for the original.
+    pub(super) document: Option<usize>,
+    pub(super) standing: Standing,
+}
+
+impl Prepared {
+    /// Makes an entry ready.
+    pub(super) fn new(entry: Entry) -> Result<Self, StoreError> {
+        let head = entry.head.as_ref();
+        let duplicate_of = match &entry.verdict {
+            VerdictRecord::Duplicate { of } => Some(*of),
+            VerdictRecord::Accepted
+            | VerdictRecord::AcceptedWithFindings
+            | VerdictRecord::Refused { .. }
+            | VerdictRecord::Parked { .. }
+            | VerdictRecord::Silent { .. } => None,
+        };
+        let message = MessageColumns {
+            sender: head
+                .and_then(|h| h.sender.as_ref())
+                .and_then(|s| s.her_id().or(s.enterprise_her_id()))
+                .map(|id| id.to_string()),
+            msg_id: head.and_then(|h| h.msg_id.as_ref()).map(message_schemas::MsgId::key),
+            document_id: head.and_then(|h| h.document_id.clone()),
+            family: head.map(|h| h.kind.family.as_str()),
+            version: head.map(|h| h.kind.version.to_string()),
+            type_code: head.and_then(|h| h.type_code.clone()),
+            generated: records::generated(&entry).map(|t| t.as_microsecond()),
+            test: head.is_some_and(|h| h.test),
+            verdict: entry.verdict.as_str(),
+            reason: entry.verdict.reason().map(|r| r.as_str()),
+            duplicate_of,
+            head: head.map(json).transpose()?,
+            findings: json(&entry.findings)?,
+            explanation: entry.explanation.clone(),
+        };
+        let now = entry.arrival.received;
+        let recipients = entry
+            .recipients
+            .iter()
+            .map(|recipient| {
+                let document = match recipient.payload {
+                    Payload::Original => None,
+                    Payload::Document(at) if at < entry.documents.len() => Some(at),
+                    Payload::Document(_) => {
+                        return Err(StoreError::Damaged("a recipient's document is not in its entry".into()));
+                    }
+                };
+                let standing = Standing::at_intake(recipient, now);
+                Ok(PreparedRecipient { recipient: recipient.clone(), document, standing })
+            })
+            .collect::<Result<_, _>>()?;
+        let documents = entry.documents.iter().map(|document| PreparedDocument {
+            id: document.id,
+            kind: records::kind_name(document.kind),
+            body: Body::pack(&document.bytes),
+        });
+        Ok(Self {
+            id: entry.arrival.id,
+            received: now,
+            content_hash: entry.content_hash.0,
+            message,
+            provenance: json(&*entry.provenance)?,
+            body: Body::pack(&entry.arrival.bytes),
+            documents: documents.collect(),
+            recipients,
+            taken_in: records::taken_in(&entry),
+            duplicate_keys: entry.duplicate_keys,
+            closings: entry.closings,
+            source: entry.arrival.source,
+            idempotency_key: entry.arrival.idempotency_key,
+        })
+    }
+
+    /// How much it adds to the journal, nearly.
+    pub(super) fn weight_bytes(&self) -> usize {
+        let made: usize = self.documents.iter().map(|d| d.body.bytes.len()).sum();
+        self.body.bytes.len() + made + 4096
+    }
+
+    /// The keys by which receipts may name a recipient.
+    pub(super) fn original_keys(&self) -> impl Iterator<Item = (usize, &OriginalKey)> {
+        let recipients = self.recipients.iter().enumerate();
+        recipients.flat_map(|(at, r)| r.recipient.original_keys.iter().map(move |key| (at, key)))
+    }
+}
+
+fn json(value: &impl serde::Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|e| StoreError::Damaged(e.to_string()))
+}

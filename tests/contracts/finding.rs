@@ -1,0 +1,108 @@
+//! Finding: any id that a person may have in hand.
+
+use super::make::{With as _, commit, destination, message, message_id};
+use super::rig::Rig;
+use broker_core::journal::VerdictRecord;
+use broker_core::lifecycle::State;
+use broker_core::ports::Store;
+use dead_letter::Reason;
+use message_schemas::{Code, Finding, MessageId};
+
+const MSG_ID: &str = "E630B55B-D063-4BFA-8DB4-E4B0A22D2451";
+
+async fn find(store: &impl Store, id: &str) -> Vec<MessageId> {
+    store.find(id, 10).await.expect("a search").into_iter().map(|m| m.id).collect()
+}
+
+pub(crate) async fn a_message_is_found_by_every_id(rig: impl Rig) {
+    let store = rig.open().await;
+    let mut entry = message(1).head(MSG_ID).to("folder:a").receipt_to("folder:r");
+    entry.head.as_mut().expect("a head").document_id = Some("Rapport 7".into());
+    let document = entry.documents[0].id;
+    let recipients = commit(&store, entry).await;
+    commit(&store, message(2).head("another").to("folder:a")).await;
+
+    let id = message_id(1);
+    for text in [
+        id.to_string(),
+        id.to_string().to_uppercase(),
+        id.short(),
+        id.short().to_lowercase().replace('-', " "),
+        MSG_ID.to_owned(),
+        MSG_ID.to_lowercase(),
+        MSG_ID.replace('-', ""),
+        format!(" {MSG_ID}\n"),
+        "Rapport 7".to_owned(),
+        document.to_string(),
+        recipients[0].0.to_string(),
+        recipients[1].0.to_string(),
+    ] {
+        assert_eq!(find(&store, &text).await, [id], "{text:?}");
+    }
+    for text in ["", " ", "Rapport", "no such id", "%", "00000000-0000-0000-0000-000000000000"] {
+        assert_eq!(find(&store, text).await, [], "{text:?}");
+    }
+}
+
+pub(crate) async fn a_shared_id_finds_all_newest_first(rig: impl Rig) {
+    let store = rig.open().await;
+    for n in 1..=4 {
+        commit(&store, message(n).head(MSG_ID).to("folder:a")).await;
+    }
+    assert_eq!(find(&store, MSG_ID).await, [4, 3, 2, 1].map(message_id));
+    assert_eq!(store.find(MSG_ID, 2).await.expect("a search").len(), 2);
+}
+
+pub(crate) async fn a_record_tells_everything(rig: impl Rig) {
+    let store = rig.open().await;
+    let mut entry = message(1).head(MSG_ID).to("folder:a").receipt_to("folder:r").recipient(|r| {
+        r.receiver = None;
+        r.state = State::Rejected;
+        r.reason = Some(Reason::ReceiverNotFound);
+    });
+    entry.findings.push(Finding::new(Code::ReceiverIncomplete, "A receiver.", "Add it.").on("/Message[1]"));
+    entry.explanation = Some(r#"{"receivers":[{"why":"rule 1"}]}"#.into());
+    commit(&store, entry.clone()).await;
+    let record = store.message(message_id(1)).await.expect("a search").expect("the message");
+    assert_eq!(
+        (record.id, record.short, record.source.as_str()),
+        (message_id(1), message_id(1).short(), "http")
+    );
+    assert_eq!((record.received, record.content_hash), (entry.arrival.received, entry.content_hash));
+    assert_eq!(record.size_bytes, entry.arrival.bytes.len() as u64);
+    assert_eq!((record.verdict, record.head), (entry.verdict, entry.head));
+    assert_eq!((record.findings, record.provenance), (entry.findings, (*entry.provenance).clone()));
+    assert_eq!(record.explanation.expect("an account")["receivers"][0]["why"], "rule 1");
+    let told: Vec<_> = record.recipients.iter().map(|r| (r.id, r.payload.as_str(), r.state)).collect();
+    let ids: Vec<_> = entry.recipients.iter().map(|r| r.id).collect();
+    assert_eq!(
+        told,
+        [
+            (ids[0], "original", State::Waiting),
+            (ids[1], "receipt", State::Waiting),
+            (ids[2], "original", State::Rejected)
+        ]
+    );
+    assert_eq!(record.recipients[0].destination, Some(destination("folder:a")));
+    assert_eq!(record.recipients[1].document, Some(entry.documents[0].id));
+    assert_eq!(
+        (record.recipients[2].receiver, record.recipients[2].reason),
+        (None, Some(Reason::ReceiverNotFound))
+    );
+
+    let reason = Reason::NotForUs;
+    let verdicts = [
+        VerdictRecord::AcceptedWithFindings,
+        VerdictRecord::Refused { reason },
+        VerdictRecord::Parked { reason },
+        VerdictRecord::Duplicate { of: message_id(1) },
+        VerdictRecord::Silent { reason },
+    ];
+    for (n, verdict) in (10..).zip(verdicts) {
+        let mut entry = message(n);
+        entry.verdict = verdict.clone();
+        commit(&store, entry).await;
+        let record = store.message(message_id(n)).await.expect("a search").expect("the message");
+        assert_eq!((record.verdict, record.recipients.len()), (verdict, 0));
+    }
+}

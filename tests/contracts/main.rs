@@ -1,0 +1,72 @@
+//! The contracts of the ports: one suite each, passed by every adapter and by its twin.
+//!
+//! A suite is a set of functions generic over a *rig*, which opens a store, kills it and takes its room
+//! away. A new journal needs a rig and one line in `journals!`.
+
+mod books;
+mod delivering;
+mod finding;
+mod intake;
+mod make;
+mod rig;
+mod sqlite_alone;
+
+use rig::{MemoryRig, SqliteRig};
+
+/// Every test of the suite, for every journal.
+macro_rules! journals {
+    ($($module:ident::{$($test:ident),+ $(,)?};)+) => {
+        mod memory {
+            use super::*;
+            $($(#[tokio::test] async fn $test() { $module::$test(MemoryRig::new()).await; })+)+
+        }
+        mod sqlite {
+            use super::*;
+            $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() { $module::$test(SqliteRig::new()).await; })+)+
+        }
+    };
+}
+
+journals! {
+    intake::{
+        bytes_come_back_as_they_went_in,
+        everything_of_an_entry_is_there_or_nothing,
+        a_second_message_under_a_duplicate_key_is_stale,
+        of_two_in_one_batch_the_first_wins_and_the_others_are_taken,
+        the_same_idempotency_key_names_the_first_message,
+        a_commit_offered_again_is_answered_again,
+        look_ups_are_answered_in_order,
+        many_commits_at_once_are_all_taken,
+        a_full_disk_stops_intake_and_nothing_else,
+        what_was_answered_survives_a_kill,
+    };
+    delivering::{
+        a_claim_hands_out_what_is_due_oldest_first,
+        no_recipient_is_claimed_twice,
+        what_is_sent_is_what_was_made,
+        an_order_key_holds_all_behind_the_first,
+        an_order_key_waits_for_a_retry,
+        a_replay_takes_its_old_place_in_the_order,
+        a_retry_waits_for_its_time,
+        a_settlement_for_what_has_moved_on_is_left_alone,
+        a_receipt_overtakes_the_hand_over,
+        a_receipt_that_cannot_be_is_told_in_the_events,
+        what_was_being_sent_at_a_kill_is_unsure,
+        time_to_live_and_receipt_deadline_are_told,
+        a_parked_recipient_is_listed_and_replayed,
+        an_expired_recipient_begins_anew_when_replayed,
+        the_backlog_counts_by_destination,
+    };
+    books::{
+        the_ledger_balances_whatever_happens,
+        every_change_has_its_event,
+        events_are_numbered_without_gaps_and_chained,
+        reading_goes_on_while_others_write,
+    };
+    finding::{
+        a_message_is_found_by_every_id,
+        a_shared_id_finds_all_newest_first,
+        a_record_tells_everything,
+    };
+}
