@@ -1,5 +1,7 @@
 //! Messages picked up from a real folder.
 
+#![allow(clippy::unwrap_used, clippy::type_complexity, reason = "a test fails by panicking")]
+
 mod support;
 
 use adapters::budget::Options as Budget;
