@@ -191,10 +191,24 @@ impl Coverage {
     }
 
     /// Elements with parts that nobody marked: the node and the parts.
-    pub(super) fn unread<'t>(&self, tree: &'t Tree) -> Vec<(Node<'t>, u8)> {
+    pub(super) fn unread<'t>(&self, body: Node<'t>, tree: &'t Tree) -> Vec<(Node<'t>, u8)> {
         let mut found = Vec::new();
-        for node in self.scope(tree) {
+        let judge = |node: Node<'t>| {
             let missing = carried(node) & !self.mark_of(node.id()).map_or(0, |m| m.parts);
+            (missing != 0).then_some((node, missing))
+        };
+        if self.whole_envelope {
+            let end = self.base + self.marks.len();
+            let outside = |n: &Node<'_>| !(self.base..end).contains(&n.id());
+            found.extend(self.scope(tree).filter(outside).filter_map(judge));
+        } else {
+            found.extend(self.envelope.iter().filter_map(|(id, _)| tree.nodes().nth(*id)).filter_map(judge));
+        }
+        for (node, mark) in body.descendants().zip(&self.marks) {
+            if mark.parts == part::ALL || !node.is_element() {
+                continue;
+            }
+            let missing = carried(node) & !mark.parts;
             if missing != 0 {
                 found.push((node, missing));
             }

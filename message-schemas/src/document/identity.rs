@@ -6,6 +6,7 @@
 use super::coverage::{Coverage, Paths};
 use crate::ids::MsgId;
 use crate::xml::Node;
+use sha1::{Digest as _, Sha1};
 use std::borrow::Cow;
 use uuid::Uuid;
 
@@ -60,7 +61,7 @@ impl Keys {
     }
 
     fn v5(name: &str) -> Uuid {
-        Uuid::new_v5(&NAMESPACE, name.as_bytes())
+        finish(begin(name))
     }
 
     /// The series.
@@ -94,30 +95,41 @@ impl Keys {
     }
 }
 
-/// Hands out the ids of resources, and remembers where each came from.
+//= RFC 9562 §5.5
+//# UUIDv5 values are created by computing an SHA-1 hash over a given Namespace ID value concatenated with the
+//# desired name value after both have been converted to a canonical sequence of octets in network byte order.
+fn begin(name: &str) -> Sha1 {
+    Sha1::new().chain_update(NAMESPACE.as_bytes()).chain_update(name.as_bytes())
+}
+
+fn finish(hash: Sha1) -> Uuid {
+    let mut bytes = [0; 16];
+    for (to, from) in bytes.iter_mut().zip(hash.finalize()) {
+        *to = from;
+    }
+    uuid::Builder::from_sha1_bytes(bytes).into_uuid()
+}
+
+/// Hands out the ids of resources, and remembers where each came from. What all their names begin with is
+/// hashed once.
 #[derive(Debug)]
 pub(super) struct Ids<'p> {
-    prefix: String,
+    begun: Sha1,
     paths: &'p mut Paths,
 }
 
 impl<'p> Ids<'p> {
     pub(super) fn new(keys: &Keys, paths: &'p mut Paths) -> Self {
-        Self { prefix: format!("resource|{}|{}|", keys.series_key, keys.msg_id), paths }
+        Self { begun: begin(&format!("resource|{}|{}|", keys.series_key, keys.msg_id)), paths }
     }
 
     /// The id of a resource of this type from this element; `nth` counts those of one type from one element.
     pub(super) fn make(&mut self, kind: &str, node: Node<'_>, nth: u32, coverage: &mut Coverage) -> Uuid {
-        let mut name = String::with_capacity(self.prefix.len() + 96);
-        name.push_str(&self.prefix);
-        name.push_str(kind);
-        name.push('|');
         let mut path = self.paths.of(node);
         if nth > 1 {
             path.push_str(&format!("#{nth}"));
         }
-        name.push_str(&path);
-        let id = Keys::v5(&name);
+        let id = finish(self.begun.clone().chain_update(kind).chain_update("|").chain_update(&path));
         coverage.trace(id, path);
         id
     }

@@ -59,13 +59,9 @@ impl Html {
         }
     }
 
+    /// The characters need no check: what was read as XML holds only those of XML.
     fn push(&mut self, text: &str) {
-        if text.contains(|c: char| !is_xml(c)) {
-            let clean: String = text.chars().map(|c| if is_xml(c) { c } else { '\u{fffd}' }).collect();
-            self.out.push_str(&escape_text(&clean));
-        } else {
-            self.out.push_str(&escape_text(text));
-        }
+        self.out.push_str(&escape_text(text));
     }
 
     /// `<p>`, label and text.
@@ -94,10 +90,6 @@ impl Html {
     pub(super) fn append(&mut self, other: &Self) {
         self.out.push_str(&other.out);
     }
-}
-
-fn is_xml(c: char) -> bool {
-    matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
 }
 
 /// A time as Norwegians write it (`13.09.2017 12:25`), in Norwegian local time, with the precision sent.

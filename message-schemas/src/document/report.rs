@@ -541,10 +541,22 @@ impl<'a, 't> Writer<'a, '_, 't> {
 
 /// The oldest and the newest, by their start; of two that start together the less precise.
 fn span(stamps: &[Option<Stamp>]) -> (Option<Stamp>, Option<Stamp>) {
-    let key = |s: &Stamp| (s.start(), s.precision());
-    let known = || stamps.iter().flatten().filter(|s| s.start().is_some());
-    (
-        known().min_by_key(|s| key(s)).copied(),
-        known().max_by_key(|s| (s.start(), std::cmp::Reverse(s.precision()))).copied(),
-    )
+    let (mut oldest, mut newest): (Option<Stamp>, Option<Stamp>) = (None, None);
+    let mut last = None;
+    for stamp in stamps.iter().flatten() {
+        // Results share a few times, one behind the other.
+        if last == Some(stamp) || stamp.start().is_none() {
+            continue;
+        }
+        last = Some(stamp);
+        let (start, precision) = (stamp.start(), stamp.precision());
+        if oldest.is_none_or(|o| (start, precision) < (o.start(), o.precision())) {
+            oldest = Some(*stamp);
+        }
+        let later = |n: Stamp| start > n.start() || (start == n.start() && precision < n.precision());
+        if newest.is_none_or(later) {
+            newest = Some(*stamp);
+        }
+    }
+    (oldest, newest)
 }

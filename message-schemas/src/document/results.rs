@@ -67,6 +67,7 @@ impl<'a, 't> Writer<'a, '_, 't> {
         }
 
         let mut effective = Vec::with_capacity(items.len());
+        let mut written: Option<(Stamp, Option<DateTime>)> = None;
         let mut built: Vec<Observation<'a>> = Vec::with_capacity(items.len());
         for (at, item) in items.iter().enumerate() {
             let mut o = Observation { id: ids.get(at).copied(), ..Observation::default() };
@@ -78,7 +79,11 @@ impl<'a, 't> Writer<'a, '_, 't> {
                 .or_else(|| item.investigated.as_ref().and_then(When::dated))
                 .unwrap_or(frame.fallback);
             effective.push(Some(when));
-            o.effective_date_time = DateTime::new(when);
+            // Results share a few times; each is written once.
+            if written.is_none_or(|(stamp, _)| stamp != when) {
+                written = Some((when, DateTime::new(when)));
+            }
+            o.effective_date_time = written.and_then(|(_, time)| time);
             self.code_of(item, frame, &mut o);
             self.value_of(item, &mut o);
             self.circumstances_of(item, &mut o);

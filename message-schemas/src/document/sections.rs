@@ -583,7 +583,7 @@ impl<'a, 't> Writer<'a, '_, 't> {
     /// What nobody read, as it was sent.
     fn unread(&mut self, source: &Source<'_, '_>) -> Html {
         let mut html = Html::new();
-        let unread = self.coverage.unread(source.tree);
+        let unread = self.coverage.unread(self.report.node, source.tree);
         let rest = unread.len().saturating_sub(SHOWN);
         for (node, parts) in unread.into_iter().take(SHOWN) {
             if !technical(node) {
