@@ -40,7 +40,7 @@ use std::fmt;
 use std::sync::Arc;
 use value::Kind;
 
-type Set<T> = HashSet<T, foldhash::fast::RandomState>;
+type Set<T> = HashSet<T, foldhash::fast::FixedState>;
 
 /// What prefixes stand for where a value stands; an empty prefix asks for the default namespace.
 pub trait Prefixes {
