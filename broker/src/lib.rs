@@ -1,1 +1,20 @@
-//! x
+#![doc = include_str!("../README.md")]
+
+pub mod admin;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod delivery;
+pub mod examine;
+pub mod exit;
+pub mod health;
+pub mod intake;
+pub mod mask;
+pub mod pool;
+pub mod reload;
+pub mod schemas;
+pub mod telemetry;
+pub mod timers;
+pub mod wake;
+pub mod wiring;
+pub mod world;

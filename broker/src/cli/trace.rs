@@ -1,0 +1,119 @@
+//! `trace`: everything that the journal knows of a message, by whatever id there is at hand.
+
+use super::{ConfigArg, Format, journal, json_line};
+use crate::exit::{Failure, Verdict};
+use crate::mask;
+use broker_core::journal::{MessageRecord, RecipientRecord};
+use broker_core::ports::Store;
+use message_schemas::head::Party;
+use std::io::Write;
+
+/// Show what became of a message: what it was, what was decided, where it went, and every step with its time.
+///
+/// Any id will do: ours, its short form as read out on the phone, the sender's message id, a document id, the
+/// id of a receipt, or that of a recipient. All messages that it may mean are shown, newest first.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  budstikke trace --config broker.toml 4F7K-2M9Q
+  budstikke trace --config broker.toml e630b55b-d063-4bfa-8db4-e4b0a22d2451 --format json
+
+Exit codes: 0 found, 1 nothing is known under this id.")]
+pub(super) struct Command {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// The id.
+    id: String,
+    /// How to print; JSON is one message a line.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// Show at most so many messages.
+    #[arg(long, default_value_t = 20)]
+    limit: usize,
+    /// Show who the patient is.
+    #[arg(long)]
+    show_patient: bool,
+}
+
+impl Command {
+    pub(super) fn run(self, out: &mut dyn Write) -> Result<Verdict, Failure> {
+        let config = self.config.load()?;
+        let found = journal::with(&config, async |j| Ok(j.find(self.id.trim(), self.limit).await?))?;
+        for record in &found {
+            match self.format {
+                Format::Text => text(out, record)?,
+                Format::Json => json_line(out, &json(record, self.show_patient)?)?,
+            }
+        }
+        if found.is_empty() && self.format == Format::Text {
+            crate::exit::say("Nothing is known under this id.");
+        }
+        Ok(Verdict::of(!found.is_empty()))
+    }
+}
+
+/// A record as JSON, its patient hidden unless `show_patient`.
+fn json(record: &MessageRecord, show_patient: bool) -> Result<serde_json::Value, Failure> {
+    let mut value = serde_json::to_value(record).map_err(std::io::Error::from)?;
+    if let (Some(head), Some(object)) = (&record.head, value.as_object_mut()) {
+        object.insert("head".to_owned(), mask::head(head, show_patient));
+    }
+    Ok(value)
+}
+
+fn text(out: &mut dyn Write, record: &MessageRecord) -> Result<(), Failure> {
+    writeln!(out, "Message {}  (short {})", record.id, record.short)?;
+    writeln!(out, "  received    {} by {}, {} bytes", record.received, record.source, record.size_bytes)?;
+    if let Some(head) = &record.head {
+        let msg_id = head.msg_id.as_ref().map_or("none", |id| id.as_str());
+        let test = if head.test { ", a TEST" } else { "" };
+        writeln!(out, "  is          {} {}{test}, message id {msg_id}", head.kind.family, head.kind.version)?;
+        let to: Vec<_> = head.receivers.iter().map(|receiver| address(&receiver.party)).collect();
+        let from = head.sender.as_ref().map_or_else(|| "unknown".to_owned(), address);
+        writeln!(out, "  goes        from {from} to {}", to.join(", "))?;
+    }
+    write!(out, "  verdict     {}", record.verdict.as_str())?;
+    match record.verdict.reason() {
+        Some(reason) => writeln!(out, ", {reason}: {}", reason.title())?,
+        None => writeln!(out)?,
+    }
+    for finding in &record.findings {
+        writeln!(out, "  finding     {finding}")?;
+    }
+    for recipient in &record.recipients {
+        recipient_line(out, recipient)?;
+    }
+    for event in &record.events {
+        let detail = event.detail.as_deref().unwrap_or_default();
+        let whose = event.recipient.map_or_else(String::new, |r| format!("  [{}]", r.0));
+        writeln!(out, "  {}  {:<12} {detail}{whose}", event.at, event.what)?;
+    }
+    writeln!(out)?;
+    Ok(())
+}
+
+/// One line, and a second with what the destination said last.
+pub(super) fn recipient_line(out: &mut dyn Write, recipient: &RecipientRecord) -> Result<(), Failure> {
+    let receiver =
+        recipient.receiver.map_or_else(|| "unknown".to_owned(), |her_id| format!("HER-id {her_id}"));
+    let place = recipient.destination.as_ref().map_or_else(|| "nowhere".to_owned(), ToString::to_string);
+    let (state, payload, tries) = (recipient.state, &recipient.payload, recipient.tries);
+    write!(out, "  recipient   {} {payload} for {receiver} at {place}: {state}", recipient.id.0)?;
+    if let Some(reason) = recipient.reason {
+        write!(out, ", {reason}: {}", reason.title())?;
+    }
+    writeln!(out, ", {tries} attempts")?;
+    if let Some(next) = recipient.next_attempt {
+        writeln!(out, "              next attempt {next}")?;
+    }
+    if let Some(detail) = &recipient.detail {
+        writeln!(out, "              {detail}")?;
+    }
+    Ok(())
+}
+
+fn address(party: &Party) -> String {
+    match party.her_id().or_else(|| party.enterprise_her_id()) {
+        Some(her_id) => format!("HER-id {her_id}"),
+        None => "no HER-id".to_owned(),
+    }
+}

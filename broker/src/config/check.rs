@@ -1,0 +1,121 @@
+//! What the settings point at: is it there, and is it sound? Nothing is opened for others, and nothing is
+//! written.
+
+use super::Config;
+use super::read::Fault;
+use crate::schemas;
+use crate::world::Tables;
+use std::fs;
+use std::path::Path;
+
+/// Proves everything that a configuration points at. Says in a few words what it found.
+///
+/// # Errors
+/// All faults.
+pub fn check(config: &Config) -> Result<String, Vec<Fault>> {
+    let mut faults = Vec::new();
+    if let Err(found) = schemas::load(config.schemas.as_deref()) {
+        faults.extend(found);
+    }
+    let tables = Tables::load(config).map_err(|found| faults.extend(found)).ok();
+    if let Some(folder) = config.journal.path.parent() {
+        folder_is_there(
+            folder,
+            "journal.path",
+            "Make the folder; the journal itself is made at the first start.",
+            &mut faults,
+        );
+    }
+    for (name, source) in &config.sources.folders {
+        can_be_made(&source.path, &format!("sources.folders.{name}.path"), &mut faults);
+    }
+    for (name, destination) in &config.destinations {
+        if let Some(folder) = &destination.folder {
+            can_be_made(folder, &format!("destinations.{name}.folder"), &mut faults);
+        }
+        if let Some(file) = &destination.token_file {
+            token(file, &format!("destinations.{name}.token_file"), &mut faults);
+        }
+    }
+    if let Some(http) = &config.sources.http {
+        if let Some(file) = &http.token_file {
+            token(file, "sources.http.token_file", &mut faults);
+        }
+        if let Some(tls) = &http.tls {
+            pem(&tls.certificate_file, "sources.http.tls.certificate_file", "CERTIFICATE", &mut faults);
+            pem(&tls.key_file, "sources.http.tls.key_file", "PRIVATE KEY", &mut faults);
+        }
+    }
+    match tables {
+        Some(tables) if faults.is_empty() => Ok(format!(
+            "{} parties, {} destinations, {} folders to read{}.",
+            tables.parties.iter().count(),
+            config.destinations.len(),
+            config.sources.folders.len(),
+            if config.sources.http.is_some() { ", and HTTP" } else { "" }
+        )),
+        Some(_) | None => Err(faults),
+    }
+}
+
+fn fault(path: &Path, field: &str, message: String, remedy: &str) -> Fault {
+    Fault {
+        file: path.display().to_string(),
+        line: 0,
+        field: field.to_owned(),
+        message,
+        remedy: remedy.to_owned(),
+    }
+}
+
+fn folder_is_there(path: &Path, field: &str, remedy: &str, faults: &mut Vec<Fault>) {
+    // A file named without a folder lies in the current one.
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    match fs::metadata(path) {
+        Ok(meta) if meta.is_dir() => {}
+        Ok(_) => faults.push(fault(path, field, "This is no folder.".to_owned(), remedy)),
+        Err(error) => faults.push(fault(path, field, format!("The folder cannot be used: {error}."), remedy)),
+    }
+}
+
+/// A folder that the broker makes itself: it, or the nearest folder above it that is there, must be one.
+fn can_be_made(path: &Path, field: &str, faults: &mut Vec<Fault>) {
+    let nearest = path.ancestors().find(|above| above.exists()).unwrap_or(path);
+    folder_is_there(nearest, field, "Name a folder that is there, or can be made.", faults);
+}
+
+/// A token: one line of text that is not empty.
+fn token(path: &Path, field: &str, faults: &mut Vec<Fault>) {
+    match fs::read_to_string(path) {
+        Ok(text) if text.trim().is_empty() || text.trim().contains(char::is_whitespace) => {
+            faults.push(fault(path, field, "The file holds no token.".to_owned(), "Write one word into it."));
+        }
+        Ok(_) => {}
+        Err(error) => {
+            faults.push(fault(
+                path,
+                field,
+                format!("It cannot be read: {error}."),
+                "Name a file that this user may read.",
+            ));
+        }
+    }
+}
+
+/// A PEM file with at least one section whose name ends so.
+fn pem(path: &Path, field: &str, section: &str, faults: &mut Vec<Fault>) {
+    match fs::read_to_string(path) {
+        Ok(text) if text.lines().any(|l| l.starts_with("-----BEGIN ") && l.contains(section)) => {}
+        Ok(_) => {
+            faults.push(fault(path, field, format!("It holds no {section} in PEM."), "Name a PEM file."))
+        }
+        Err(error) => {
+            faults.push(fault(
+                path,
+                field,
+                format!("It cannot be read: {error}."),
+                "Name a file that this user may read.",
+            ));
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! The configuration: a documented type, with every default where the setting is declared.
+//!
+//! Relative paths start at the folder of the file. Secrets are named by file, never written here. Unknown
+//! settings are refused, and all faults are named at once ([`read`]). Whether what the settings point at is
+//! sound (parties, rules, schemas, tokens, folders) is `budstikke check`'s business ([`check`]).
+
+pub mod check;
+pub mod read;
+
+use crate::{one_of, settings};
+use broker_core::policy::Policy;
+use dead_letter::{BreakerSettings, Schedule};
+use message_schemas::Limits;
+use read::{Bytes, Fault, Reading};
+use routing_rules::DestinationId;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+settings! {
+    /// Everything that an installation sets.
+    pub struct Config {
+        /// Who owns what is kept here. It stands on every row of the journal.
+        owner: String = "default".to_owned(),
+        /// Where messages are kept.
+        journal: Journal,
+        /// Files of parties, or folders of them.
+        parties: Vec<PathBuf>,
+        /// Files of routing rules, or folders of them. Without any, each message goes to each of its receivers.
+        rules: Vec<PathBuf> = Vec::new(),
+        /// How often files of parties and rules are looked at for changes.
+        reload_every: Duration = Duration::from_secs(2),
+        /// A folder of XSD files that takes the place of the built-in schemas.
+        schemas: Option<PathBuf> = None,
+        /// Where messages come from.
+        sources: Sources = Sources { folders: BTreeMap::new(), http: None },
+        /// Where messages go, by the names that parties and rules use.
+        destinations: BTreeMap<DestinationId, Destination>,
+        /// What this installation decides for itself: invalid messages, receipts, deadlines, tests.
+        policy: Policy = Policy::default(),
+        /// How much of one document is read.
+        limits: Limits = Limits::default(),
+        /// How much work is taken on at one time.
+        work: Work = Work::default(),
+        /// Metrics and health.
+        admin: Admin = Admin::default(),
+        /// What is logged, and how.
+        log: Log = Log::default(),
+    }
+
+    /// Where messages are kept.
+    pub struct Journal {
+        /// The file of the embedded journal. Its folder must be there; two more files appear beside it.
+        path: PathBuf,
+        /// How often the books are checked against the events.
+        check_every: Duration = Duration::from_secs(30),
+        /// Check the whole chain of events before anything is taken in. It reads the journal once.
+        verify_at_start: bool = false,
+    }
+
+    /// Where messages come from.
+    pub struct Sources {
+        /// Folders that messages are put into, by name.
+        folders: BTreeMap<String, FolderIn> = BTreeMap::new(),
+        /// The HTTP interface; without this section it is closed.
+        http: Option<HttpIn> = None,
+    }
+
+    /// A folder that messages are put into.
+    pub struct FolderIn {
+        /// The folder.
+        path: PathBuf,
+        /// How often it is looked at.
+        poll_every: Duration = Duration::from_millis(500),
+        /// A file is taken when it has not changed for so long.
+        settle: Duration = Duration::from_secs(1),
+    }
+
+    /// The HTTP interface.
+    pub struct HttpIn {
+        /// Where it listens. Other addresses than the machine's own want TLS.
+        bind: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8460)),
+        /// A file with the bearer token that callers must show; without it, only callers on this machine are let in.
+        token_file: Option<PathBuf> = None,
+        /// Certificate and key.
+        tls: Option<Tls> = None,
+    }
+
+    /// Certificate and key of a listener, as PEM files.
+    pub struct Tls {
+        /// The certificate, then those that vouch for it.
+        certificate_file: PathBuf,
+        /// Its private key.
+        key_file: PathBuf,
+    }
+
+    /// A place that messages go to: a folder or a web address, one of the two.
+    pub struct Destination {
+        /// Deliveries are written into this folder.
+        folder: Option<PathBuf> = None,
+        /// Deliveries are posted to this address.
+        url: Option<String> = None,
+        /// A file with the bearer token to show there.
+        token_file: Option<PathBuf> = None,
+        /// An attempt without an answer for so long counts as unsure.
+        timeout: Duration = Duration::from_secs(30),
+        /// Attempts at one time.
+        concurrency: usize = 32,
+        /// When a delivery that did not get through is tried again.
+        retry: Schedule = Schedule::default(),
+        /// When the destination is left alone for a while, because nothing gets through.
+        breaker: BreakerSettings = BreakerSettings::default(),
+    }
+
+    /// How much work is taken on at one time.
+    pub struct Work {
+        /// Threads that judge messages; 0 for one a core.
+        threads: usize = 0,
+        /// Messages between their source and the journal at one time.
+        messages: usize = 512,
+        /// Bytes between their source and the journal at one time, over all sources.
+        bytes: Bytes = Bytes(256_000_000),
+        /// Messages that one commit takes in, at most.
+        commit: usize = 200,
+        /// How long work in hand may take after the order to stop.
+        grace: Duration = Duration::from_secs(20),
+    }
+
+    /// Metrics and health.
+    pub struct Admin {
+        /// Where `/metrics`, `/health/live` and `/health/ready` are.
+        bind: Option<SocketAddr> = Some(SocketAddr::from(([127, 0, 0, 1], 9464))),
+    }
+
+    /// What is logged, and how. Logs go to standard error and hold no personal data.
+    pub struct Log {
+        /// `text` for people, `json` for machines.
+        format: LogFormat = LogFormat::Text,
+        /// `error`, `warn`, `info`, `debug`, `trace`, or filters such as `info,adapters=debug`.
+        level: String = "info".to_owned(),
+    }
+}
+
+one_of! {
+    /// How a log line is written.
+    pub enum LogFormat {
+        /// For people.
+        Text = "text",
+        /// One JSON object a line.
+        Json = "json",
+    }
+}
+
+macro_rules! default_is_the_empty_section {
+    ($($section:ty),+) => {$(
+        impl Default for $section {
+            fn default() -> Self {
+                let (read, _) = Reading::new(Path::new("defaults"), "").document();
+                read.expect("every field of this section has a default")
+            }
+        }
+    )+};
+}
+
+default_is_the_empty_section!(Work, Admin, Log);
+
+impl Config {
+    /// Reads a configuration file.
+    ///
+    /// # Errors
+    /// All faults in it.
+    pub fn load(file: &Path) -> Result<Self, Vec<Fault>> {
+        let text = std::fs::read_to_string(file).map_err(|error| {
+            vec![Fault {
+                file: file.display().to_string(),
+                line: 0,
+                field: String::new(),
+                message: format!("The file cannot be read: {error}."),
+                remedy: "Name a file that this user may read.".to_owned(),
+            }]
+        })?;
+        Self::parse(file, &text)
+    }
+
+    /// Reads a configuration from text; `file` is only named, and relative paths start at its folder.
+    ///
+    /// # Errors
+    /// All faults in it.
+    pub fn parse(file: &Path, text: &str) -> Result<Self, Vec<Fault>> {
+        let (config, mut reading) = Reading::new(file, text).document::<Self>();
+        if let Some(config) = &config {
+            config.agree(&mut reading);
+        }
+        let faults = reading.into_faults();
+        match config {
+            Some(config) if faults.is_empty() => Ok(config),
+            Some(_) | None => Err(faults),
+        }
+    }
+
+    /// What single fields cannot tell: do the settings agree with each other?
+    fn agree(&self, reading: &mut Reading<'_>) {
+        for (name, destination) in &self.destinations {
+            let field = format!("destinations.{name}");
+            match (&destination.folder, &destination.url) {
+                (Some(_), None) | (None, Some(_)) => {}
+                (Some(_), Some(_)) => {
+                    reading.fault_at(&field, "It has both a folder and a url.", "Leave one of them out.");
+                }
+                (None, None) => {
+                    reading.fault_at(&field, "It has neither a folder nor a url.", "Set one of them.");
+                }
+            }
+            if let Some(url) = &destination.url
+                && !(url.starts_with("http://") || url.starts_with("https://"))
+            {
+                reading.fault_at(
+                    &format!("{field}.url"),
+                    "This is no web address.",
+                    "Write one that starts with http:// or https://.",
+                );
+            }
+            if destination.concurrency == 0 {
+                reading.fault_at(
+                    &format!("{field}.concurrency"),
+                    "0 would stop all work.",
+                    "Write 1 or more.",
+                );
+            }
+            for fault in destination.retry.faults() {
+                reading.fault_at(&format!("{field}.retry"), format!("{fault}."), "Write such a value.");
+            }
+            for fault in destination.breaker.pause.faults() {
+                reading.fault_at(
+                    &format!("{field}.breaker.pause"),
+                    format!("{fault}."),
+                    "Write such a value.",
+                );
+            }
+        }
+        for name in self.sources.folders.keys() {
+            if !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
+                reading.fault_at(
+                    &format!("sources.folders.{name}"),
+                    "The name stands in logs and metrics.",
+                    "Use a-z, 0-9 and '-' only.",
+                );
+            }
+        }
+        if let Some(http) = &self.sources.http
+            && !http.bind.ip().is_loopback()
+            && http.token_file.is_none()
+        {
+            reading.fault_at(
+                "sources.http.bind",
+                "Others than this machine could send messages without a token.",
+                "Set token_file, or listen on 127.0.0.1.",
+            );
+        }
+        for (name, value) in [("messages", self.work.messages), ("commit", self.work.commit)] {
+            if value == 0 {
+                reading.fault_at(&format!("work.{name}"), "0 would stop all work.", "Write 1 or more.");
+            }
+        }
+        if self.work.bytes.0 < self.limits.message_bytes {
+            reading.fault_at(
+                "work.bytes",
+                "It is less than one message may have (limits.message_bytes).",
+                "Raise it, or lower the limit.",
+            );
+        }
+        if let Err(error) = self.log.level.parse::<tracing_subscriber::filter::Targets>() {
+            reading.fault_at("log.level", format!("It cannot be read: {error}."), "Write info, or debug.");
+        }
+    }
+}

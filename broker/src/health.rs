@@ -1,0 +1,94 @@
+//! Whether the process lives, and whether it is ready for more; and why not.
+//!
+//! Live means: do not restart me. Ready means: send me messages. A full journal makes it not ready, and
+//! delivery goes on all the same; a difference in the books makes it neither more nor less able to take
+//! messages, but is named, because somebody must look.
+
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Something that is not as it should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trouble {
+    /// Starting: not everything is open yet.
+    Starting,
+    /// Stopping: nothing new is taken in.
+    Stopping,
+    /// The journal has no room.
+    JournalFull,
+    /// The journal does not answer.
+    JournalUnavailable,
+    /// The books do not balance.
+    LedgerDifference,
+    /// The wall clock jumped.
+    ClockJumped,
+    /// A changed file of parties or rules was refused; the old ones hold.
+    ReloadRefused,
+    /// A source cannot be read.
+    SourceDown,
+}
+
+impl Trouble {
+    /// True when nothing can be taken in as long as it lasts.
+    #[must_use]
+    pub const fn stops_intake(self) -> bool {
+        match self {
+            Self::Starting | Self::Stopping | Self::JournalFull | Self::JournalUnavailable => true,
+            Self::LedgerDifference | Self::ClockJumped | Self::ReloadRefused | Self::SourceDown => false,
+        }
+    }
+}
+
+/// How the process is; cheap to clone, all clones tell the same.
+#[derive(Debug, Clone, Default)]
+pub struct Health(Arc<Mutex<BTreeMap<Trouble, String>>>);
+
+/// What `/health/ready` says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Messages can be sent here.
+    pub ready: bool,
+    /// What is not as it should be, in words.
+    pub reasons: BTreeMap<Trouble, String>,
+}
+
+impl Health {
+    /// Says that something is wrong; true if that is news.
+    pub fn trouble(&self, trouble: Trouble, why: impl Into<String>) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(trouble, why.into()).is_none()
+    }
+
+    /// Says that it is over; true if that is news.
+    pub fn over(&self, trouble: Trouble) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&trouble).is_some()
+    }
+
+    /// How it is now.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        let reasons = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Report { ready: !reasons.keys().any(|t| t.stops_intake()), reasons }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_journal_is_not_ready_and_a_difference_is_named() {
+        let health = Health::default();
+        assert!(health.report().ready);
+        assert!(health.trouble(Trouble::LedgerDifference, "1 recipient is missing."));
+        assert!(health.report().ready, "messages can still be taken in");
+        assert!(health.trouble(Trouble::JournalFull, "No room."));
+        assert!(!health.trouble(Trouble::JournalFull, "No room."), "it is no news the second time");
+        let report = serde_json::to_value(health.report()).expect("JSON");
+        assert_eq!(report["ready"], false);
+        assert_eq!(report["reasons"]["journal_full"], "No room.");
+        assert!(health.over(Trouble::JournalFull));
+        assert!(health.report().ready);
+    }
+}

@@ -1,0 +1,372 @@
+//! From a source's offer to a durable commit, and back to the source.
+//!
+//! ```text
+//! sources --Offer--> admit --> judge (threads) --> look up --> decide (threads) --> commit --> acknowledge
+//!                      ^                                            ^                   |
+//!                      window                                       +------ stale ------+
+//! ```
+//!
+//! Each step works on whatever has gathered while it was busy, so groups grow with the load and a lone
+//! message waits for nobody. One transaction takes in a whole group; only then are its sources answered.
+//!
+//! **Invariant:** every offer is answered exactly once: with the proof of a durable commit, or with why not.
+//!
+//! **Invariant:** the window bounds the messages between a source and the journal. The queues between the
+//! steps have no bounds of their own, so no two steps can wait for each other.
+//!
+//! **A bug of ours** (a panic) while a message is judged parks that message with its bytes, and wakes
+//! somebody. It neither loses it nor takes the process down.
+
+use crate::health::{Health, Trouble};
+use crate::pool::{Panicked, Pool};
+use crate::telemetry::{self, alarm};
+use crate::wake::Wake;
+use arc_swap::ArcSwap;
+use broker_core::Arrival;
+use broker_core::journal::{CommitResult, Committed, Entry, Known, Lookup, VerdictRecord};
+use broker_core::outcome::Outcome;
+use broker_core::ports::{AckHandle, Clock, NotTaken, Offer, Store, StoreError, Taken};
+use broker_core::process::{Prepared, World, process};
+use dead_letter::Reason;
+use message_schemas::{Findings, MessageId};
+use routing_rules::DestinationId;
+use std::sync::Arc;
+use tokio::sync::mpsc::{self, Receiver, UnboundedReceiver, UnboundedSender};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// So often is a message judged anew because another took its key in the meantime; then its source is asked
+/// to offer it again.
+const MOST_STALE: u32 = 16;
+
+/// How intake works.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Messages between their source and the journal at one time.
+    pub window: usize,
+    /// Messages in one commit, at most.
+    pub commit: usize,
+}
+
+/// Takes messages in.
+pub struct Intake<S> {
+    /// How.
+    pub options: Options,
+    /// Where they are kept.
+    pub store: Arc<S>,
+    /// What they are judged by; a reload swaps it.
+    pub world: Arc<ArcSwap<World>>,
+    /// Where they are judged.
+    pub pool: Arc<Pool>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Whom to wake after a commit.
+    pub wake: Wake,
+    /// Whom to tell of trouble.
+    pub health: Health,
+}
+
+/// A message under way, with what it must give back.
+struct Message {
+    arrival: Arrival,
+    handle: AckHandle,
+    permit: OwnedSemaphorePermit,
+    stale: u32,
+    /// Every message under way keeps the steps before it going, so that it is finished on shutdown.
+    steps: Steps,
+}
+
+impl Message {
+    fn not_taken(self, why: NotTaken) {
+        telemetry::not_taken(&self.arrival.source, &why);
+        self.handle.not_taken(why);
+    }
+}
+
+/// Judged as far as it goes without knowing what the journal holds.
+struct Waiting {
+    message: Message,
+    world: Arc<World>,
+    lookups: Vec<Lookup>,
+    prepared: Arc<Prepared>,
+}
+
+/// Ready to be committed.
+struct Ready {
+    message: Message,
+    entry: Box<Entry>,
+    /// To decide anew, should another message take a key in the meantime.
+    prepared: Option<Again>,
+}
+
+/// What a new decision takes.
+struct Again {
+    world: Arc<World>,
+    prepared: Arc<Prepared>,
+}
+
+impl<S: Store> Intake<S> {
+    /// Takes messages in until all sources have closed their end of `offers` and everything is answered.
+    /// From `shutdown` on, what is offered is handed back.
+    pub async fn run(self, offers: Receiver<Offer>, shutdown: CancellationToken) {
+        let intake = Arc::new(self);
+        let (ready_in, ready) = mpsc::unbounded_channel();
+        let (waiting_in, waiting) = mpsc::unbounded_channel();
+        let steps = Steps { waiting: waiting_in, ready: ready_in };
+        tokio::join!(
+            Arc::clone(&intake).admit(offers, steps, shutdown),
+            Arc::clone(&intake).look_up(waiting),
+            Arc::clone(&intake).commit(ready),
+        );
+    }
+
+    /// Lets as many messages in as the window allows.
+    async fn admit(self: Arc<Self>, mut offers: Receiver<Offer>, steps: Steps, shutdown: CancellationToken) {
+        let window = Arc::new(Semaphore::new(self.options.window));
+        while let Some(offer) = offers.recv().await {
+            let Ok(permit) = Arc::clone(&window).acquire_owned().await else { return };
+            let message = Message {
+                arrival: offer.arrival,
+                handle: offer.handle,
+                permit,
+                stale: 0,
+                steps: steps.clone(),
+            };
+            if shutdown.is_cancelled() {
+                message.not_taken(NotTaken::Unavailable);
+                continue;
+            }
+            self.judge(message);
+        }
+    }
+
+    /// Hands a message to the threads for everything that needs no journal.
+    fn judge(self: &Arc<Self>, message: Message) {
+        let world = self.world.load_full();
+        let arrival = message.arrival.clone();
+        let clock = Arc::clone(&self.clock);
+        let judge = {
+            let world = Arc::clone(&world);
+            move || {
+                let began = clock.monotonic();
+                let outcome = process(arrival, &world, clock.now(), &mut Uuid::now_v7);
+                telemetry::judged(clock.monotonic().saturating_sub(began));
+                outcome
+            }
+        };
+        let intake = Arc::clone(self);
+        self.pool.run(judge, move |outcome| match outcome {
+            Ok(Outcome::Judged(entry)) => Ready { message, entry, prepared: None }.send(),
+            Ok(Outcome::Need { lookups, prepared }) => {
+                Waiting { message, world, lookups, prepared: prepared.into() }.send();
+            }
+            Err(Panicked) => intake.failed_on(message, &world).send(),
+        });
+    }
+
+    /// Fetches what the waiting messages need to know, for all that have gathered in one go.
+    async fn look_up(self: Arc<Self>, mut waiting: UnboundedReceiver<Waiting>) {
+        let mut group = Vec::new();
+        while waiting.recv_many(&mut group, self.options.commit).await > 0 {
+            let lookups: Vec<_> = group.iter_mut().map(|w| std::mem::take(&mut w.lookups)).collect();
+            match self.store.look_up(&lookups).await {
+                Ok(known) => {
+                    for (waiting, known) in group.drain(..).zip(known) {
+                        self.decide(waiting, known);
+                    }
+                }
+                Err(error) => {
+                    let why = self.journal_failed("look_up", &error);
+                    group.drain(..).for_each(|waiting| waiting.message.not_taken(why.clone()));
+                }
+            }
+        }
+    }
+
+    /// Hands a message to the threads for the decision.
+    fn decide(self: &Arc<Self>, waiting: Waiting, known: Known) {
+        let Waiting { message, world, prepared, .. } = waiting;
+        let (now, against) = (self.clock.now(), Arc::clone(&world));
+        let intake = Arc::clone(self);
+        let decider = Arc::clone(&prepared);
+        self.pool.run(
+            move || decider.decide(&known, &against, now, &mut Uuid::now_v7),
+            move |entry| match entry {
+                Ok(entry) => {
+                    let prepared = Some(Again { world, prepared });
+                    Ready { message, entry: Box::new(entry), prepared }.send();
+                }
+                Err(Panicked) => intake.failed_on(message, &world).send(),
+            },
+        );
+    }
+
+    /// The program failed on a message: it is kept as it came, and a person is told.
+    fn failed_on(&self, message: Message, world: &World) -> Ready {
+        let id = message.arrival.id;
+        alarm(
+            Reason::InternalFault,
+            format_args!("The program failed on message {id}; it is parked with its bytes."),
+        );
+        let entry = Prepared::failed(message.arrival.clone(), world, &mut Uuid::now_v7);
+        Ready { message, entry: Box::new(entry), prepared: None }
+    }
+
+    /// Commits whatever has gathered, group by group.
+    async fn commit(self: Arc<Self>, mut ready: UnboundedReceiver<Ready>) {
+        let mut group = Vec::new();
+        while ready.recv_many(&mut group, self.options.commit).await > 0 {
+            let mut pending = Vec::with_capacity(group.len());
+            let mut entries = Vec::with_capacity(group.len());
+            for Ready { message, entry, prepared } in group.drain(..) {
+                pending.push(Pending { message, again: prepared, note: Note::of(&entry) });
+                entries.push(*entry);
+            }
+            self.commit_group(pending, entries).await;
+        }
+    }
+
+    async fn commit_group(&self, pending: Vec<Pending>, entries: Vec<Entry>) {
+        telemetry::committed(entries.len());
+        // Bodies are shared, so a copy of the entries costs little; it lets one that the journal cannot take
+        // be told from those that it can.
+        let spare = entries.clone();
+        match self.store.commit(entries).await {
+            Ok(results) => self.answer(pending, results).await,
+            Err(StoreError::Damaged(_)) if pending.len() > 1 => {
+                for (pending, entry) in pending.into_iter().zip(spare) {
+                    match self.store.commit(vec![entry]).await {
+                        Ok(result) => self.answer(vec![pending], result).await,
+                        Err(error) => pending.message.not_taken(self.journal_failed("commit", &error)),
+                    }
+                }
+            }
+            Err(error) => {
+                let why = self.journal_failed("commit", &error);
+                pending.into_iter().for_each(|pending| pending.message.not_taken(why.clone()));
+            }
+        }
+    }
+
+    /// Tells each source what became of its message, and wakes the deliveries.
+    async fn answer(&self, pending: Vec<Pending>, results: Vec<CommitResult>) {
+        self.health.over(Trouble::JournalFull);
+        self.health.over(Trouble::JournalUnavailable);
+        let now = self.clock.now();
+        for (pending, result) in pending.into_iter().zip(results) {
+            let Pending { message, again, note } = pending;
+            match result {
+                CommitResult::Committed(committed) => {
+                    let (id, verdict) = (committed.message(), note.verdict.as_str());
+                    tracing::info!(
+                        message.id = %id, source = message.arrival.source, verdict,
+                        "Message {id} was taken in: {verdict}."
+                    );
+                    note.destinations.iter().for_each(|destination| self.wake.ring(destination));
+                    note.taken.count(now);
+                    let taken = Taken { committed, verdict: note.verdict, findings: note.findings };
+                    message.handle.ack(taken);
+                    drop(message.permit);
+                }
+                CommitResult::Repeated { message: first, same_content: true } => {
+                    self.repeated(message, first).await
+                }
+                CommitResult::Repeated { message: first, same_content: false } => {
+                    message.not_taken(NotTaken::KeyReused { message: first });
+                }
+                CommitResult::Stale => once_more(message, again),
+            }
+        }
+    }
+
+    /// The source offered this before, under the same key: it hears what it heard then.
+    async fn repeated(&self, message: Message, first: MessageId) {
+        match self.store.message(first).await {
+            Ok(Some(record)) => {
+                // The journal has just shown it, so it is durable.
+                let committed = Committed::after_durable_commit(record.id);
+                message.handle.ack(Taken { committed, verdict: record.verdict, findings: record.findings });
+                drop(message.permit);
+            }
+            Ok(None) => message.not_taken(NotTaken::Unavailable),
+            Err(error) => message.not_taken(self.journal_failed("message", &error)),
+        }
+    }
+
+    fn journal_failed(&self, step: &str, error: &StoreError) -> NotTaken {
+        telemetry::journal_failed(&self.health, step, error);
+        match error {
+            StoreError::Full => NotTaken::Full,
+            StoreError::Unavailable(_) | StoreError::Newer { .. } | StoreError::Damaged(_) => {
+                NotTaken::Unavailable
+            }
+        }
+    }
+}
+
+/// Another message took one of the keys in the meantime: decide anew, knowing that.
+fn once_more(mut message: Message, again: Option<Again>) {
+    message.stale += 1;
+    match again {
+        Some(Again { world, prepared }) if message.stale <= MOST_STALE => {
+            Waiting { message, world, lookups: prepared.lookups(), prepared }.send();
+        }
+        Some(_) | None => message.not_taken(NotTaken::Unavailable),
+    }
+}
+
+/// A message whose entry the journal has been handed.
+struct Pending {
+    message: Message,
+    again: Option<Again>,
+    note: Note,
+}
+
+/// What is needed of an entry after the journal has it.
+struct Note {
+    taken: telemetry::Taken,
+    verdict: VerdictRecord,
+    findings: Findings,
+    destinations: Vec<DestinationId>,
+}
+
+impl Note {
+    fn of(entry: &Entry) -> Self {
+        let mut destinations: Vec<_> =
+            entry.recipients.iter().filter_map(|r| r.destination.clone()).collect();
+        destinations.sort_unstable();
+        destinations.dedup();
+        Self {
+            taken: telemetry::Taken::of(entry),
+            verdict: entry.verdict.clone(),
+            findings: entry.findings.clone(),
+            destinations,
+        }
+    }
+}
+
+/// The entrances of the steps after judging. When the last of them is gone, the steps end.
+#[derive(Clone)]
+struct Steps {
+    waiting: UnboundedSender<Waiting>,
+    ready: UnboundedSender<Ready>,
+}
+
+impl Waiting {
+    fn send(self) {
+        let steps = self.message.steps.clone();
+        if let Err(mpsc::error::SendError(waiting)) = steps.waiting.send(self) {
+            waiting.message.not_taken(NotTaken::Unavailable);
+        }
+    }
+}
+
+impl Ready {
+    fn send(self) {
+        let steps = self.message.steps.clone();
+        if let Err(mpsc::error::SendError(ready)) = steps.ready.send(self) {
+            ready.message.not_taken(NotTaken::Unavailable);
+        }
+    }
+}

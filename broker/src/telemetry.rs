@@ -1,0 +1,251 @@
+//! Logs and metrics: set up once, and written through the functions here, so that names and labels are
+//! those of `broker_core::telemetry` and nothing personal gets among them.
+
+use crate::config::{Log, LogFormat};
+use crate::health::{Health, Trouble};
+use broker_core::journal::{Balance, Entry, Ledger};
+use broker_core::ports::{Backlog, NotTaken, StoreError};
+use broker_core::telemetry::{self as names, Metric};
+use dead_letter::{Attempt, Reason, Wake};
+use jiff::Timestamp;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use std::fmt::Display;
+use std::time::Duration;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::prelude::*;
+
+/// Bounds of the duration histograms, in seconds. 0.5 is among them: it is the promise for intake.
+const SECONDS: &[f64] =
+    &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+/// Bounds of the batch histogram, in messages.
+const BATCHES: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0];
+
+/// Why telemetry could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The metrics recorder could not be made, or there is one already.
+    #[error("metrics cannot be set up")]
+    Metrics(#[from] metrics_exporter_prometheus::BuildError),
+}
+
+/// Starts to log, and makes panics of ours log lines that say where and never what: a panic's text may
+/// quote the data that it stumbled on.
+pub fn start_logs(log: &Log) {
+    let level: Targets =
+        log.level.parse().unwrap_or_else(|_| Targets::new().with_default(tracing::Level::INFO));
+    let registry = tracing_subscriber::registry().with(level);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let started = match log.format {
+        LogFormat::Text => registry.with(lines.compact()).try_init(),
+        LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init(),
+    };
+    if started.is_err() {
+        tracing::debug!("Logs were set up already.");
+    }
+    quiet_panics();
+}
+
+/// Makes a panic say where it happened and nothing else.
+pub fn quiet_panics() {
+    std::panic::set_hook(Box::new(|info| {
+        let place = info.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+        tracing::error!(place, "The program met a bug of its own at {place}.");
+    }));
+}
+
+/// Starts to count. The handle renders what `/metrics` says.
+///
+/// # Errors
+/// When a recorder is there already.
+pub fn start_metrics(now: Timestamp) -> Result<PrometheusHandle, Error> {
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)?
+        .set_buckets_for_metric(Matcher::Full(names::COMMIT_BATCH.name.to_owned()), BATCHES)?
+        .install_recorder()?;
+    describe();
+    #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 are far below 2^52")]
+    let started = now.as_second() as f64;
+    metrics::gauge!(names::STARTED.name, "version" => env!("CARGO_PKG_VERSION")).set(started);
+    Ok(handle)
+}
+
+/// Gives every metric its help line.
+fn describe() {
+    for Metric { name, help, .. } in names::ALL {
+        if name.ends_with("_total") {
+            metrics::describe_counter!(*name, *help);
+        } else if [names::ATTEMPT_SECONDS, names::INTAKE_SECONDS, names::PROCESS_SECONDS, names::COMMIT_BATCH]
+            .iter()
+            .any(|histogram| histogram.name == *name)
+        {
+            metrics::describe_histogram!(*name, *help);
+        } else {
+            metrics::describe_gauge!(*name, *help);
+        }
+    }
+}
+
+/// A person must look. Logged as an error when somebody is to be woken, else as a warning.
+pub fn alarm(reason: Reason, sentence: impl Display) {
+    metrics::counter!(names::ALARMS.name, "reason" => reason.as_str()).increment(1);
+    let code = reason.as_str();
+    match reason.wake() {
+        Wake::Night => tracing::error!(reason = code, "{sentence} See: budstikke explain {code}."),
+        Wake::Day | Wake::Nobody => {
+            tracing::warn!(reason = code, "{sentence} See: budstikke explain {code}.")
+        }
+    }
+}
+
+/// A reason was given.
+pub fn reason(reason: Reason) {
+    metrics::counter!(names::REASONS.name, "reason" => reason.as_str()).increment(1);
+}
+
+/// What is counted of an entry when it is durable; taken before the journal gets the entry.
+#[derive(Debug)]
+pub struct Taken {
+    source: String,
+    family: &'static str,
+    verdict: &'static str,
+    reasons: Vec<Reason>,
+    findings: Vec<&'static str>,
+    receipts: usize,
+    received: Timestamp,
+}
+
+impl Taken {
+    /// Of this entry.
+    #[must_use]
+    pub fn of(entry: &Entry) -> Self {
+        let receipt = broker_core::journal::DocumentKind::Receipt;
+        let parked = entry.recipients.iter().filter_map(|r| r.reason);
+        Self {
+            source: entry.arrival.source.clone(),
+            family: entry.head.as_ref().map_or("unknown", |head| head.kind.family.as_str()),
+            verdict: entry.verdict.as_str(),
+            reasons: entry.verdict.reason().into_iter().chain(parked).collect(),
+            findings: entry.findings.iter().map(|finding| finding.code.as_str()).collect(),
+            receipts: entry.documents.iter().filter(|document| document.kind == receipt).count(),
+            received: entry.arrival.received,
+        }
+    }
+
+    /// It is durable.
+    pub fn count(self, now: Timestamp) {
+        metrics::counter!(
+            names::MESSAGES.name,
+            "source" => self.source.clone(), "family" => self.family, "verdict" => self.verdict
+        )
+        .increment(1);
+        self.reasons.into_iter().for_each(reason);
+        for code in self.findings {
+            metrics::counter!(names::FINDINGS.name, "code" => code).increment(1);
+        }
+        if let Ok(receipts @ 1..) = u64::try_from(self.receipts) {
+            metrics::counter!(names::RECEIPTS.name).increment(receipts);
+        }
+        let took = now.duration_since(self.received).as_secs_f64().max(0.0);
+        metrics::histogram!(names::INTAKE_SECONDS.name, "source" => self.source).record(took);
+    }
+}
+
+/// A message was not taken in.
+pub fn not_taken(source: &str, why: &NotTaken) {
+    let why = match why {
+        NotTaken::Full => "full",
+        NotTaken::Unavailable => "unavailable",
+        NotTaken::KeyReused { .. } => "key_reused",
+    };
+    metrics::counter!(names::NOT_TAKEN.name, "source" => source.to_owned(), "why" => why).increment(1);
+}
+
+/// A message was judged.
+pub fn judged(took: Duration) {
+    metrics::histogram!(names::PROCESS_SECONDS.name).record(took);
+}
+
+/// A group was committed.
+pub fn committed(messages: usize) {
+    #[expect(clippy::cast_precision_loss, reason = "a few hundred")]
+    metrics::histogram!(names::COMMIT_BATCH.name).record(messages as f64);
+}
+
+/// An attempt to deliver came to an end.
+pub fn attempt(destination: &str, attempt: &Attempt, took: Duration) {
+    let outcome = match attempt {
+        Attempt::HandedOver => "handed_over",
+        Attempt::AlreadyThere => "already_there",
+        Attempt::Refused { .. } => "refused",
+        Attempt::Retry { .. } => "retry",
+        Attempt::Unsure { .. } => "unsure",
+    };
+    metrics::counter!(names::ATTEMPTS.name, "destination" => destination.to_owned(), "outcome" => outcome)
+        .increment(1);
+    metrics::histogram!(names::ATTEMPT_SECONDS.name, "destination" => destination.to_owned()).record(took);
+}
+
+/// Where a breaker stands: 0 closed, 1 half open, 2 open.
+pub fn breaker(destination: &str, state: f64) {
+    metrics::gauge!(names::BREAKER.name, "destination" => destination.to_owned()).set(state);
+}
+
+/// The books.
+pub fn ledger(ledger: &Ledger) {
+    for (book, balance) in [("message", &ledger.messages), ("receipt", &ledger.receipts)] {
+        for (state, count) in &balance.states {
+            metrics::gauge!(names::RECIPIENTS.name, "book" => book, "state" => state.clone())
+                .set(float(*count));
+        }
+        metrics::gauge!(names::ACCEPTED.name, "book" => book).set(float(balance.accepted));
+        metrics::gauge!(names::LEDGER_DIFFERENCE.name, "book" => book).set(float(difference(balance)));
+    }
+}
+
+/// How many recipients of a book are missing or unexplained.
+#[must_use]
+pub fn difference(balance: &Balance) -> u64 {
+    let named = u64::try_from(balance.missing.len() + balance.unexplained.len()).unwrap_or(u64::MAX);
+    named.max(balance.accepted.abs_diff(balance.states.values().sum()))
+}
+
+/// What waits.
+pub fn backlog(backlog: &[Backlog], now: Timestamp) {
+    for waiting in backlog {
+        let destination = waiting.destination.to_string();
+        let age = waiting.oldest.map_or(0.0, |oldest| now.duration_since(oldest).as_secs_f64().max(0.0));
+        metrics::gauge!(names::BACKLOG.name, "destination" => destination.clone()).set(float(waiting.open));
+        metrics::gauge!(names::BACKLOG_AGE.name, "destination" => destination).set(age);
+    }
+}
+
+/// Bytes between their source and the journal.
+pub fn bytes_in_flight(bytes: usize) {
+    metrics::gauge!(names::BYTES_IN_FLIGHT.name).set(float(u64::try_from(bytes).unwrap_or(u64::MAX)));
+}
+
+/// Parties and rules were read again.
+pub fn reloaded(outcome: &'static str) {
+    metrics::counter!(names::RELOADS.name, "outcome" => outcome).increment(1);
+}
+
+/// The journal did not do what was asked: told once for as long as it lasts.
+pub fn journal_failed(health: &Health, step: &str, error: &StoreError) {
+    let (trouble, reason) = match error {
+        StoreError::Full => (Trouble::JournalFull, Some(Reason::StoreFull)),
+        StoreError::Newer { .. } => (Trouble::JournalUnavailable, Some(Reason::StoreNewer)),
+        StoreError::Unavailable(_) | StoreError::Damaged(_) => (Trouble::JournalUnavailable, None),
+    };
+    if health.trouble(trouble, format!("The journal failed at {step}: {error}.")) {
+        match reason {
+            Some(reason) => alarm(reason, format_args!("The journal failed at {step}: {error}.")),
+            None => tracing::error!(step, "The journal failed at {step}: {error}."),
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge need not tell counts above 2^52 apart")]
+const fn float(count: u64) -> f64 {
+    count as f64
+}

@@ -1,0 +1,167 @@
+//! What must happen although nothing arrives: deadlines, the books, the clock.
+
+use crate::clock::{Look, Steady};
+use crate::health::{Health, Trouble};
+use crate::telemetry::{self, alarm};
+use crate::wake::Wake;
+use broker_core::journal::{Balance, Deadline, Ledger, Overdue, Settlement};
+use broker_core::lifecycle::Event;
+use broker_core::ports::{Clock, Store};
+use dead_letter::Reason;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// How often deadlines and the clock are looked at.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Deadlines handled in one go.
+const GROUP: usize = 500;
+
+/// The timers of the process.
+pub struct Timers<S, C> {
+    /// Where deadlines are kept.
+    pub store: Arc<S>,
+    /// The clock that is watched.
+    pub clock: Arc<Steady<C>>,
+    /// Whom to wake when the clock settled.
+    pub wake: Wake,
+    /// Whom to tell.
+    pub health: Health,
+    /// How often the books are checked.
+    pub check_every: Duration,
+}
+
+impl<S: Store, C: Clock> Timers<S, C> {
+    /// Runs until `shutdown`.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut checked: Option<Duration> = None;
+        loop {
+            tokio::select! {
+                _ = tick.tick() => {}
+                () = shutdown.cancelled() => return,
+            }
+            self.watch_clock().await;
+            while self.expire().await == GROUP {}
+            let now = self.clock.monotonic();
+            if checked.is_none_or(|last| now.saturating_sub(last) >= self.check_every) {
+                checked = Some(now);
+                self.check_books().await;
+            }
+        }
+    }
+
+    async fn watch_clock(&self) {
+        match self.clock.look() {
+            Look::Agrees | Look::StillOff => {}
+            Look::Jumped(by) => {
+                let sentence = format!("The clock of this machine jumped by {} s.", by.as_secs());
+                alarm(Reason::ClockJumped, &sentence);
+                self.health.trouble(Trouble::ClockJumped, &sentence);
+                self.note("alarm", &format!("{} {sentence}", Reason::ClockJumped)).await;
+            }
+            Look::Settled => {
+                self.health.over(Trouble::ClockJumped);
+                tracing::warn!("The clock of this machine is followed again.");
+                self.wake.ring_all();
+            }
+        }
+    }
+
+    /// Ends what is overdue. Returns how many there were.
+    async fn expire(&self) -> usize {
+        let now = self.clock.now();
+        let overdue = match self.store.overdue(now, GROUP).await {
+            Ok(overdue) if overdue.is_empty() => return 0,
+            Ok(overdue) => overdue,
+            Err(error) => {
+                telemetry::journal_failed(&self.health, "overdue", &error);
+                return 0;
+            }
+        };
+        let settlements: Vec<_> = overdue.iter().map(settlement).collect();
+        match self.store.settle(&settlements, now).await {
+            Ok(0) => 0,
+            Ok(_) => {
+                overdue.iter().for_each(tell);
+                overdue.len()
+            }
+            Err(error) => {
+                telemetry::journal_failed(&self.health, "expire", &error);
+                0
+            }
+        }
+    }
+
+    /// Holds the states against the events, and shows both.
+    async fn check_books(&self) {
+        match self.store.backlog().await {
+            Ok(backlog) => telemetry::backlog(&backlog, self.clock.now()),
+            Err(error) => telemetry::journal_failed(&self.health, "backlog", &error),
+        }
+        match self.store.ledger().await {
+            Ok(ledger) => {
+                telemetry::ledger(&ledger);
+                self.judge_books(&ledger).await;
+            }
+            Err(error) => telemetry::journal_failed(&self.health, "ledger", &error),
+        }
+    }
+
+    async fn judge_books(&self, ledger: &Ledger) {
+        if ledger.balances() {
+            self.health.over(Trouble::LedgerDifference);
+            return;
+        }
+        let sentence = format!(
+            "The books do not balance: {}; {}.",
+            in_words("messages", &ledger.messages),
+            in_words("receipts", &ledger.receipts)
+        );
+        if self.health.trouble(Trouble::LedgerDifference, &sentence) {
+            alarm(Reason::LedgerDifference, &sentence);
+            self.note("alarm", &format!("{} {sentence}", Reason::LedgerDifference)).await;
+        }
+    }
+
+    async fn note(&self, what: &str, detail: &str) {
+        if let Err(error) = self.store.note(what, detail, self.clock.now()).await {
+            telemetry::journal_failed(&self.health, "note", &error);
+        }
+    }
+}
+
+fn in_words(book: &str, balance: &Balance) -> String {
+    format!(
+        "{book}: {} accepted, {} missing, {} unexplained",
+        balance.accepted,
+        balance.missing.len(),
+        balance.unexplained.len()
+    )
+}
+
+const fn reason(what: Deadline) -> Reason {
+    match what {
+        Deadline::TimeToLive => Reason::TimeToLiveOver,
+        Deadline::Receipt => Reason::ReceiptDeadlinePassed,
+    }
+}
+
+fn settlement(overdue: &Overdue) -> Settlement {
+    Settlement {
+        recipient: overdue.recipient,
+        from: overdue.state,
+        event: Event::Expire,
+        reason: Some(reason(overdue.what)),
+        next_attempt: None,
+        detail: None,
+    }
+}
+
+fn tell(overdue: &Overdue) {
+    let (message, reason) = (overdue.message, reason(overdue.what));
+    telemetry::reason(reason);
+    alarm(reason, format_args!("Message {message} expired: {}.", reason.title()));
+}

@@ -1,0 +1,167 @@
+//! What messages are judged by, read from files: parties, rules, schemas and policy.
+
+use crate::config::Config;
+use crate::config::read::Fault;
+use broker_core::journal::Provenance;
+use broker_core::{ContentHash, World};
+use message_schemas::schema::SchemaSet;
+use message_schemas::{document, head};
+use routing_rules::{Parties, Rules};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Parties and rules, proved together: every rule's examples come out as they say, and every destination that
+/// is named is configured.
+#[derive(Debug)]
+pub struct Tables {
+    /// Who takes part.
+    pub parties: Parties,
+    /// Where messages go beyond what the parties say.
+    pub rules: Rules,
+}
+
+impl Tables {
+    /// Reads and proves the files that a configuration names.
+    ///
+    /// # Errors
+    /// All faults of all files.
+    pub fn load(config: &Config) -> Result<Self, Vec<Fault>> {
+        let mut faults = Vec::new();
+        let parties = texts(&config.parties, &mut faults);
+        let rules = texts(&config.rules, &mut faults);
+        let parties = match Parties::parse(&parties) {
+            Ok(parties) => parties,
+            Err(found) => {
+                // Rules are read against the parties; without them, each would seem to name strangers.
+                faults.extend(found.into_iter().map(fault));
+                return Err(faults);
+            }
+        };
+        let rules = match Rules::parse(&rules, &parties) {
+            Ok(rules) => rules,
+            Err(found) => {
+                faults.extend(found.into_iter().map(fault));
+                Rules::none()
+            }
+        };
+        for failure in rules.run_examples(&parties) {
+            faults.push(Fault {
+                file: failure.file.clone(),
+                line: failure.line,
+                field: format!("rule {}, example {:?}", failure.rule, failure.example),
+                message: format!("Expected {}, got {}.", failure.expected, failure.got),
+                remedy: "Mend the rule, or the example.".to_owned(),
+            });
+        }
+        for (destination, named_by) in Self::destinations(&parties, &rules) {
+            if !config.destinations.contains_key(&destination) {
+                faults.push(Fault {
+                    file: "parties and rules".to_owned(),
+                    line: 0,
+                    field: named_by,
+                    message: format!("The configuration has no destination {destination}."),
+                    remedy: format!("Add [destinations.\"{destination}\"], or name another."),
+                });
+            }
+        }
+        if faults.is_empty() { Ok(Self { parties, rules }) } else { Err(faults) }
+    }
+
+    fn destinations(parties: &Parties, rules: &Rules) -> Vec<(routing_rules::DestinationId, String)> {
+        let of_parties =
+            parties.destinations().map(|(d, party)| (d.clone(), format!("party {}", party.her_id)));
+        let of_rules =
+            rules.destinations().map(|(d, rule, place)| (d.clone(), format!("rule {rule} ({place})")));
+        of_parties.chain(of_rules).collect()
+    }
+}
+
+/// Everything that messages are judged by, with the hashes that are stored with each decision.
+#[must_use]
+pub fn world(config: &Config, schemas: Arc<SchemaSet>, tables: Tables) -> World {
+    let policy = serde_json::to_vec(&config.policy).unwrap_or_default();
+    let provenance = Provenance {
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+        schemas: ContentHash(*schemas.hash()),
+        rules: ContentHash(tables.rules.hash()),
+        parties: ContentHash(tables.parties.hash()),
+        policy: ContentHash::of(&policy),
+    };
+    let organisations = tables
+        .parties
+        .her_to_enh()
+        .into_iter()
+        .map(|(her_id, number)| (her_id.to_string(), number))
+        .collect();
+    World {
+        schemas,
+        parties: Arc::new(tables.parties),
+        rules: Arc::new(tables.rules),
+        policy: Arc::new(config.policy.clone()),
+        limits: config.limits,
+        heads: head::Settings::default(),
+        documents: Arc::new(document::Options { organisations, ..document::Options::default() }),
+        provenance: Arc::new(provenance),
+    }
+}
+
+fn fault(fault: routing_rules::Fault) -> Fault {
+    Fault {
+        field: format!("{} {}", fault.code.as_str(), fault.field).trim_end().to_owned(),
+        file: fault.file,
+        line: fault.line,
+        message: fault.message,
+        remedy: fault.remedy,
+    }
+}
+
+/// The TOML files meant by these paths, with their names and texts: a file as it is, a folder as every
+/// `.toml` file in it, by name.
+fn texts(paths: &[PathBuf], faults: &mut Vec<Fault>) -> Vec<(String, String)> {
+    let mut texts = Vec::new();
+    for path in paths {
+        match toml_files(path) {
+            Ok(files) => {
+                for file in files {
+                    match fs::read_to_string(&file) {
+                        Ok(text) => texts.push((file.display().to_string(), text)),
+                        Err(error) => faults.push(unreadable(&file, &error)),
+                    }
+                }
+            }
+            Err(error) => faults.push(unreadable(path, &error)),
+        }
+    }
+    texts
+}
+
+/// The TOML files behind one path.
+///
+/// # Errors
+/// When the path or folder cannot be read.
+pub fn toml_files(path: &Path) -> io::Result<Vec<PathBuf>> {
+    if !fs::metadata(path)?.is_dir() {
+        return Ok(vec![path.to_path_buf()]);
+    }
+    let mut files = Vec::new();
+    for entry in fs::read_dir(path)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|e| e == "toml") && path.is_file() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Fault {
+    Fault {
+        file: path.display().to_string(),
+        line: 0,
+        field: String::new(),
+        message: format!("It cannot be read: {error}."),
+        remedy: "Name a file or folder that this user may read.".to_owned(),
+    }
+}

@@ -1,0 +1,205 @@
+//! The command line, as a person or a script meets it: the built program is run on samples of our own.
+
+use serde_json::Value;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+fn budstikke(arguments: &[&str]) -> Output {
+    run(arguments, &[])
+}
+
+fn run(arguments: &[&str], stdin: &[u8]) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_budstikke"))
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A command that needs no input may end before it is written.
+    let _closed = child.stdin.take().unwrap().write_all(stdin);
+    child.wait_with_output().unwrap()
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().expect("not ended by a signal")
+}
+
+fn lines(output: &Output) -> Vec<Value> {
+    text(output).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// A sample of our own, found by a part of its path; with the folder that holds them all.
+fn samples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../message-schemas/samples")
+}
+
+fn sample(containing: &str) -> PathBuf {
+    let mut folders = vec![samples()];
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.ends_with("in.xml") && path.to_string_lossy().contains(containing) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found.into_iter().next().unwrap_or_else(|| panic!("no sample contains {containing}"))
+}
+
+#[test]
+fn validate_says_what_is_wrong_one_object_a_line_and_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = fs::read(sample("accepted")).unwrap();
+    fs::create_dir(folder.path().join("b")).unwrap();
+    fs::write(folder.path().join("a.xml"), &good).unwrap();
+    fs::write(folder.path().join("b/garbage.bin"), [0u8, 159, 146, 150]).unwrap();
+    fs::write(folder.path().join("c.txt"), "not a message").unwrap();
+    fs::write(folder.path().join("d.xml"), "").unwrap();
+    let output = budstikke(&["validate", "--format", "json", folder.path().to_str().unwrap()]);
+    assert_eq!(code(&output), 1, "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = lines(&output);
+    let files: Vec<_> =
+        lines.iter().map(|l| l["file"].as_str().unwrap().rsplit('/').next().unwrap()).collect();
+    assert_eq!(files, ["a.xml", "garbage.bin", "c.txt", "d.xml"]);
+    assert_eq!(lines[0]["valid"], true, "{}", lines[0]);
+    assert!(
+        lines[0]["family"].is_string()
+            && lines[0]["version"].is_string()
+            && lines[0]["namespace"].is_string()
+    );
+    for line in &lines[1..] {
+        assert_eq!(line["valid"], false);
+        let finding = &line["findings"][0];
+        assert_eq!(finding["layer"], "xml", "{line}");
+        for key in ["code", "line", "column", "path", "message", "remedy"] {
+            assert!(!finding[key].is_null(), "{key} is missing in {finding}");
+        }
+    }
+}
+
+#[test]
+fn validate_tells_valid_from_wrong_usage_by_its_exit_code() {
+    let good = sample("accepted");
+    assert_eq!(code(&budstikke(&["validate", good.to_str().unwrap()])), 0);
+    assert_eq!(code(&run(&["validate", "-"], &fs::read(&good).unwrap())), 0);
+    assert_eq!(code(&budstikke(&["validate", "/nowhere/at-all.xml"])), 2);
+    assert_eq!(code(&budstikke(&["validate"])), 2);
+    let empty = tempfile::tempdir().unwrap();
+    let output =
+        budstikke(&["validate", "--schemas", empty.path().to_str().unwrap(), good.to_str().unwrap()]);
+    assert_eq!(code(&output), 3);
+}
+
+#[test]
+fn inspect_hides_the_patient_unless_asked() {
+    let good = sample("result-report");
+    let hidden = budstikke(&["inspect", good.to_str().unwrap()]);
+    assert_eq!(code(&hidden), 0, "{}", String::from_utf8_lossy(&hidden.stderr));
+    let shown = budstikke(&["inspect", "--show-patient", good.to_str().unwrap()]);
+    let (hidden, shown): (Value, Value) =
+        (serde_json::from_str(&text(&hidden)).unwrap(), serde_json::from_str(&text(&shown)).unwrap());
+    assert_eq!(hidden["patient"]["idents"][0]["value"], "***");
+    assert_ne!(shown["patient"]["idents"][0]["value"], "***");
+    assert_eq!(hidden["sender"], shown["sender"]);
+}
+
+#[test]
+fn translate_gives_a_bundle_a_line_and_a_report_of_every_piece() {
+    let good = sample("result-report");
+    let output = budstikke(&["translate", good.to_str().unwrap()]);
+    assert_eq!(code(&output), 0, "{}", String::from_utf8_lossy(&output.stderr));
+    let bundles = lines(&output);
+    assert!(!bundles.is_empty());
+    assert!(bundles.iter().all(|b| b["resourceType"] == "Bundle" && b["type"] == "document"));
+    let report = lines(&budstikke(&["translate", good.to_str().unwrap(), "--report", "-"]));
+    assert!(report.iter().all(|l| l["path"].is_string() && l["reason"].is_string()));
+    assert!(report.iter().any(|l| l["outcome"] == "mapped"));
+    assert_eq!(code(&run(&["translate", "-"], b"<x/>")), 1);
+}
+
+#[test]
+fn receipt_answers_for_each_receiver_and_its_answer_is_valid() {
+    let good = sample("accepted");
+    let output = budstikke(&["receipt", good.to_str().unwrap(), "--error", "E21"]);
+    assert_eq!(code(&output), 0, "{}", String::from_utf8_lossy(&output.stderr));
+    let receipt = text(&output);
+    assert!(receipt.contains("AppRec") && receipt.contains("E21"), "{receipt}");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("receipt.xml");
+    let first = receipt.split_inclusive("AppRec>").collect::<String>();
+    fs::write(&file, first).unwrap();
+    let said = budstikke(&["receipt", file.to_str().unwrap()]);
+    if receipt.matches("<OriginalMsgId>").count() == 1 {
+        assert_eq!(code(&budstikke(&["validate", file.to_str().unwrap()])), 0);
+        let said: Value = serde_json::from_str(&text(&said)).unwrap();
+        assert_eq!(said["status"], "rejected");
+    }
+}
+
+#[test]
+fn explain_knows_every_code_that_is_printed_and_no_other() {
+    let output = budstikke(&["explain", "p22"]);
+    assert_eq!(code(&output), 0);
+    assert!(!text(&output).is_empty());
+    assert_eq!(code(&budstikke(&["explain", "Z99"])), 2);
+    let all = lines(&budstikke(&["explain", "--format", "json"]));
+    for code in message_schemas::Code::ALL {
+        assert!(all.iter().any(|entry| entry["code"] == code.as_str()), "{code} has no page");
+    }
+}
+
+#[test]
+fn our_schemas_equal_themselves_and_differ_from_a_part_of_them() {
+    assert_eq!(code(&budstikke(&["schema-diff", "builtin", "builtin"])), 0);
+    let folder = tempfile::tempdir().unwrap();
+    let schemas = Path::new(env!("CARGO_MANIFEST_DIR")).join("../message-schemas/schemas");
+    fs::copy(schemas.join("xml.xsd"), folder.path().join("xml.xsd")).unwrap();
+    let output = budstikke(&["schema-diff", "builtin", folder.path().to_str().unwrap(), "--format", "json"]);
+    assert_eq!(code(&output), 1, "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(!lines(&output).is_empty());
+}
+
+#[test]
+fn check_names_all_faults_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("broker.toml");
+    fs::write(&file, "ownr = \"x\"\nparties = []\n[journal]\npath = 5\n[destinations.a]\n").unwrap();
+    let output = budstikke(&["check", file.to_str().unwrap()]);
+    assert_eq!(code(&output), 3);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    for expected in ["broker.toml:1: ownr", "Did you mean \"owner\"", "broker.toml:4: journal.path"] {
+        assert!(said.contains(expected), "{expected} is missing in:\n{said}");
+    }
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_budstikke"))
+        .args(["explain", "--format", "json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(code(&output), 0);
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+#[test]
+fn completions_are_printed() {
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(text(&budstikke(&["completions", shell])).contains("budstikke"));
+    }
+}
