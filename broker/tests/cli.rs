@@ -60,7 +60,7 @@ fn sample(containing: &str) -> PathBuf {
 #[test]
 fn validate_says_what_is_wrong_one_object_a_line_and_in_order() {
     let folder = tempfile::tempdir().unwrap();
-    let good = fs::read(sample("accepted")).unwrap();
+    let good = fs::read(sample("epikrise/accepted-1.2")).unwrap();
     fs::create_dir(folder.path().join("b")).unwrap();
     fs::write(folder.path().join("a.xml"), &good).unwrap();
     fs::write(folder.path().join("b/garbage.bin"), [0u8, 159, 146, 150]).unwrap();
@@ -90,7 +90,7 @@ fn validate_says_what_is_wrong_one_object_a_line_and_in_order() {
 
 #[test]
 fn validate_tells_valid_from_wrong_usage_by_its_exit_code() {
-    let good = sample("accepted");
+    let good = sample("epikrise/accepted-1.2");
     assert_eq!(code(&budstikke(&["validate", good.to_str().unwrap()])), 0);
     assert_eq!(code(&run(&["validate", "-"], &fs::read(&good).unwrap())), 0);
     assert_eq!(code(&budstikke(&["validate", "/nowhere/at-all.xml"])), 2);
@@ -103,7 +103,7 @@ fn validate_tells_valid_from_wrong_usage_by_its_exit_code() {
 
 #[test]
 fn inspect_hides_the_patient_unless_asked() {
-    let good = sample("result-report");
+    let good = sample("svarrapport/document-biochemistry-1.4");
     let hidden = budstikke(&["inspect", good.to_str().unwrap()]);
     assert_eq!(code(&hidden), 0, "{}", String::from_utf8_lossy(&hidden.stderr));
     let shown = budstikke(&["inspect", "--show-patient", good.to_str().unwrap()]);
@@ -116,7 +116,7 @@ fn inspect_hides_the_patient_unless_asked() {
 
 #[test]
 fn translate_gives_a_bundle_a_line_and_a_report_of_every_piece() {
-    let good = sample("result-report");
+    let good = sample("svarrapport/document-biochemistry-1.4");
     let output = budstikke(&["translate", good.to_str().unwrap()]);
     assert_eq!(code(&output), 0, "{}", String::from_utf8_lossy(&output.stderr));
     let bundles = lines(&output);
@@ -130,7 +130,7 @@ fn translate_gives_a_bundle_a_line_and_a_report_of_every_piece() {
 
 #[test]
 fn receipt_answers_for_each_receiver_and_its_answer_is_valid() {
-    let good = sample("accepted");
+    let good = sample("epikrise/accepted-1.2");
     let output = budstikke(&["receipt", good.to_str().unwrap(), "--error", "E21"]);
     assert_eq!(code(&output), 0, "{}", String::from_utf8_lossy(&output.stderr));
     let receipt = text(&output);

@@ -275,3 +275,41 @@ impl Config {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXAMPLE: &str = include_str!("../../../ops/config/embedded.toml");
+
+    #[test]
+    fn the_example_in_ops_is_sound() {
+        let config = Config::parse(Path::new("/etc/budstikke/embedded.toml"), EXAMPLE).expect("no faults");
+        assert_eq!(config.journal.path, Path::new("/etc/budstikke/data/journal.db"));
+        assert_eq!(config.destinations.len(), 2);
+        assert_eq!(config.work, Work::default(), "the example shows the defaults");
+        assert_eq!(config.admin, Admin::default());
+    }
+
+    #[test]
+    fn settings_that_contradict_each_other_are_named() {
+        let text = EXAMPLE
+            .replace("127.0.0.1:8460", "0.0.0.0:8460")
+            .replace("folder = \"data/out/hospital\"", "concurrency = 0")
+            .replace("256 MB", "1 MB");
+        let faults = Config::parse(Path::new("x.toml"), &text).expect_err("faults");
+        let fields: Vec<_> = faults.iter().map(|fault| fault.field.as_str()).collect();
+        for field in ["sources.http.bind", "destinations.folder:hospital", "work.bytes"] {
+            assert!(fields.contains(&field), "{field} is missing in {fields:?}");
+        }
+        assert!(faults.iter().all(|fault| fault.line > 0), "{faults:?}");
+    }
+
+    #[test]
+    fn faults_of_the_policy_are_named_with_their_line() {
+        let text = EXAMPLE.replace("\"deliver\"", "\"perhaps\"").replace("\"14d\"", "\"soon\"");
+        let faults = Config::parse(Path::new("x.toml"), &text).expect_err("faults");
+        let fields: Vec<_> = faults.iter().map(|fault| fault.field.as_str()).collect();
+        assert_eq!(fields, ["policy.test_messages", "policy.time_to_live"]);
+    }
+}
