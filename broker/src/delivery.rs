@@ -72,6 +72,9 @@ pub struct Loop<S, D> {
     rolled: u64,
 }
 
+/// A task that ended: what the attempt came to, and how long it took.
+type Finished = Result<(Id, (Attempt, Duration)), JoinError>;
+
 /// What must be remembered of a recipient while it is being sent.
 struct Claimed {
     recipient: RecipientId,
@@ -222,7 +225,7 @@ impl<S: Store, D: Destination> Loop<S, D> {
         }
     }
 
-    fn finished(&mut self, finished: Option<Result<(Id, (Attempt, Duration)), JoinError>>) {
+    fn finished(&mut self, finished: Option<Finished>) {
         let (id, attempt, took) = match finished {
             Some(Ok((id, (attempt, took)))) => (id, attempt, took),
             Some(Err(error)) => {

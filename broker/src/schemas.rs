@@ -55,8 +55,11 @@ fn unreadable(path: &Path, error: &io::Error) -> Fault {
     }
 }
 
+/// A file's path inside its folder, and its bytes.
+type NamedFile = (String, Vec<u8>);
+
 /// All `.xsd` files below a folder, each with its path inside it; links are not followed.
-fn read(top: &Path) -> Result<Vec<(String, Vec<u8>)>, (PathBuf, io::Error)> {
+fn read(top: &Path) -> Result<Vec<NamedFile>, (PathBuf, io::Error)> {
     let mut files = Vec::new();
     let mut folders = vec![top.to_path_buf()];
     while let Some(folder) = folders.pop() {

@@ -1,5 +1,7 @@
 //! The command line, as a person or a script meets it: the built program is run on samples of our own.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on shall fail")]
+
 use serde_json::Value;
 use std::fs;
 use std::io::Write;

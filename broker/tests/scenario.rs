@@ -1,6 +1,8 @@
 //! The whole broker as a process: a message in by a folder, the delivery and our receipt out, a repeat that
 //! gives nothing new, parties that change under way, a stop, a kill, and books that balance after all of it.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on shall fail")]
+
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};

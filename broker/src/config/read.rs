@@ -541,6 +541,7 @@ macro_rules! one_of {
 }
 
 #[cfg(test)]
+#[expect(unreachable_pub, reason = "the macro declares public sections")]
 mod tests {
     use super::*;
 
