@@ -6,10 +6,13 @@
 -- What is append-only (bodies, events) is kept so by triggers. What is updated (recipient) is narrow and
 -- apart from what is large.
 
+-- `Buds`: tells the file from those of other programs.
+PRAGMA application_id = 1114989683;
+
 -- What messages were judged by: one row per distinct combination.
 CREATE TABLE provenance (
     seq    INTEGER PRIMARY KEY,
-    owner  TEXT NOT NULL DEFAULT 'default',
+    owner  TEXT NOT NULL,
     record TEXT NOT NULL, -- JSON
     UNIQUE (owner, record)
 ) STRICT;
@@ -17,7 +20,7 @@ CREATE TABLE provenance (
 -- Bytes, of messages and of documents made from them.
 CREATE TABLE body (
     seq    INTEGER PRIMARY KEY,
-    owner  TEXT NOT NULL DEFAULT 'default',
+    owner  TEXT NOT NULL,
     codec  TEXT NOT NULL CHECK (codec IN ('plain', 'zstd', 'aead')),
     key_id TEXT CHECK ((key_id IS NOT NULL) = (codec = 'aead')),
     size   INTEGER NOT NULL, -- of the original
@@ -29,7 +32,7 @@ BEGIN SELECT RAISE(ABORT, 'a body is never changed'); END;
 
 CREATE TABLE message (
     seq          INTEGER PRIMARY KEY,
-    owner        TEXT NOT NULL DEFAULT 'default',
+    owner        TEXT NOT NULL,
     id           BLOB NOT NULL UNIQUE,
     short        INTEGER NOT NULL, -- the last 40 bits of the id, for the form that is read out
     received     INTEGER NOT NULL,
@@ -61,7 +64,7 @@ CREATE INDEX message_document_id ON message (document_id) WHERE document_id IS N
 -- What was made from a message: receipts, shared documents.
 CREATE TABLE document (
     seq     INTEGER PRIMARY KEY,
-    owner   TEXT NOT NULL DEFAULT 'default',
+    owner   TEXT NOT NULL,
     id      BLOB NOT NULL,
     message INTEGER NOT NULL REFERENCES message,
     kind    TEXT NOT NULL,
@@ -74,7 +77,7 @@ CREATE INDEX document_id ON document (id);
 -- `seq` is the order of arrival.
 CREATE TABLE recipient (
     seq              INTEGER PRIMARY KEY,
-    owner            TEXT NOT NULL DEFAULT 'default',
+    owner            TEXT NOT NULL,
     id               BLOB NOT NULL UNIQUE,
     message          INTEGER NOT NULL REFERENCES message,
     book             TEXT NOT NULL CHECK (book IN ('message', 'receipt')),
@@ -103,20 +106,20 @@ CREATE INDEX recipient_message ON recipient (message);
 CREATE INDEX recipient_due ON recipient (owner, destination, due, seq) WHERE due IS NOT NULL;
 CREATE INDEX recipient_open ON recipient (owner, destination, received)
     WHERE state IN ('waiting', 'sending', 'unsure');
-CREATE INDEX recipient_sending ON recipient (seq) WHERE state = 'sending';
+CREATE INDEX recipient_sending ON recipient (owner, seq) WHERE state = 'sending';
 CREATE INDEX recipient_order ON recipient (owner, destination, order_key, seq)
     WHERE order_key IS NOT NULL AND state IN ('waiting', 'sending', 'unsure');
 CREATE INDEX recipient_turn ON recipient (owner, destination, order_key, seq)
     WHERE order_key IS NOT NULL AND (due IS NOT NULL OR state = 'sending');
-CREATE INDEX recipient_expires ON recipient (expires)
+CREATE INDEX recipient_expires ON recipient (owner, expires)
     WHERE expires IS NOT NULL AND state IN ('waiting', 'unsure');
-CREATE INDEX recipient_deadline ON recipient (receipt_deadline)
+CREATE INDEX recipient_deadline ON recipient (owner, receipt_deadline)
     WHERE receipt_deadline IS NOT NULL AND state = 'handed_over';
-CREATE INDEX recipient_set_aside ON recipient (seq) WHERE state IN ('parked', 'expired');
+CREATE INDEX recipient_set_aside ON recipient (owner, seq) WHERE state IN ('parked', 'expired');
 
 -- Repeats are recognised by these.
 CREATE TABLE duplicate_key (
-    owner        TEXT NOT NULL DEFAULT 'default',
+    owner        TEXT NOT NULL,
     sender       TEXT NOT NULL,
     msg_id       TEXT NOT NULL,
     receiver     TEXT NOT NULL,
@@ -127,7 +130,7 @@ CREATE TABLE duplicate_key (
 
 -- By what an incoming receipt may name the recipient that it answers.
 CREATE TABLE original_key (
-    owner     TEXT NOT NULL DEFAULT 'default',
+    owner     TEXT NOT NULL,
     id        TEXT NOT NULL,
     receiver  TEXT NOT NULL,
     recipient INTEGER NOT NULL REFERENCES recipient,
@@ -136,7 +139,7 @@ CREATE TABLE original_key (
 
 -- By what a source marks repeated calls.
 CREATE TABLE idempotency_key (
-    owner        TEXT NOT NULL DEFAULT 'default',
+    owner        TEXT NOT NULL,
     source       TEXT NOT NULL,
     key          TEXT NOT NULL,
     message      BLOB NOT NULL,
@@ -147,7 +150,7 @@ CREATE TABLE idempotency_key (
 -- What happened, numbered without gaps, each row with the hash of the one before and its own.
 CREATE TABLE event (
     seq       INTEGER PRIMARY KEY,
-    owner     TEXT NOT NULL DEFAULT 'default',
+    owner     TEXT NOT NULL,
     at        INTEGER NOT NULL,
     message   BLOB,
     recipient BLOB,
@@ -159,7 +162,7 @@ CREATE TABLE event (
 
 CREATE INDEX event_message ON event (message) WHERE message IS NOT NULL;
 -- The ledger counts what was accepted from here; `detail` is the book.
-CREATE INDEX event_accepted ON event (recipient, detail) WHERE what = 'accepted';
+CREATE INDEX event_accepted ON event (owner, recipient, detail) WHERE what = 'accepted';
 
 CREATE TRIGGER event_is_not_changed BEFORE UPDATE ON event
 BEGIN SELECT RAISE(ABORT, 'an event is never changed'); END;

@@ -9,7 +9,7 @@ use routing_rules::DestinationId;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-/// The owner of all rows, until there are several.
+/// The owner of rows where nobody says otherwise.
 pub(crate) const OWNER: &str = "default";
 
 /// The name of a book in the journal.
@@ -72,6 +72,18 @@ pub(crate) fn left_alone(event: Event) -> String {
     format!("{} changes nothing here", crate::standing::event_name(event))
 }
 
+/// Words of a destination or a person are kept up to so many bytes: they are written with every attempt.
+const WORDS_BYTES: usize = 1000;
+
+/// Words cut to what is kept of them.
+pub(crate) fn bounded(words: &str) -> String {
+    let end = words.floor_char_boundary(WORDS_BYTES);
+    match words.get(..end) {
+        Some(head) if end < words.len() => format!("{head} …"),
+        Some(_) | None => words.to_owned(),
+    }
+}
+
 /// What happens, after a start, to what was being sent when the process died.
 pub(crate) fn died() -> Change {
     Change { detail: Some("the process stopped while sending".into()), ..Change::plain(Event::LoseSight) }
@@ -79,7 +91,8 @@ pub(crate) fn died() -> Change {
 
 /// A person sends a recipient again.
 pub(crate) fn replayed(to: Option<&DestinationId>, who_and_why: &str) -> Change {
-    let detail = to.map_or_else(|| who_and_why.to_owned(), |to| format!("to {to}: {who_and_why}"));
+    let who_and_why = bounded(who_and_why);
+    let detail = to.map_or_else(|| who_and_why.clone(), |to| format!("to {to}: {who_and_why}"));
     Change { detail: Some(detail), ..Change::plain(Event::Replay) }
 }
 

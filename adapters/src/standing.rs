@@ -3,6 +3,7 @@
 //! Both journals read a [`Standing`], let an event happen to it and write it back, so that they cannot
 //! differ in what an event does. [`State::after`] alone says whether it may happen.
 
+use crate::records;
 use broker_core::journal::{Closing, Settlement};
 use broker_core::lifecycle::{Event, State};
 use dead_letter::Reason;
@@ -65,7 +66,7 @@ impl From<&Settlement> for Change {
         Self {
             event: settlement.event,
             reason: settlement.reason,
-            detail: settlement.detail.clone(),
+            detail: settlement.detail.as_deref().map(records::bounded),
             next_attempt: settlement.next_attempt,
         }
     }

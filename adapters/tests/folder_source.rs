@@ -211,7 +211,7 @@ async fn more_than_the_budget_goes_through_in_turn() {
 async fn an_unreadable_file_stops_nothing_and_is_taken_once_it_can_be_read() {
     let running = start();
     running.put("secret.xml", "secret");
-    fs::set_permissions(running.at("secret.xml"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(running.at("secret.xml"), fs::Permissions::from_mode(0o000)).unwrap();
     if fs::read(running.at("secret.xml")).is_ok() {
         println!("skipped: rights do not bind this user");
         return;

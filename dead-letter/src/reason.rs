@@ -120,6 +120,10 @@ reasons! {
     StoreNewer = "P30", Night, "store newer than the program";
     /// The program failed on this message; the message is kept and nobody is blamed.
     InternalFault = "P31", Night, "internal fault";
+    /// Another process runs with the store.
+    StoreInUse = "P32", Night, "store in use";
+    /// The store holds what cannot be, or is no store at all.
+    StoreDamaged = "P33", Night, "store damaged";
 }
 
 impl fmt::Display for Reason {

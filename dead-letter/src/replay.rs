@@ -172,9 +172,13 @@ fn again(record: &ParkedRecord, confirmed: bool, now: Timestamp) -> Result<Again
         R::NegativeReceipt | R::MessageIdInvalid | R::PatientNotIdentified | R::NotXml => {
             Err(Refusal::Rejected)
         }
-        R::MissingBody | R::Duplicate | R::SecondReceipt | R::LedgerDifference | R::StoreNewer => {
-            Err(Refusal::NothingToDeliver)
-        }
+        R::MissingBody
+        | R::Duplicate
+        | R::SecondReceipt
+        | R::LedgerDifference
+        | R::StoreNewer
+        | R::StoreInUse
+        | R::StoreDamaged => Err(Refusal::NothingToDeliver),
     }
 }
 

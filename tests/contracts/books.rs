@@ -15,12 +15,8 @@ pub(crate) async fn the_ledger_balances_whatever_happens(rig: impl Rig) {
     for n in 0..24 {
         let entry = message(n).to("folder:a").receipt_to("folder:r").recipient(|r| r.state = State::Parked);
         commit(&store, entry.duplicate_key("HER:1", &n.to_string(), "")).await;
-        assert!(!matches!(
-            store
-                .commit(vec![message(100 + n).to("folder:a").duplicate_key("HER:1", &n.to_string(), "")])
-                .await,
-            Err(_)
-        ));
+        let again = message(100 + n).to("folder:a").duplicate_key("HER:1", &n.to_string(), "");
+        assert!(store.commit(vec![again]).await.is_ok());
     }
     let ways = [
         Event::HandOver,

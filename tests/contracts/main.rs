@@ -9,6 +9,7 @@ mod finding;
 mod intake;
 mod make;
 mod rig;
+mod small_disk;
 mod sqlite_alone;
 
 use rig::{MemoryRig, SqliteRig};

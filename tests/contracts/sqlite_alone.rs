@@ -2,8 +2,8 @@
 
 use super::make::{With as _, at, claim, commit, destination, message, message_id, settlement};
 use super::rig::{Rig as _, SqliteRig};
-use adapters::sqlite::{Mode, SqliteStore};
-use broker_core::journal::RecipientId;
+use adapters::sqlite::{Mode, Options, SqliteStore};
+use broker_core::journal::{Known, Lookup, OriginalKey, RecipientId, Settlement};
 use broker_core::lifecycle::{Event, State};
 use broker_core::ports::{Store as _, StoreError};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
@@ -34,8 +34,8 @@ async fn the_ledger_names_a_recipient_that_was_deleted_or_invented() {
     // One taken away and one invented keep the sums; the ids tell.
     run(
         &rig,
-        "INSERT INTO recipient (id, message, book, receipt_written, received, since, state, tries, maybe_arrived)
-         SELECT unhex('0000000000000000000000000000000A'), message, book, 0, received, since, state, 0, 0
+        "INSERT INTO recipient (owner, id, message, book, receipt_written, received, since, state, tries, maybe_arrived)
+         SELECT owner, unhex('0000000000000000000000000000000A'), message, book, 0, received, since, state, 0, 0
          FROM recipient WHERE seq = 1",
     )
     .await
@@ -152,4 +152,128 @@ async fn a_claim_whose_caller_has_gone_goes_back() {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
     panic!("the recipient stays with a caller that has gone");
+}
+
+#[tokio::test]
+async fn an_owner_neither_sees_nor_moves_what_is_anothers() {
+    let rig = SqliteRig::new();
+    let open = async |owner: &str| {
+        let options = Options { owner: owner.into(), ..Options::new(Mode::Run) };
+        SqliteStore::open_with(&rig.path(), options).await.expect("the journal opens")
+    };
+    let north = open("north").await;
+    let entry = message(1).to("folder:a").duplicate_key("HER:1", "m", "").idempotency_key("k").head("m");
+    let id = commit(&north, entry.original_key("m", "HER:2")).await[0];
+    north.close().await;
+
+    let south = open("south").await;
+    let lookups = [vec![
+        Lookup::Seen { sender: "HER:1".into(), msg_id: "m".into() },
+        Lookup::Original(OriginalKey { id: "m".into(), receiver: "HER:2".into() }),
+    ]];
+    assert_eq!(south.look_up(&lookups).await, Ok(vec![Known::default()]));
+    assert_eq!(south.repeated("http", "k").await, Ok(None));
+    assert_eq!(claim(&south, "folder:a", 9, 9).await, []);
+    assert_eq!(south.next_due(&destination("folder:a")).await, Ok(None));
+    assert!(south.find("m", 9).await.expect("a search").is_empty());
+    assert!(south.message(message_id(1)).await.expect("a search").is_none());
+    assert_eq!(south.body(message_id(1)).await, Ok(None));
+    assert_eq!(south.events(9).await.expect("events"), []);
+    assert_eq!(south.replay(&[(id, None)], "operator", at(9)).await, Ok(0));
+    assert_eq!(south.ledger().await.expect("the books").messages.accepted, 0);
+    assert_eq!(south.backlog().await, Ok(vec![]));
+    // The same keys are free to another owner.
+    let own = message(2).to("folder:a").duplicate_key("HER:1", "m", "").idempotency_key("k");
+    commit(&south, own).await;
+    assert_eq!(claim(&south, "folder:a", 9, 9).await.len(), 1);
+    south.close().await;
+
+    let north = open("north").await;
+    assert_eq!(north.recover(at(10)).await, Ok(0), "what the other was sending is not ours to recover");
+    assert_eq!(claim(&north, "folder:a", 9, 9).await, [id]);
+    assert_eq!(north.broken_link().await, Ok(None), "one chain through both");
+    let owners: Vec<String> = sqlx::query_scalar(
+        "SELECT DISTINCT owner FROM (SELECT owner FROM message WHERE seq = 1
+         UNION SELECT owner FROM body WHERE seq = 1 UNION SELECT owner FROM recipient WHERE seq = 1
+         UNION SELECT owner FROM event WHERE seq <= 2 UNION SELECT owner FROM provenance WHERE seq = 1)",
+    )
+    .fetch_all(&mut by_hand(&rig).await)
+    .await
+    .expect("rows");
+    assert_eq!(owners, ["north"]);
+}
+
+#[tokio::test]
+async fn a_lock_file_that_a_kill_left_is_in_nobodys_way_and_a_running_process_is_named() {
+    let rig = SqliteRig::new();
+    let lock = rig.path().with_extension("db.lock");
+    std::fs::write(&lock, "4711\n").expect("a file");
+    let store = rig.open().await;
+    let refused = SqliteStore::open(&rig.path(), Mode::Run).await.expect_err("it runs already").to_string();
+    assert!(refused.contains(&std::process::id().to_string()) && refused.contains("P32"), "{refused}");
+    drop(store);
+}
+
+#[tokio::test]
+async fn what_is_no_journal_is_refused_and_not_touched() {
+    let rig = SqliteRig::new();
+    for content in [
+        "no database at all, but long enough for a header of a hundred bytes, if it were one; so it \
+                     goes on a little",
+        "x",
+    ] {
+        std::fs::write(rig.path(), content).expect("a file");
+        for mode in [Mode::Run, Mode::Admin, Mode::Read] {
+            let refused = SqliteStore::open(&rig.path(), mode).await.err();
+            assert!(matches!(refused, Some(StoreError::Damaged(_))), "{mode:?}: {refused:?}");
+        }
+        assert_eq!(std::fs::read_to_string(rig.path()).expect("the file"), content);
+    }
+    std::fs::remove_file(rig.path()).expect("the file");
+    let settings = SqliteConnectOptions::new().filename(rig.path()).create_if_missing(true);
+    let mut other = settings.connect().await.expect("a file");
+    sqlx::raw_sql("CREATE TABLE theirs (x)").execute(&mut other).await.expect("a table");
+    other.close().await.expect("closed");
+    let before = std::fs::read(rig.path()).expect("the file");
+    let refused = SqliteStore::open(&rig.path(), Mode::Run).await.err();
+    assert!(matches!(refused, Some(StoreError::Damaged(_))), "{refused:?}");
+    assert_eq!(std::fs::read(rig.path()).expect("the file"), before);
+}
+
+#[tokio::test]
+async fn a_journal_with_a_page_of_noise_says_damaged() {
+    let rig = SqliteRig::new();
+    let store = rig.open().await;
+    for n in 0..200 {
+        commit(&store, message(n).to("folder:a")).await;
+    }
+    store.close().await;
+    let mut bytes = std::fs::read(rig.path()).expect("the file");
+    for page in bytes.chunks_mut(16 << 10).skip(1) {
+        page.iter_mut().take(64).for_each(|b| *b ^= 0x5A);
+    }
+    std::fs::write(rig.path(), bytes).expect("the file");
+    // Whether the start or the first look finds it: an answer, and never another content.
+    match SqliteStore::open(&rig.path(), Mode::Run).await {
+        Err(error) => assert!(matches!(error, StoreError::Damaged(_)), "{error:?}"),
+        Ok(store) => {
+            let refused = store.ledger().await;
+            assert!(matches!(refused, Err(StoreError::Damaged(_))), "{refused:?}");
+            let refused = store.commit(vec![message(999).to("folder:a")]).await;
+            assert!(matches!(refused, Err(StoreError::Damaged(_))), "{refused:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn long_words_are_kept_short() {
+    let rig = SqliteRig::new();
+    let store = rig.open().await;
+    let id = commit(&store, message(1).to("folder:a")).await[0];
+    claim(&store, "folder:a", 1, 1).await;
+    let detail = Some("ø".repeat(1_000_000));
+    assert_eq!(store.settle(&[Settlement { detail, ..settlement(id, Event::Park) }], at(2)).await, Ok(1));
+    let record = store.message(message_id(1)).await.expect("a search").expect("the message");
+    let kept = record.recipients[0].detail.as_deref().expect("a detail");
+    assert!(kept.len() < 1100 && kept.starts_with("øøø") && kept.ends_with('…'), "{}", kept.len());
 }

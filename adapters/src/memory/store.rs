@@ -218,7 +218,7 @@ impl Store for MemoryStore {
 
     async fn note(&self, what: &str, detail: &str, now: Timestamp) -> Result<(), StoreError> {
         self.step(Call::OtherWrite, |j| {
-            j.append(now, None, None, what, Some(detail.to_owned()));
+            j.append(now, None, None, what, Some(crate::records::bounded(detail)));
             Ok(())
         })
     }

@@ -15,14 +15,20 @@ pub(super) fn sort(error: sqlx::Error) -> StoreError {
         Some(FULL) => StoreError::Full,
         Some(CORRUPT | CONSTRAINT | NOT_A_DATABASE) => StoreError::Damaged(error.to_string()),
         Some(_) => StoreError::Unavailable(error.to_string()),
-        None => match error {
-            sqlx::Error::Decode(_)
+        None if is_about_content(&error) => StoreError::Damaged(error.to_string()),
+        None => StoreError::Unavailable(error.to_string()),
+    }
+}
+
+/// Rows came, and were not what they must be.
+const fn is_about_content(error: &sqlx::Error) -> bool {
+    matches!(
+        error,
+        sqlx::Error::Decode(_)
             | sqlx::Error::ColumnDecode { .. }
             | sqlx::Error::ColumnNotFound(_)
-            | sqlx::Error::ColumnIndexOutOfBounds { .. } => StoreError::Damaged(error.to_string()),
-            other => StoreError::Unavailable(other.to_string()),
-        },
-    }
+            | sqlx::Error::ColumnIndexOutOfBounds { .. }
+    )
 }
 
 /// A value in the journal that this program cannot read.

@@ -7,8 +7,15 @@
 //! Times are kept to the microsecond.
 
 mod body;
+mod columns;
 mod failure;
+mod find;
 mod ledger;
+mod load;
+mod lock;
+mod log;
+#[cfg(test)]
+mod no_room;
 #[cfg(test)]
 mod plans;
 mod prepare;
@@ -17,8 +24,10 @@ mod room;
 mod rows;
 mod schema;
 mod transaction;
+mod write;
 mod writer;
 
+use crate::records;
 use broker_core::ContentHash;
 use broker_core::journal::{
     CommitResult, Delivery, Entry, EventRecord, Known, Ledger, Lookup, MessageRecord, Overdue, RecipientId,
@@ -27,14 +36,17 @@ use broker_core::journal::{
 use broker_core::ports::{Backlog, Clock, Store, StoreError};
 use failure::sort;
 use jiff::Timestamp;
+use lock::Lock;
+use log::Log;
 use message_schemas::MessageId;
 use prepare::Prepared;
+use read::Reader;
 use room::Room;
 use routing_rules::DestinationId;
+use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, SqlitePool};
-use std::fs::{File, TryLockError};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -43,8 +55,6 @@ use writer::{Answer, Call, Writer};
 
 /// Bodies are some kilobytes compressed: large pages keep most of them on one.
 const PAGE_BYTES: u32 = 16 << 10;
-/// The log is moved into the file when it has this many pages (64 MB).
-const CHECKPOINT_PAGES: &str = "4096";
 /// Entries larger than this together are compressed away from the async threads.
 const PREPARE_INLINE_BYTES: usize = 1 << 20;
 
@@ -64,6 +74,8 @@ pub enum Mode {
 pub struct Options {
     /// What for.
     pub mode: Mode,
+    /// Whose rows: what is taken in belongs to this owner, and nothing of another is seen or touched.
+    pub owner: Arc<str>,
     /// Intake stops when less than this is free on the disk.
     pub keep_free_bytes: u64,
     /// Connections for reading.
@@ -73,10 +85,16 @@ pub struct Options {
 }
 
 impl Options {
-    /// The defaults: 64 MB kept free, 4 readers, 10 s of patience.
+    /// The defaults: the owner `default`, 64 MB kept free, 4 readers, 10 s of patience.
     #[must_use]
-    pub const fn new(mode: Mode) -> Self {
-        Self { mode, keep_free_bytes: 64 << 20, readers: 4, busy_timeout: Duration::from_secs(10) }
+    pub fn new(mode: Mode) -> Self {
+        Self {
+            mode,
+            owner: records::OWNER.into(),
+            keep_free_bytes: 64 << 20,
+            readers: 4,
+            busy_timeout: Duration::from_secs(10),
+        }
     }
 }
 
@@ -89,20 +107,20 @@ pub struct SqliteStore {
 
 #[derive(Debug)]
 struct Shared {
-    readers: SqlitePool,
+    reader: Reader,
     writer: Mutex<Option<Arc<Writer>>>,
     task: Mutex<Option<JoinHandle<()>>>,
     room: Arc<Room>,
     /// Held until the store is closed; the system lets go of it even if the process is killed.
-    lock: Mutex<Option<File>>,
+    lock: Mutex<Option<Lock>>,
 }
 
 impl SqliteStore {
     /// Opens a journal with the defaults of a mode.
     ///
     /// # Errors
-    /// [`StoreError::Newer`] if a newer program wrote it, [`StoreError::Unavailable`] if it is not there or
-    /// another process runs it.
+    /// [`StoreError::Newer`] if a newer program wrote it, [`StoreError::Unavailable`] if it is not there,
+    /// another process runs it or the disk does not allow it, [`StoreError::Damaged`] if it is no journal.
     pub async fn open(path: &Path, mode: Mode) -> Result<Self, StoreError> {
         Self::open_with(path, Options::new(mode)).await
     }
@@ -112,7 +130,8 @@ impl SqliteStore {
     /// # Errors
     /// As [`SqliteStore::open`].
     pub async fn open_with(path: &Path, options: Options) -> Result<Self, StoreError> {
-        let lock = (options.mode == Mode::Run).then(|| hold_lock(path)).transpose()?;
+        let lock = (options.mode == Mode::Run).then(|| Lock::hold(path)).transpose()?;
+        schema::refuse_foreign(path).await?;
         let settings = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(options.mode == Mode::Run)
@@ -121,29 +140,33 @@ impl SqliteStore {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(options.busy_timeout)
-            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+            .pragma("wal_autocheckpoint", log::CHECKPOINT_PAGES)
+            .pragma("journal_size_limit", log::KEPT_BYTES)
             .statement_cache_capacity(200)
             .thread_name(|n| format!("journal-{n}"))
             .disable_statement_logging();
         let mut connection = settings.connect().await.map_err(sort)?;
         if options.mode == Mode::Run {
             schema::migrate(&mut connection, crate::clock::SystemClock::new().now()).await?;
+            sync_folder(path)?;
         } else {
             schema::check(&mut connection).await?;
         }
-        let readers = SqlitePoolOptions::new()
+        let pool = SqlitePoolOptions::new()
             .max_connections(options.readers)
             .connect_lazy_with(settings.pragma("query_only", "ON"));
+        let reader = Reader { pool, owner: Arc::clone(&options.owner) };
         let room = Arc::new(Room::around(path, options.keep_free_bytes, options.mode == Mode::Run));
         let (writer, task) = match options.mode {
             Mode::Run | Mode::Admin => {
-                let (writer, task) = Writer::start(connection, Arc::clone(&room));
+                let log = Log::beside(path, options.busy_timeout);
+                let (writer, task) = Writer::start(connection, options.owner, Arc::clone(&room), log);
                 (Some(Arc::new(writer)), Some(task))
             }
             Mode::Read => (None, None),
         };
         let (writer, task, lock) = (Mutex::new(writer), Mutex::new(task), Mutex::new(lock));
-        Ok(Self { shared: Arc::new(Shared { readers, writer, task, room, lock }) })
+        Ok(Self { shared: Arc::new(Shared { reader, writer, task, room, lock }) })
     }
 
     /// Stops intake below another amount of free room from now on.
@@ -160,7 +183,7 @@ impl SqliteStore {
         {
             tracing::error!(%error, "The journal's writer did not end well.");
         }
-        self.shared.readers.close().await;
+        self.shared.reader.pool.close().await;
         drop(self.shared.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
@@ -169,24 +192,15 @@ impl SqliteStore {
         writer.ok_or_else(|| StoreError::Unavailable("it is closed, or open for reading only".into()))
     }
 
-    fn readers(&self) -> &SqlitePool {
-        &self.shared.readers
+    fn reader(&self) -> &Reader {
+        &self.shared.reader
     }
 }
 
-/// Takes the lock that one running broker holds.
-fn hold_lock(journal: &Path) -> Result<File, StoreError> {
-    let mut path = journal.as_os_str().to_owned();
-    path.push(".lock");
-    let opened = File::options().write(true).create(true).truncate(false).open(PathBuf::from(path));
-    let file = opened.map_err(|e| StoreError::Unavailable(format!("its lock file: {e}")))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            Err(StoreError::Unavailable("another process runs with this journal".into()))
-        }
-        Err(TryLockError::Error(e)) => Err(StoreError::Unavailable(format!("its lock file: {e}"))),
-    }
+/// A new file is there after a loss of power only when its folder is synced too.
+fn sync_folder(journal: &Path) -> Result<(), StoreError> {
+    let synced = File::open(room::folder_of(journal)).and_then(|folder| folder.sync_all());
+    synced.map_err(|e| StoreError::Unavailable(format!("its folder cannot be synced: {e}")))
 }
 
 fn prepare(entries: Vec<Entry>) -> Result<Vec<Prepared>, StoreError> {
@@ -198,7 +212,7 @@ impl Store for SqliteStore {
         if lookups.iter().all(Vec::is_empty) {
             return Ok(vec![Known::default(); lookups.len()]);
         }
-        read::look_up(self.readers(), lookups).await
+        read::look_up(self.reader(), lookups).await
     }
 
     async fn commit(&self, entries: Vec<Entry>) -> Result<Vec<CommitResult>, StoreError> {
@@ -224,7 +238,7 @@ impl Store for SqliteStore {
         source: &str,
         idempotency_key: &str,
     ) -> Result<Option<(MessageId, ContentHash)>, StoreError> {
-        read::repeated(self.readers(), source, idempotency_key).await
+        read::repeated(self.reader(), source, idempotency_key).await
     }
 
     async fn claim(
@@ -234,12 +248,12 @@ impl Store for SqliteStore {
         limit: usize,
     ) -> Result<Vec<Delivery>, StoreError> {
         // Most questions find nothing, and need not wait for the writer to hear that.
-        if read::next_due(self.readers(), destination).await?.is_none_or(|due| due > now) {
+        if read::next_due(self.reader(), destination).await?.is_none_or(|due| due > now) {
             return Ok(Vec::new());
         }
         match self.writer()?.call(Call::Claim(destination.clone(), now, limit)).await? {
             Answer::Claimed(claims) => {
-                let deliveries = read::deliveries(self.readers(), destination, claims.list()).await?;
+                let deliveries = read::deliveries(self.reader(), destination, claims.list()).await?;
                 claims.keep();
                 Ok(deliveries)
             }
@@ -248,7 +262,7 @@ impl Store for SqliteStore {
     }
 
     async fn next_due(&self, destination: &DestinationId) -> Result<Option<Timestamp>, StoreError> {
-        read::next_due(self.readers(), destination).await
+        read::next_due(self.reader(), destination).await
     }
 
     async fn settle(&self, settlements: &[Settlement], now: Timestamp) -> Result<usize, StoreError> {
@@ -263,31 +277,31 @@ impl Store for SqliteStore {
     }
 
     async fn overdue(&self, now: Timestamp, limit: usize) -> Result<Vec<Overdue>, StoreError> {
-        read::overdue(self.readers(), now, limit).await
+        read::overdue(self.reader(), now, limit).await
     }
 
     async fn ledger(&self) -> Result<Ledger, StoreError> {
-        ledger::ledger(self.readers()).await
+        ledger::ledger(self.reader()).await
     }
 
     async fn find(&self, id: &str, limit: usize) -> Result<Vec<MessageRecord>, StoreError> {
-        read::find(self.readers(), id, limit).await
+        find::find(self.reader(), id, limit).await
     }
 
     async fn message(&self, id: MessageId) -> Result<Option<MessageRecord>, StoreError> {
-        read::message(self.readers(), id).await
+        find::message(self.reader(), id).await
     }
 
     async fn body(&self, id: MessageId) -> Result<Option<Arc<[u8]>>, StoreError> {
-        read::body(self.readers(), id).await
+        find::body(self.reader(), id).await
     }
 
     async fn document(&self, id: Uuid) -> Result<Option<(&'static str, Arc<[u8]>)>, StoreError> {
-        read::document(self.readers(), id).await
+        find::document(self.reader(), id).await
     }
 
     async fn set_aside(&self, wanted: &SetAside) -> Result<Vec<(MessageId, RecipientRecord)>, StoreError> {
-        read::set_aside(self.readers(), wanted).await
+        find::set_aside(self.reader(), wanted).await
     }
 
     async fn replay(
@@ -300,18 +314,18 @@ impl Store for SqliteStore {
     }
 
     async fn backlog(&self) -> Result<Vec<Backlog>, StoreError> {
-        read::backlog(self.readers()).await
+        read::backlog(self.reader()).await
     }
 
     async fn note(&self, what: &str, detail: &str, now: Timestamp) -> Result<(), StoreError> {
-        self.writer()?.count(Call::Note(what.to_owned(), detail.to_owned(), now)).await.map(drop)
+        self.writer()?.count(Call::Note(what.to_owned(), records::bounded(detail), now)).await.map(drop)
     }
 
     async fn events(&self, limit: usize) -> Result<Vec<EventRecord>, StoreError> {
-        read::events(self.readers(), limit).await
+        find::events(self.reader(), limit).await
     }
 
     async fn broken_link(&self) -> Result<Option<u64>, StoreError> {
-        ledger::broken_link(self.readers()).await
+        ledger::broken_link(self.reader()).await
     }
 }

@@ -1,6 +1,6 @@
 //! The plans of all statements, held against walks through large tables.
 
-use super::{Mode, SqliteStore, ledger, read, transaction};
+use super::{Mode, SqliteStore, find, ledger, load, read, transaction, write};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _};
 
@@ -23,7 +23,15 @@ async fn no_statement_walks_through_a_large_table() {
     SqliteStore::open(&path, Mode::Run).await.expect("a journal").close().await;
     let options = SqliteConnectOptions::new().filename(path);
     let mut connection = options.connect().await.expect("the file opens");
-    let texts = [read::STATEMENTS, ledger::STATEMENTS, transaction::STATEMENTS].concat();
+    let texts = [
+        read::STATEMENTS,
+        find::STATEMENTS,
+        ledger::STATEMENTS,
+        load::STATEMENTS,
+        transaction::STATEMENTS,
+        write::STATEMENTS,
+    ]
+    .concat();
     let mut checked = 0;
     for sql in texts.iter().flat_map(|text| text.split(';')).map(str::trim) {
         if sql.is_empty() || sql.starts_with("BEGIN") || sql.starts_with("COMMIT") {
@@ -38,7 +46,9 @@ async fn no_statement_walks_through_a_large_table() {
             let walks = step.starts_with("SCAN ") && !MAY_WALK.iter().any(|may| step.starts_with(may));
             // The head of the chain is the last row of a table, and the end of an index.
             let ends_at_once = sql.contains("ORDER BY seq DESC LIMIT") && step == "SCAN event";
-            assert!(!walks || ends_at_once, "{step}\nin {sql}");
+            // Rows that point at what is inserted: looked at only while a reference is broken.
+            let mends_references = sql.starts_with("INSERT") && step.split(' ').count() == 2;
+            assert!(!walks || ends_at_once || mends_references, "{step}\nin {sql}");
             assert!(!step.contains("AUTOMATIC"), "{step}\nin {sql}");
         }
         checked += 1;

@@ -5,6 +5,7 @@
 //! a write fails for want of room, and made anew when there is room again.
 
 use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -24,11 +25,10 @@ pub(super) struct Room {
 impl Room {
     /// For a journal at this path. The process that runs keeps the reserve file, if there is room for it.
     pub(super) fn around(journal: &Path, keep_free_bytes: u64, keeps_reserve: bool) -> Self {
-        let folder = journal.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut reserve = journal.as_os_str().to_owned();
         reserve.push(".reserve");
         let room = Self {
-            folder: folder.to_owned(),
+            folder: folder_of(journal).to_owned(),
             reserve: keeps_reserve.then(|| reserve.into()),
             keep_free_bytes: AtomicU64::new(keep_free_bytes),
             reserve_is_there: AtomicBool::new(false),
@@ -42,12 +42,13 @@ impl Room {
         self.keep_free_bytes.store(bytes, Ordering::Relaxed);
     }
 
-    /// True if so many bytes can be taken in. They are written twice, to the log and later to the file.
+    /// True if so many bytes can be taken in. They are written twice, to the log and later to the file. What
+    /// the reserve gave is for settling alone: intake waits until the reserve is back.
     pub(super) fn has_room_for(&self, bytes: usize) -> bool {
         let wanted = u64::try_from(bytes).unwrap_or(u64::MAX).saturating_mul(2);
         let wanted = wanted.saturating_add(self.keep_free_bytes.load(Ordering::Relaxed));
         // A file system that does not tell will say so when it is full.
-        bytes == 0 || self.free_bytes().is_none_or(|free| free >= wanted)
+        bytes == 0 || (!self.is_tight() && self.free_bytes().is_none_or(|free| free >= wanted))
     }
 
     fn free_bytes(&self) -> Option<u64> {
@@ -65,6 +66,11 @@ impl Room {
         }
     }
 
+    /// True while the reserve is missing: what room there is must be used with care.
+    pub(super) fn is_tight(&self) -> bool {
+        self.reserve.is_some() && !self.reserve_is_there.load(Ordering::Relaxed)
+    }
+
     /// Makes the reserve file if it is missing and there is room for it four times over.
     pub(super) fn restore_reserve(&self) {
         let Some(reserve) =
@@ -79,10 +85,21 @@ impl Room {
     }
 }
 
+/// Where a journal lies.
+pub(super) fn folder_of(journal: &Path) -> &Path {
+    journal.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 fn make_reserve(path: &Path) -> std::io::Result<()> {
-    let file = File::options().write(true).create(true).truncate(false).open(path)?;
-    rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, RESERVE_FILE_BYTES)?;
-    Ok(())
+    let mut file = File::options().write(true).create(true).truncate(false).open(path)?;
+    match rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, RESERVE_FILE_BYTES) {
+        // Some file systems cannot set room aside, but all can be written.
+        Err(rustix::io::Errno::OPNOTSUPP) => {
+            let zeros = vec![0; 1 << 20];
+            (0..RESERVE_FILE_BYTES >> 20).try_for_each(|_| file.write_all(&zeros))
+        }
+        other => Ok(other?),
+    }
 }
 
 #[cfg(test)]

@@ -5,9 +5,11 @@
 //! others nothing. A call whose caller has gone is done all the same; what a claim took for a caller that has
 //! gone goes back.
 
+use super::load::Wanted;
+use super::log::Log;
 use super::prepare::Prepared;
 use super::room::Room;
-use super::transaction::{Claimed, Transaction, Wanted};
+use super::transaction::{Claimed, Transaction};
 use broker_core::journal::{CommitResult, RecipientId, Settlement};
 use broker_core::lifecycle::{Event, State};
 use broker_core::ports::StoreError;
@@ -65,9 +67,14 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the writer's task. It ends, and closes the connection, when the handle is dropped.
-    pub(super) fn start(connection: SqliteConnection, room: Arc<Room>) -> (Self, JoinHandle<()>) {
+    pub(super) fn start(
+        connection: SqliteConnection,
+        owner: Arc<str>,
+        room: Arc<Room>,
+        log: Log,
+    ) -> (Self, JoinHandle<()>) {
         let (calls, queue) = mpsc::channel(QUEUE_CALLS);
-        let task = Task { connection, queue, calls: calls.downgrade(), room };
+        let task = Task { connection, owner, queue, calls: calls.downgrade(), room, log };
         (Self { calls }, tokio::spawn(task.run()))
     }
 
@@ -126,14 +133,24 @@ impl Drop for Claims {
 
 struct Task {
     connection: SqliteConnection,
+    owner: Arc<str>,
     queue: mpsc::Receiver<Job>,
     calls: mpsc::WeakSender<Job>,
     room: Arc<Room>,
+    log: Log,
 }
 
 impl Task {
     async fn run(mut self) {
-        while let Some(first) = self.queue.recv().await {
+        loop {
+            let first = match tokio::time::timeout(Log::IDLE, self.queue.recv()).await {
+                Ok(Some(first)) => first,
+                Ok(None) => break,
+                Err(_) => {
+                    self.log.empty(&mut self.connection).await;
+                    continue;
+                }
+            };
             let (mut rows, mut bytes) = first.call.weight();
             let mut batch = vec![first];
             while rows < BATCH_ROWS && bytes < BATCH_BYTES {
@@ -143,6 +160,7 @@ impl Task {
                 batch.push(next);
             }
             self.perform(batch).await;
+            self.log.shorten(&mut self.connection, self.room.is_tight()).await;
         }
         if let Err(error) = self.connection.close().await {
             tracing::warn!(%error, "The journal did not close cleanly; its next start repairs that.");
@@ -151,6 +169,7 @@ impl Task {
 
     async fn perform(&mut self, batch: Vec<Job>) {
         let mut batch = batch;
+        self.room.restore_reserve();
         let bytes: usize = batch.iter().map(|job| job.call.weight().1).sum();
         if !self.room.has_room_for(bytes) {
             batch = refuse_intake(batch);
@@ -159,10 +178,17 @@ impl Task {
         batch.sort_by_key(|job| job.call.order());
         match self.attempt(&batch).await {
             Ok(answers) => answer(batch, answers),
-            Err(failure) => {
+            // It would fail again for each, and each would wait as long.
+            Err(failure @ (StoreError::Unavailable(_) | StoreError::Newer { .. })) => {
+                for job in batch {
+                    drop(job.answer.send(Err(failure.clone())));
+                }
+            }
+            Err(failure @ (StoreError::Full | StoreError::Damaged(_))) => {
                 if failure == StoreError::Full {
                     batch = refuse_intake(batch);
                     self.room.give_up_reserve();
+                    self.log.empty(&mut self.connection).await;
                 }
                 for job in batch {
                     let result = self.attempt(std::slice::from_ref(&job)).await;
@@ -172,14 +198,13 @@ impl Task {
                 }
             }
         }
-        self.room.restore_reserve();
     }
 
     async fn attempt(&mut self, batch: &[Job]) -> Result<Vec<Answer>, StoreError> {
         if batch.is_empty() {
             return Ok(Vec::new());
         }
-        let result = Self::transact(&mut self.connection, &self.calls, batch).await;
+        let result = Self::transact(&mut self.connection, &self.owner, &self.calls, batch).await;
         if result.is_err() {
             // It may have ended by itself, as after a full disk; then there is nothing to roll back.
             drop(sqlx::query("ROLLBACK").execute(&mut self.connection).await);
@@ -189,6 +214,7 @@ impl Task {
 
     async fn transact(
         connection: &mut SqliteConnection,
+        owner: &str,
         calls: &mpsc::WeakSender<Job>,
         batch: &[Job],
     ) -> Result<Vec<Answer>, StoreError> {
@@ -196,7 +222,7 @@ impl Task {
         for job in batch {
             job.call.asks(&mut wanted);
         }
-        let mut tx = Transaction::begin(connection, &wanted).await?;
+        let mut tx = Transaction::begin(connection, owner, &wanted).await?;
         let mut answers = Vec::with_capacity(batch.len());
         let mut claims = Vec::new();
         for job in batch {

@@ -149,13 +149,13 @@ pub struct Backlog {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// No room: intake stops with a clear answer, delivery and reading go on.
-    #[error("the journal has no room left")]
+    #[error("the journal has no room left (P26)")]
     Full,
     /// It does not answer, or another process holds it; trying again may help.
     #[error("the journal is not available: {0}")]
     Unavailable(String),
     /// Written by a newer program than this one.
-    #[error("the journal has schema version {found}; this program knows up to {known} (J01)")]
+    #[error("the journal has schema version {found}; this program knows up to {known} (P30)")]
     Newer {
         /// What the journal says.
         found: i64,
@@ -163,7 +163,7 @@ pub enum StoreError {
         known: i64,
     },
     /// What it holds cannot be.
-    #[error("the journal is damaged: {0}")]
+    #[error("the journal is damaged: {0} (P33)")]
     Damaged(String),
 }
 

@@ -1,0 +1,267 @@
+//! What a transaction writes: one statement per table, however many rows.
+//!
+//! The narrow tables take their rows as one JSON text; messages and bodies are bound, because bytes in JSON
+//! would have to be written in digits.
+
+use super::body::Body;
+use super::columns::json;
+use super::failure::sort;
+use super::load::Heads;
+use super::prepare::Prepared;
+use super::rows::{DocumentRow, EventRow, MovedRow, RecipientRow, hex};
+use crate::records;
+use broker_core::ContentHash;
+use broker_core::journal::DuplicateKey;
+use broker_core::ports::StoreError;
+use message_schemas::MessageId;
+use sqlx::{AssertSqlSafe, SqliteConnection};
+use std::collections::{BTreeSet, HashMap};
+
+/// A destination and an order key: recipients that go one after the other.
+pub(super) type Queue = (String, String);
+
+/// New rows, in the order in which the tables need each other.
+#[derive(Default)]
+pub(super) struct NewRows {
+    provenances: Vec<(i64, String)>,
+    bodies: Vec<(i64, Body)>,
+    messages: Vec<(i64, i64, i64, Prepared)>,
+    documents: Vec<DocumentRow>,
+    recipients: Vec<RecipientRow>,
+    duplicates: Vec<(String, String, String, String, String)>,
+    originals: Vec<(String, String, i64)>,
+    idempotency: Vec<(String, String, String, String)>,
+}
+
+/// Rows that a batch adds to the narrow tables.
+const INSERT: &str = "
+INSERT INTO document (owner, seq, id, message, kind, body)
+    SELECT $6, value->>'seq', unhex(value->>'id'), value->>'message', value->>'kind', value->>'body'
+    FROM json_each($1);
+INSERT INTO recipient (owner, seq, id, message, book, receiver, destination, document, order_key,
+        receipt_written, received, since, state, reason, detail, tries, maybe_arrived, next_attempt, due,
+        receipt_deadline, expires)
+    SELECT $6, value->>'seq', unhex(value->>'id'), value->>'message', value->>'book', value->>'receiver',
+        value->>'destination', value->>'document', value->>'order_key', value->>'receipt_written',
+        value->>'received', value->>'since', value->>'state', value->>'reason', value->>'detail',
+        value->>'tries', value->>'maybe_arrived', value->>'next_attempt', value->>'due',
+        value->>'receipt_deadline', value->>'expires'
+    FROM json_each($2);
+INSERT INTO duplicate_key (owner, sender, msg_id, receiver, message, content_hash)
+    SELECT $6, value->>0, value->>1, value->>2, unhex(value->>3), unhex(value->>4) FROM json_each($3);
+INSERT OR IGNORE INTO original_key (owner, id, receiver, recipient)
+    SELECT $6, value->>0, value->>1, value->>2 FROM json_each($4);
+INSERT INTO idempotency_key (owner, source, key, message, content_hash)
+    SELECT $6, value->>0, value->>1, unhex(value->>2), unhex(value->>3) FROM json_each($5);
+";
+
+/// What a batch changes, and the end. A queue's turn is taken from whoever has it and given to the oldest
+/// open one, unless one of the queue is being sent.
+const CHANGE: &str = "
+UPDATE recipient SET destination = k.value->>'destination', state = k.value->>'state',
+        reason = k.value->>'reason', detail = k.value->>'detail', tries = k.value->>'tries',
+        maybe_arrived = k.value->>'maybe_arrived', next_attempt = k.value->>'next_attempt',
+        due = k.value->>'due', receipt_deadline = k.value->>'receipt_deadline',
+        expires = k.value->>'expires', since = k.value->>'since'
+    FROM json_each($1) k WHERE recipient.seq = k.value->>'seq';
+UPDATE recipient SET due = NULL WHERE due IS NOT NULL AND seq IN (
+    SELECT r.seq FROM json_each($2) k CROSS JOIN recipient r INDEXED BY recipient_turn
+        ON r.owner = $4 AND r.destination = k.value->>0 AND r.order_key = k.value->>1
+        AND (r.due IS NOT NULL OR r.state = 'sending'));
+UPDATE recipient SET due = next_attempt WHERE state IN ('waiting', 'unsure') AND seq IN (
+    SELECT (SELECT r.seq FROM recipient r INDEXED BY recipient_order
+            WHERE r.owner = $4 AND r.destination = k.value->>0 AND r.order_key = k.value->>1
+                AND r.state IN ('waiting', 'sending', 'unsure') ORDER BY r.seq LIMIT 1)
+    FROM json_each($2) k WHERE NOT EXISTS (
+        SELECT 1 FROM recipient s INDEXED BY recipient_turn
+        WHERE s.owner = $4 AND s.destination = k.value->>0 AND s.order_key = k.value->>1
+            AND (s.due IS NOT NULL OR s.state = 'sending') AND s.state = 'sending'));
+INSERT INTO event (owner, seq, at, message, recipient, what, detail, previous, hash)
+    SELECT $4, value->>'seq', value->>'at', unhex(value->>'message'), unhex(value->>'recipient'),
+        value->>'what', value->>'detail', unhex(value->>'previous'), unhex(value->>'hash')
+    FROM json_each($3);
+COMMIT;
+";
+impl NewRows {
+    /// Adds an entry; gives the queues that its recipients join.
+    pub(super) fn add(
+        &mut self,
+        entry: &Prepared,
+        heads: &mut Heads,
+        provenances: &mut HashMap<String, i64>,
+        queues: &mut BTreeSet<Queue>,
+    ) {
+        let provenance = *provenances.entry(entry.provenance.clone()).or_insert_with(|| {
+            heads.provenance += 1;
+            self.provenances.push((heads.provenance, entry.provenance.clone()));
+            heads.provenance
+        });
+        heads.body += 1;
+        heads.message += 1;
+        let message = heads.message;
+        self.bodies.push((heads.body, entry.body.clone()));
+        self.messages.push((message, heads.body, provenance, entry.clone()));
+        let first_document = heads.document + 1;
+        for document in &entry.documents {
+            heads.body += 1;
+            heads.document += 1;
+            self.bodies.push((heads.body, document.body.clone()));
+            self.documents.push(DocumentRow::new(
+                heads.document,
+                document.id,
+                message,
+                document.kind,
+                heads.body,
+            ));
+        }
+        let first_recipient = heads.recipient + 1;
+        for prepared in &entry.recipients {
+            heads.recipient += 1;
+            let document =
+                prepared.document.and_then(|at| i64::try_from(at).ok()).map(|at| first_document + at);
+            self.recipients.push(RecipientRow::new(heads.recipient, message, document, prepared, entry));
+            let recipient = &prepared.recipient;
+            if let (Some(to), Some(key), true) =
+                (&recipient.destination, &recipient.order_key, recipient.state.is_open())
+            {
+                queues.insert((to.as_str().to_owned(), key.clone()));
+            }
+        }
+        for (at, key) in entry.original_keys() {
+            let recipient = first_recipient + i64::try_from(at).unwrap_or(0);
+            self.originals.push((key.id.clone(), key.receiver.clone(), recipient));
+        }
+    }
+
+    /// Adds a key under which a repeated call is recognised.
+    pub(super) fn add_idempotency(&mut self, source: &str, key: &str, message: MessageId, hash: ContentHash) {
+        let row = (source.to_owned(), key.to_owned(), hex(message.0), hash.to_string());
+        self.idempotency.push(row);
+    }
+
+    /// Adds a key under which a repeated message is recognised.
+    pub(super) fn add_duplicate(&mut self, key: &DuplicateKey, message: MessageId, hash: ContentHash) {
+        let DuplicateKey { sender, msg_id, receiver } = key.clone();
+        self.duplicates.push((sender, msg_id, receiver, hex(message.0), hash.to_string()));
+    }
+
+    /// Writes the rows.
+    pub(super) async fn insert(
+        self,
+        connection: &mut SqliteConnection,
+        owner: &str,
+    ) -> Result<(), StoreError> {
+        if self.messages.is_empty() {
+            return Ok(());
+        }
+        for (seq, record) in &self.provenances {
+            sqlx::query("INSERT INTO provenance (seq, owner, record) VALUES ($1, $2, $3)")
+                .bind(seq)
+                .bind(owner)
+                .bind(record)
+                .execute(&mut *connection)
+                .await
+                .map_err(sort)?;
+        }
+        for rows in portions(&self.bodies) {
+            let sql = values("INSERT INTO body (owner, seq, codec, size, bytes) VALUES ", 5, rows.len());
+            let mut query = sqlx::query(AssertSqlSafe(sql));
+            for (seq, body) in rows {
+                let size = i64::try_from(body.size).unwrap_or(i64::MAX);
+                query = query.bind(owner).bind(seq).bind(body.codec).bind(size).bind(&*body.bytes);
+            }
+            query.execute(&mut *connection).await.map_err(sort)?;
+        }
+        for rows in portions(&self.messages) {
+            let sql = values(INSERT_MESSAGES, 24, rows.len());
+            let mut query = sqlx::query(AssertSqlSafe(sql));
+            for (seq, body, provenance, entry) in rows {
+                let m = &entry.message;
+                query = query
+                    .bind(seq)
+                    .bind(owner)
+                    .bind(entry.id.0.as_bytes().as_slice())
+                    .bind(i64::try_from(records::short_bits(entry.id)).unwrap_or(0))
+                    .bind(entry.received.as_microsecond())
+                    .bind(&entry.source)
+                    .bind(&m.sender)
+                    .bind(&m.msg_id)
+                    .bind(&m.document_id)
+                    .bind(m.family)
+                    .bind(&m.version)
+                    .bind(&m.type_code)
+                    .bind(m.generated)
+                    .bind(m.test)
+                    .bind(m.verdict)
+                    .bind(m.reason)
+                    .bind(m.duplicate_of.map(|id| id.0.as_bytes().to_vec()))
+                    .bind(i64::try_from(entry.body.size).unwrap_or(i64::MAX))
+                    .bind(entry.content_hash.as_slice())
+                    .bind(provenance)
+                    .bind(body)
+                    .bind(&m.head)
+                    .bind(&m.findings)
+                    .bind(&m.explanation);
+            }
+            query.execute(&mut *connection).await.map_err(sort)?;
+        }
+        sqlx::query(INSERT)
+            .bind(json(&self.documents)?)
+            .bind(json(&self.recipients)?)
+            .bind(json(&self.duplicates)?)
+            .bind(json(&self.originals)?)
+            .bind(json(&self.idempotency)?)
+            .bind(owner)
+            .execute(connection)
+            .await
+            .map_err(sort)?;
+        Ok(())
+    }
+}
+
+/// Writes what changed, and commits. After `Ok` it is durable.
+pub(super) async fn change_and_commit(
+    connection: &mut SqliteConnection,
+    owner: &str,
+    moved: &[MovedRow],
+    queues: &BTreeSet<Queue>,
+    events: &[EventRow],
+) -> Result<(), StoreError> {
+    sqlx::query(CHANGE)
+        .bind(json(&moved)?)
+        .bind(json(queues)?)
+        .bind(json(&events)?)
+        .bind(owner)
+        .execute(connection)
+        .await
+        .map_err(sort)?;
+    Ok(())
+}
+
+const INSERT_MESSAGES: &str = "INSERT INTO message (seq, owner, id, short, received, source, sender, msg_id, \
+    document_id, family, version, type, generated, test, verdict, reason, duplicate_of, size, content_hash, \
+    provenance, body, head, findings, explanation) VALUES ";
+
+/// Rows in portions of 64, 32, 16 … 1: few statements for a batch, and few different texts in all, so that
+/// the cache of prepared statements holds them.
+fn portions<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
+    let mut size = 64;
+    std::iter::from_fn(move || {
+        while size > rows.len() {
+            size /= 2;
+        }
+        let (portion, rest) = rows.split_at_checked(size).filter(|_| size > 0)?;
+        rows = rest;
+        Some(portion)
+    })
+}
+
+/// `(?, …), (?, …)` behind the head of a statement.
+fn values(head: &str, columns: usize, rows: usize) -> String {
+    let row = format!("({})", vec!["?"; columns].join(","));
+    format!("{head}{}", vec![row; rows].join(","))
+}
+
+/// For the test of the plans.
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] = &[INSERT, CHANGE];
