@@ -238,7 +238,8 @@ pub fn journal_failed(health: &Health, step: &str, error: &StoreError) {
     let (trouble, reason) = match error {
         StoreError::Full => (Trouble::JournalFull, Some(Reason::StoreFull)),
         StoreError::Newer { .. } => (Trouble::JournalUnavailable, Some(Reason::StoreNewer)),
-        StoreError::Unavailable(_) | StoreError::Damaged(_) => (Trouble::JournalUnavailable, None),
+        StoreError::Damaged(_) => (Trouble::JournalUnavailable, Some(Reason::StoreDamaged)),
+        StoreError::Unavailable(_) => (Trouble::JournalUnavailable, None),
     };
     if health.trouble(trouble, format!("The journal failed at {step}: {error}.")) {
         match reason {

@@ -18,7 +18,7 @@ use crate::world::{self, Tables};
 use crate::{schemas, telemetry};
 use adapters::budget::{self, Budget};
 use adapters::clock::SystemClock;
-use adapters::sqlite::{Mode, SqliteStore};
+use adapters::sqlite::{self, Mode, SqliteStore};
 use adapters::{folder, http, intake as entrance};
 use arc_swap::ArcSwap;
 use broker_core::journal::Delivery;
@@ -42,7 +42,12 @@ pub type Journal = SqliteStore;
 /// # Errors
 /// When it cannot be opened.
 pub async fn open_journal(config: &Config) -> Result<Journal, Failure> {
-    Ok(SqliteStore::open(&config.journal.path, Mode::Admin).await?)
+    open_in(config, Mode::Admin).await
+}
+
+async fn open_in(config: &Config, mode: Mode) -> Result<Journal, Failure> {
+    let options = sqlite::Options { owner: config.owner.as_str().into(), ..sqlite::Options::new(mode) };
+    Ok(SqliteStore::open_with(&config.journal.path, options).await?)
 }
 
 /// Runs the broker until it is told to stop (SIGTERM or SIGINT).
@@ -61,7 +66,7 @@ pub async fn run(config: Config) -> Result<Verdict, Failure> {
     let world = Arc::new(ArcSwap::from_pointee(world::world(&config, schemas, tables)));
     let config = Arc::new(config);
 
-    let store = Arc::new(SqliteStore::open(&config.journal.path, Mode::Run).await?);
+    let store = Arc::new(open_in(&config, Mode::Run).await?);
     begin(&config, &store, clock.now()).await?;
 
     let wake = Wake::new(config.destinations.keys());

@@ -178,16 +178,28 @@ async fn claims(path: &Path, backlog: usize) -> Result<(), StoreError> {
         );
     }
     let clock = SystemClock::new();
-    let ledger = store.ledger().await?;
+    let reading = tokio::spawn({
+        let store = store.clone();
+        async move { store.ledger().await }
+    });
+    // Intake goes on while the books are read.
+    let mut longest = Duration::ZERO;
+    while !reading.is_finished() {
+        let began = clock.monotonic();
+        store.commit(vec![entry(&mut made, Body::Small, "folder:a")]).await?;
+        longest = longest.max(clock.monotonic() - began);
+    }
+    let ledger = reading.await.map_err(|e| StoreError::Unavailable(e.to_string()))??;
     let books = clock.monotonic();
     let waiting = store.backlog().await?.iter().map(|b| b.open).sum::<u64>();
     let count = clock.monotonic() - books;
     println!(
-        "backlog {backlog}: filled at {:.0}/s; ledger of {} in {:.2} s (balances: {}); backlog of {waiting} counted in {:.2} s; memory {} MB",
+        "backlog {backlog}: filled at {:.0}/s; ledger of {} in {:.2} s (balances: {}, longest commit meanwhile {:.0} ms); backlog of {waiting} counted in {:.2} s; memory {} MB",
         rate(backlog, filling),
         ledger.messages.accepted,
         books.as_secs_f64(),
         ledger.balances(),
+        longest.as_secs_f64() * 1e3,
         count.as_secs_f64(),
         peak_memory_mb()
     );
