@@ -3,7 +3,7 @@
 use crate::standing::{Change, Standing};
 use broker_core::journal::{Book, DocumentKind, Entry, Recipient};
 use broker_core::lifecycle::{Event, State};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use message_schemas::{MessageId, MsgId};
 use routing_rules::DestinationId;
 use std::collections::BTreeMap;
@@ -82,6 +82,18 @@ pub(crate) fn bounded(words: &str) -> String {
         Some(head) if end < words.len() => format!("{head} …"),
         Some(_) | None => words.to_owned(),
     }
+}
+
+/// True if, at a start, the clock is so far behind the last event that what waits would wait too long: times
+/// of day are all that outlives a process.
+pub(crate) fn is_set_back(now: Timestamp, last_event: Timestamp) -> bool {
+    last_event.duration_since(now) > SignedDuration::from_secs(10)
+}
+
+/// What the event says of a clock that was set back.
+pub(crate) fn set_back(now: Timestamp, last_event: Timestamp, waiting: usize) -> String {
+    let seconds = last_event.duration_since(now).as_secs();
+    format!("the clock is {seconds} s behind the last event; {waiting} recipients are due at once")
 }
 
 /// What happens, after a start, to what was being sent when the process died.

@@ -226,6 +226,25 @@ pub(crate) async fn a_receipt_that_cannot_be_is_told_in_the_events(rig: impl Rig
     assert_eq!(told, ["taken_in", "accepted", "receipt_rejected", "left_alone"]);
 }
 
+pub(crate) async fn after_the_clock_was_set_back_nothing_waits_for_the_old_time(rig: impl Rig) {
+    let store = rig.open().await;
+    let late = message(3000).to("folder:a").in_order("folder:a", "k").in_order("folder:a", "k");
+    let ids = commit(&store, late).await;
+    assert_eq!(claim(&store, "folder:a", 3000, 1).await, ids[..1]);
+    let retry = Settlement { next_attempt: Some(at(9000)), ..settlement(ids[0], Event::Retry) };
+    assert_eq!(store.settle(&[retry], at(3001)).await, Ok(1));
+
+    assert_eq!(store.recover(at(2999)).await, Ok(0));
+    assert_eq!(store.next_due(&destination("folder:a")).await, Ok(Some(at(3000))), "a second is nothing");
+    assert_eq!(store.recover(at(100)).await, Ok(0));
+    let told = store.events(1).await.expect("events").remove(0);
+    assert_eq!((told.what.as_str(), told.message), ("clock_set_back", None));
+    assert_eq!(claim(&store, "folder:a", 100, 9).await, ids[..2]);
+    assert_eq!(store.settle(&[settlement(ids[1], Event::HandOver)], at(101)).await, Ok(1));
+    assert_eq!(claim(&store, "folder:a", 101, 9).await, ids[2..], "the next of the queue too");
+    assert_eq!(store.broken_link().await, Ok(None));
+}
+
 pub(crate) async fn what_was_being_sent_at_a_kill_is_unsure(rig: impl Rig) {
     let store = rig.open().await;
     let ids = commit(&store, message(1).to("folder:a").in_order("folder:a", "k").to("folder:a")).await;

@@ -54,6 +54,7 @@ journals! {
         a_receipt_overtakes_the_hand_over,
         a_receipt_that_cannot_be_is_told_in_the_events,
         what_was_being_sent_at_a_kill_is_unsure,
+        after_the_clock_was_set_back_nothing_waits_for_the_old_time,
         time_to_live_and_receipt_deadline_are_told,
         a_parked_recipient_is_listed_and_replayed,
         an_expired_recipient_begins_anew_when_replayed,

@@ -320,7 +320,25 @@ impl Journal {
     pub(super) fn recover(&mut self, now: Timestamp) -> usize {
         let sending = self.recipients.iter().enumerate().filter(|(_, r)| r.standing.state == State::Sending);
         let sending: Vec<Seq> = sending.map(|(seq, _)| seq).collect();
+        if let Some(last) = self.events.last().map(|(event, _)| event.at)
+            && records::is_set_back(now, last)
+        {
+            self.set_back(now, last);
+        }
         sending.into_iter().filter(|seq| self.change(*seq, &records::died(), now)).count()
+    }
+
+    /// After the clock was set back nothing waits for a time that is to come a second time.
+    fn set_back(&mut self, now: Timestamp, last: Timestamp) {
+        let mut late = Vec::new();
+        for (seq, row) in self.recipients.iter_mut().enumerate() {
+            if row.standing.is_claimable() && row.standing.next_attempt.is_some_and(|next| next > now) {
+                row.standing.next_attempt = Some(now);
+                late.push(seq);
+            }
+        }
+        late.iter().for_each(|seq| self.line_up(*seq));
+        self.append(now, None, None, "clock_set_back", Some(records::set_back(now, last, late.len())));
     }
 
     pub(super) fn overdue(&self, now: Timestamp, limit: usize) -> Vec<Overdue> {

@@ -134,7 +134,11 @@ impl Prepared {
     /// How much it adds to the journal, nearly.
     pub(super) fn weight_bytes(&self) -> usize {
         let made: usize = self.documents.iter().map(|d| d.body.bytes.len()).sum();
-        self.body.bytes.len() + made + 4096
+        // A sender may write very long ids; they compress well and are kept as they are.
+        let m = &self.message;
+        let texts = [&m.msg_id, &m.document_id, &m.type_code, &m.head, &m.explanation];
+        let texts: usize = texts.into_iter().flatten().map(String::len).sum();
+        self.body.bytes.len() + made + 2 * texts + m.findings.len() + 4096
     }
 
     /// The keys by which receipts may name a recipient.

@@ -4,7 +4,7 @@
 //! table ([`write`]); each step crosses a thread, so their number, and not that of the rows, is what costs.
 //! Statements are numbered in `$n` across the whole text of a step.
 
-use super::columns::uuid;
+use super::columns::{time, uuid};
 use super::failure::{sort, unreadable};
 use super::load::{self, Found, Loaded, Wanted};
 use super::prepare::Prepared;
@@ -73,6 +73,12 @@ SELECT 'recipient', r.seq, r.id, m.id, r.destination, r.order_key, r.state, r.re
     r.maybe_arrived, r.next_attempt, r.receipt_deadline, r.expires, r.since
 FROM recipient r INDEXED BY recipient_sending CROSS JOIN message m ON m.seq = r.message
 WHERE r.owner = $1 AND r.state = 'sending' ORDER BY r.seq";
+
+const LAST_EVENT: &str = "SELECT at FROM event ORDER BY seq DESC LIMIT 1";
+
+const SET_BACK: &str = "
+UPDATE recipient SET next_attempt = $2, due = CASE WHEN due IS NULL THEN NULL ELSE $2 END
+WHERE owner = $1 AND state IN ('waiting', 'sending', 'unsure') AND state <> 'sending' AND next_attempt > $2";
 
 impl<'c> Transaction<'c> {
     /// Takes the write lock and reads what the batch asks about.
@@ -184,8 +190,25 @@ impl<'c> Transaction<'c> {
         replayed
     }
 
+    /// After the clock was set back nothing waits for a time that is to come a second time.
+    async fn set_back(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        let last = sqlx::query(LAST_EVENT).fetch_optional(&mut *self.connection).await.map_err(sort)?;
+        let last = last.map_or(Ok(None), |row| time(&row, 0))?;
+        let Some(last) = last.filter(|last| records::is_set_back(now, *last)) else { return Ok(()) };
+        let late = sqlx::query(SET_BACK)
+            .bind(self.owner)
+            .bind(now.as_microsecond())
+            .execute(&mut *self.connection)
+            .await
+            .map_err(sort)?;
+        let late = usize::try_from(late.rows_affected()).unwrap_or(usize::MAX);
+        self.append(now, None, None, "clock_set_back", Some(records::set_back(now, last, late)));
+        Ok(())
+    }
+
     /// Makes unsure what was being sent. Returns how many.
     pub(super) async fn recover(&mut self, now: Timestamp) -> Result<usize, StoreError> {
+        self.set_back(now).await?;
         let rows =
             sqlx::query(SENDING).bind(self.owner).fetch_all(&mut *self.connection).await.map_err(sort)?;
         let mut lost = 0;
@@ -306,4 +329,4 @@ impl<'c> Transaction<'c> {
 
 /// For the test of the plans.
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[CLAIM, SENDING];
+pub(super) const STATEMENTS: &[&str] = &[CLAIM, SENDING, LAST_EVENT, SET_BACK];
