@@ -3,7 +3,7 @@
 //! Nodes live in one vector in document order, text and attribute values in one string. Nothing recurses,
 //! and dropping a tree is dropping three vectors however deep the document was.
 
-use super::read::{Element, Handler, Offset, Places, read};
+use super::read::{Element, Handler, Namespace, Offset, Places, read};
 use crate::finding::{Finding, Place};
 use crate::limits::Limits;
 use std::borrow::Cow;
@@ -60,6 +60,11 @@ impl Names {
         at
     }
 
+    /// The number of a string; one that no string has if it is not stored.
+    fn find(&self, name: &str) -> u32 {
+        self.index.get(name).copied().unwrap_or(NOTHING - 1)
+    }
+
     fn name(&self, at: u32) -> &str {
         self.list.get(at as usize).map_or("", |n| n)
     }
@@ -80,6 +85,10 @@ impl Tree {
     #[must_use]
     pub fn root(&self) -> Option<Node<'_>> {
         (!self.nodes.is_empty()).then_some(Node { tree: self, id: 0 })
+    }
+
+    fn value(&self, attribute: &AttributeData) -> &str {
+        self.text.get(attribute.value.start as usize..attribute.value.end as usize).unwrap_or_default()
     }
 
     /// How many nodes there are, text nodes included; `Node::id` is below it.
@@ -106,6 +115,8 @@ pub struct TreeBuilder {
     tree: Tree,
     /// Open elements: node number and last child so far.
     open: Vec<(u32, u32)>,
+    /// The tree's number of each namespace of the document.
+    namespaces: Vec<u32>,
 }
 
 impl std::fmt::Debug for TreeBuilder {
@@ -118,13 +129,28 @@ impl TreeBuilder {
     /// Keeps the whole document.
     #[must_use]
     pub fn all() -> Self {
-        Self { tree: Tree::default(), open: Vec::new() }
+        Self { tree: Tree::default(), open: Vec::new(), namespaces: Vec::new() }
     }
 
     /// The tree.
     #[must_use]
     pub fn finish(self) -> Tree {
         self.tree
+    }
+
+    fn namespace(&mut self, element: &Element<'_>, namespace: Namespace) -> u32 {
+        let at = namespace.0 as usize;
+        if let Some(&known) = self.namespaces.get(at).filter(|n| **n != NOTHING) {
+            return known;
+        }
+        let number = self.tree.namespaces.intern(element.uri(namespace));
+        if self.namespaces.len() <= at {
+            self.namespaces.resize(at + 1, NOTHING);
+        }
+        if let Some(slot) = self.namespaces.get_mut(at) {
+            *slot = number;
+        }
+        number
     }
 
     fn append(&mut self, mut node: NodeData) -> u32 {
@@ -153,14 +179,14 @@ fn narrow(n: usize) -> u32 {
 impl Handler for TreeBuilder {
     fn start(&mut self, element: &Element<'_>) {
         let name = self.tree.names.intern(element.local);
-        let namespace = self.tree.namespaces.intern(element.uri(element.namespace));
+        let namespace = self.namespace(element, element.namespace);
         let first = narrow(self.tree.attributes.len());
         for attribute in element.attributes {
             let start = narrow(self.tree.text.len());
             self.tree.text.push_str(&attribute.value);
             let data = AttributeData {
                 name: self.tree.names.intern(attribute.local),
-                namespace: self.tree.namespaces.intern(element.uri(attribute.namespace)),
+                namespace: self.namespace(element, attribute.namespace),
                 value: start..narrow(self.tree.text.len()),
             };
             self.tree.attributes.push(data);
@@ -291,14 +317,15 @@ impl<'t> Node<'t> {
     }
 
     /// Elements of this local name inside it, in order.
-    pub fn all<'n>(self, name: &'n str) -> impl Iterator<Item = Self> + use<'t, 'n> {
-        self.children().filter(move |n| n.is_element() && n.name() == name)
+    pub fn all(self, name: &str) -> impl Iterator<Item = Self> + use<'t> {
+        let name = self.tree.names.find(name);
+        self.children().filter(move |n| n.data().name == name)
     }
 
     /// The first element of this local name inside it.
     #[must_use]
     pub fn child(self, name: &str) -> Option<Self> {
-        self.elements().find(|n| n.name() == name)
+        self.all(name).next()
     }
 
     /// The first element at this path of local names (`"MsgInfo/Sender/Organisation"`).
@@ -310,20 +337,23 @@ impl<'t> Node<'t> {
     /// The value of an attribute without namespace.
     #[must_use]
     pub fn attr(self, name: &str) -> Option<&'t str> {
-        self.attributes()
-            .find(|(namespace, local, _)| namespace.is_empty() && *local == name)
-            .map(|(.., v)| v)
+        let tree = self.tree;
+        let name = tree.names.find(name);
+        let mut of_name = self.attribute_list().iter().filter(|a| a.name == name);
+        of_name.find(|a| tree.namespaces.name(a.namespace).is_empty()).map(|a| tree.value(a))
     }
 
     /// `(namespace, local name, value)` of every attribute, in order.
     pub fn attributes(self) -> impl Iterator<Item = (&'t str, &'t str, &'t str)> {
         let tree = self.tree;
+        self.attribute_list()
+            .iter()
+            .map(move |a| (tree.namespaces.name(a.namespace), tree.names.name(a.name), tree.value(a)))
+    }
+
+    fn attribute_list(self) -> &'t [AttributeData] {
         let range = if self.is_element() { self.data().content.clone() } else { 0..0 };
-        let list = tree.attributes.get(range.start as usize..range.end as usize).unwrap_or_default();
-        list.iter().map(move |a| {
-            let value = tree.text.get(a.value.start as usize..a.value.end as usize).unwrap_or_default();
-            (tree.namespaces.name(a.namespace), tree.names.name(a.name), value)
-        })
+        self.tree.attributes.get(range.start as usize..range.end as usize).unwrap_or_default()
     }
 
     /// A text node's own text; empty for an element.

@@ -43,18 +43,17 @@ pub(super) fn base64_octets(raw: &str) -> Option<u64> {
             last = BASE64[block[63] as usize];
             continue;
         }
-        // A line end, most likely: step over this block byte by byte.
-        for &b in block {
-            match BASE64[b as usize] {
-                SPACE => {}
-                class if class < PAD => {
-                    digits += 1;
-                    last = class;
-                }
-                PAD => return padding(bytes.get(at..)?, digits, last),
-                _ => return None,
-            }
-            at += 1;
+        // A line end, most likely: the digits before it, then the blanks.
+        let plain = block.iter().take_while(|&&b| BASE64[b as usize] < PAD).count();
+        if let Some(&b) = plain.checked_sub(1).and_then(|before| block.get(before)) {
+            last = BASE64[b as usize];
+        }
+        digits += plain as u64;
+        at += plain;
+        match bytes.get(at).map(|&b| BASE64[b as usize]) {
+            Some(SPACE) => at += 1,
+            Some(PAD) => break,
+            Some(_) | None => return None,
         }
     }
     padding(bytes.get(at..)?, digits, last)
