@@ -1,1 +1,4 @@
-//! x
+#![doc = include_str!("../README.md")]
+
+pub mod lab;
+pub mod measure;
