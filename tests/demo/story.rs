@@ -128,12 +128,37 @@ pub(crate) fn letters() -> Vec<Letter> {
             answer: Answer::Later,
             ..municipality("Patient logistics 1.6, receipt too late", "plo/pasientlogistikk-1.6", Http)
         },
-        refused("Fault: against its schema", "epikrise/refused-schema", &["210010 rejected"], &["210010 T02"]),
+        refused(
+            "Fault: against its schema",
+            "epikrise/refused-schema",
+            &["210010 rejected"],
+            &["210010 T02"],
+        ),
         refused("Fault: not XML", "rekvisisjon/refused-not-xml", &["220010 rejected"], &["220010 T01"]),
-        refused("Fault: unknown format", "epikrise/refused-unknown-namespace", &["210010 rejected"], &["210010 T10"]),
-        refused("Fault: message id no UUID", "dialogmelding/refused-id-1.1", &["210010 rejected"], &["210010 E10"]),
-        refused("Fault: patient not identified", "henvisning/refused-patient-1.1", &["220010 rejected"], &["220010 E36"]),
-        refused("Fault: unknown receiver", "plo/receiver-unknown-service", &["299999 rejected"], &["299999 E21"]),
+        refused(
+            "Fault: unknown format",
+            "epikrise/refused-unknown-namespace",
+            &["210010 rejected"],
+            &["210010 T10"],
+        ),
+        refused(
+            "Fault: message id no UUID",
+            "dialogmelding/refused-id-1.1",
+            &["210010 rejected"],
+            &["210010 E10"],
+        ),
+        refused(
+            "Fault: patient not identified",
+            "henvisning/refused-patient-1.1",
+            &["220010 rejected"],
+            &["220010 E36"],
+        ),
+        refused(
+            "Fault: unknown receiver",
+            "plo/receiver-unknown-service",
+            &["299999 rejected"],
+            &["299999 E21"],
+        ),
         Letter {
             verdict: "silent",
             recipients: &["300010 parked"],

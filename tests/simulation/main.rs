@@ -111,16 +111,27 @@ fn check_letters(s: &Simulation) {
                 .filter(|r| r.book == broker_core::journal::Book::Message)
                 .filter(|r| r.receiver.is_some_and(|h| h.0 == receiver))
                 .collect();
-            assert_eq!(states.len(), 1, "3: letter {} has {} recipients {receiver}", letter.number, states.len());
+            assert_eq!(
+                states.len(),
+                1,
+                "3: letter {} has {} recipients {receiver}",
+                letter.number,
+                states.len()
+            );
             let state = states[0];
             if matches!(state.state, State::Parked | State::Expired | State::Rejected) {
                 assert!(state.reason.is_some(), "3: {} without a reason", state.state);
             }
             let receipt_parked = records.iter().flat_map(|r| &r.recipients).any(|r| {
-                r.book == broker_core::journal::Book::Receipt && matches!(r.state, State::Parked | State::Expired)
+                r.book == broker_core::journal::Book::Receipt
+                    && matches!(r.state, State::Parked | State::Expired)
             });
             if receiver == 202 && !receipt_parked {
-                assert_eq!(receipts, 1, "5: no receipt for letter {}, which the broker answers for", letter.number);
+                assert_eq!(
+                    receipts, 1,
+                    "5: no receipt for letter {}, which the broker answers for",
+                    letter.number
+                );
             }
             if receiver == 203 || receiver == 999 {
                 assert_eq!(receipts, 0, "5: nobody answers for {receiver}");

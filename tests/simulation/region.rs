@@ -196,7 +196,13 @@ impl Receiver {
     }
 
     /// The system behind answers: mostly at once, sometimes late, twice, with a no, or never.
-    fn answer(&mut self, head: &message_schemas::MessageHead, delivery: &Delivery, chance: &mut Chance, now: Timestamp) {
+    fn answer(
+        &mut self,
+        head: &message_schemas::MessageHead,
+        delivery: &Delivery,
+        chance: &mut Chance,
+        now: Timestamp,
+    ) {
         let me = head.receivers.iter().find(|r| r.party.her_id() == delivery.receiver).expect("it is for me");
         let verdict = if chance.per_mille(100) {
             Verdict::rejected(Error::of(ErrorCode::PatientUnknown))
@@ -210,7 +216,10 @@ impl Receiver {
         let receipt = Receipt::answer(head, me, verdict, making).expect("a fagmelding has a receipt");
         let bytes: Arc<[u8]> = receipt.to_xml().into_bytes().into();
         let hours = if chance.per_mille(100) { 120 } else { 0 };
-        let at = now + jiff::SignedDuration::from_secs(hours * 3600 + i64::try_from(chance.below(600)).expect("small"));
+        let at = now
+            + jiff::SignedDuration::from_secs(
+                hours * 3600 + i64::try_from(chance.below(600)).expect("small"),
+            );
         self.answers.push((at, Arc::clone(&bytes)));
         if chance.per_mille(100) {
             self.answers.push((at, bytes));

@@ -186,7 +186,12 @@ impl Simulation {
                 .iter()
                 .enumerate()
                 .flat_map(|(r, receiver)| {
-                    receiver.answers.iter().enumerate().filter(|(_, a)| a.0 <= self.now).map(move |(a, _)| (r, a))
+                    receiver
+                        .answers
+                        .iter()
+                        .enumerate()
+                        .filter(|(_, a)| a.0 <= self.now)
+                        .map(move |(a, _)| (r, a))
                 })
                 .collect();
             if !due.is_empty() && self.chance.per_mille(400) {
@@ -306,7 +311,11 @@ impl Simulation {
                     let attempt = self.network(destination, &delivery);
                     done.push(self.settlement(&delivery, &attempt));
                 }
-                Some(if rest.is_empty() { Task::Settle(done) } else { Task::Send { destination, rest, done } })
+                Some(if rest.is_empty() {
+                    Task::Settle(done)
+                } else {
+                    Task::Send { destination, rest, done }
+                })
             }
             Task::Settle(done) => match at_once(self.store.settle(&done, self.now)) {
                 Ok(_) => None,
@@ -341,8 +350,14 @@ impl Simulation {
     }
 
     fn settlement(&mut self, delivery: &Delivery, attempt: &Attempt) -> Settlement {
-        let next =
-            after_attempt(attempt, delivery.tries + 1, &self.schedule, self.now, delivery.expires, self.chance.bits());
+        let next = after_attempt(
+            attempt,
+            delivery.tries + 1,
+            &self.schedule,
+            self.now,
+            delivery.expires,
+            self.chance.bits(),
+        );
         let (event, reason, next_attempt) = match next {
             Next::Done => (Event::HandOver, None, None),
             Next::RetryAt(at) => (Event::Retry, None, Some(at)),
@@ -350,12 +365,20 @@ impl Simulation {
             Next::Park(reason) => (Event::Park, Some(reason), None),
             Next::Expire => (Event::Expire, Some(Reason::TimeToLiveOver), None),
         };
-        Settlement { recipient: delivery.recipient, from: State::Sending, event, reason, next_attempt, detail: None }
+        Settlement {
+            recipient: delivery.recipient,
+            from: State::Sending,
+            event,
+            reason,
+            next_attempt,
+            detail: None,
+        }
     }
 
     /// Lets time pass until something is due again; false when nothing ever will be.
     pub(crate) fn wait(&mut self) -> bool {
-        let dues = (0..DESTINATIONS.len()).filter_map(|d| at_once(self.store.next_due(&self.id_of(d))).ok().flatten());
+        let dues = (0..DESTINATIONS.len())
+            .filter_map(|d| at_once(self.store.next_due(&self.id_of(d))).ok().flatten());
         let answers = self.receivers.iter().flat_map(|r| r.answers.iter().map(|a| a.0));
         let Some(next) = dues.chain(answers).min() else { return false };
         self.now = self.now.max(next);

@@ -1,6 +1,8 @@
 //! What the proofs share: where the project is, where the reference material is, and how a test says that
 //! it could not run.
 
+pub mod drive;
+
 use std::path::{Path, PathBuf};
 
 /// The project's root folder.
