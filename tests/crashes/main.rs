@@ -32,7 +32,7 @@ fn offer(region: &Region, lane: usize, offered: &Offered, acknowledged: &AtomicU
         number += 1;
         let template = String::from_utf8(sample(KINDS[kind].0)).expect("the templates are UTF-8");
         let old = head::read(&template, &Limits::default()).expect("a head").msg_id.expect("an id");
-        let id = Uuid::new_v4().to_string();
+        let id = Uuid::now_v7().to_string();
         let bytes: Arc<[u8]> = template.replace(old.as_str(), &id).into_bytes().into();
         offered.lock().expect("no panic").insert(id.clone(), (kind, Arc::clone(&bytes)));
         // Every fifth comes by folder, where done/ acknowledges.

@@ -8,7 +8,7 @@ mod story;
 mod systems;
 
 use message_schemas::head::{self, MessageHead, ReceiptStatus};
-use message_schemas::{Limits, xml};
+use message_schemas::{Limits, Version, xml};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io;
@@ -39,8 +39,8 @@ struct Sent {
     letter: Letter,
     /// What its state is asked for by: our id over HTTP, its MsgId from the folder.
     id: String,
-    /// The ids by which a receipt may name it.
-    original_ids: Vec<String>,
+    /// The ids by which a receipt names it: its MsgId, and for receipts of version 1.0 its document id.
+    original_ids: [String; 2],
     done: bool,
     row: String,
 }
@@ -48,8 +48,10 @@ struct Sent {
 fn demo(once: bool) -> io::Result<bool> {
     let region = Arc::new(Region::lay_out("demo", |settings| settings)?);
     println!("A small region: a laboratory, a GP, a contract specialist, a municipality, two hospitals.");
-    println!("The hospital's endpoint is down for now.\n");
-    let mut process = region.start(None)?;
+    println!("The hospital's endpoint is down for now.");
+    let log = region.folder.join("broker.log");
+    println!("The broker's own log: {}\n", log.display());
+    let mut process = region.start(Some(&log))?;
     let began = clock();
 
     let letters = letters();
@@ -158,7 +160,7 @@ fn send(region: &Region, letter: Letter) -> io::Result<Sent> {
     let addressing = read(&bytes).map(|h| head::Addressing::from(&h)).or_else(|| head::salvage(&bytes));
     let addressing = addressing.unwrap_or_default();
     let msg_id = addressing.msg_id.map(|m| m.as_str().to_owned()).unwrap_or_default();
-    let original_ids = addressing.document_id.into_iter().chain([msg_id.clone()]).collect();
+    let original_ids = [msg_id.clone(), addressing.document_id.unwrap_or_default()];
     let id = match letter.door {
         Door::Http => {
             let key = letter.title.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
@@ -232,13 +234,14 @@ fn look(region: &Region, sent: &mut Sent) -> Look {
 
 /// What the receipts in the senders' folders say of a message: `party says`, sorted. A receipt names its
 /// message by MsgId or, by the 1.0 rule, by document id.
-fn heard(region: &Region, original_ids: &[String]) -> Vec<String> {
+fn heard(region: &Region, [msg_id, document_id]: &[String; 2]) -> Vec<String> {
     let senders = ["laboratory", "gp", "granheim", "citizens"];
     let receipt_of = |bytes: Vec<u8>| {
         let head = read(&bytes)?;
         let receipt = head.receipt?;
         let original = receipt.original_id?;
-        if !original_ids.iter().any(|id| id.eq_ignore_ascii_case(original.as_str())) {
+        let by_document = head.kind.version == Version(1, 0) && original.as_str() == document_id;
+        if !by_document && !original.as_str().eq_ignore_ascii_case(msg_id) {
             return None;
         }
         let party = head.sender.and_then(|s| s.her_id()).map(|h| h.to_string()).unwrap_or_default();

@@ -69,7 +69,7 @@ impl Systems {
             Answer::Yes | Answer::Later => Verdict::Accepted,
             Answer::No => Verdict::rejected(Error::of(ErrorCode::PatientUnknown)),
         };
-        let making = Making { id: Uuid::new_v4(), now: now(), software: None };
+        let making = Making { id: Uuid::now_v7(), now: now(), software: None };
         let Ok(receipt) = Receipt::answer(&message, me, verdict, making) else { return };
         match answer {
             Answer::Later => self.held.lock().unwrap_or_else(PoisonError::into_inner).push(receipt.to_xml()),
@@ -78,7 +78,7 @@ impl Systems {
     }
 
     fn send(&self, receipt: &str) {
-        let name = format!("receipt-{}", Uuid::new_v4().simple());
+        let name = format!("receipt-{}", Uuid::now_v7().simple());
         self.region.put(&name, receipt.as_bytes()).expect("the inbox can be written");
     }
 

@@ -129,6 +129,13 @@ fn organisation(enterprise: u32, service: u32) -> String {
 /// A dialogue message (notat) from 101 to these services, the first as primary receiver.
 fn message(msg_id: &str, receivers: &[u32], now: Timestamp) -> Arc<[u8]> {
     let enterprise = |service: u32| if service == 999 { 990 } else { 200 };
+    // What goes to the ordered ward is one long conversation.
+    let conversation = if receivers.first() == Some(&204) {
+        "<ConversationRef><RefToParent>0b0c3f4e-5a0e-4c1e-9d59-2f3c5d1f7a11</RefToParent>\
+         <RefToConversation>0b0c3f4e-5a0e-4c1e-9d59-2f3c5d1f7a11</RefToConversation></ConversationRef>"
+    } else {
+        ""
+    };
     let (first, copies) = receivers.split_first().expect("a letter has a receiver");
     let copies: String = copies
         .iter()
@@ -143,7 +150,7 @@ fn message(msg_id: &str, receivers: &[u32], now: Timestamp) -> Arc<[u8]> {
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
          <MsgHead xmlns=\"http://www.kith.no/xmlstds/msghead/2006-05-24\"><MsgInfo>\
          <Type V=\"DIALOG_HELSEFAGLIG\" DN=\"Helsefaglig dialog\"/><MIGversion>v1.2 2006-05-24</MIGversion>\
-         <GenDate>{now}</GenDate><MsgId>{msg_id}</MsgId>\
+         <GenDate>{now}</GenDate><MsgId>{msg_id}</MsgId>{conversation}\
          <Sender>{}</Sender><Receiver>{}</Receiver>{copies}\
          <Patient><FamilyName>Prøve</FamilyName><GivenName>Kari</GivenName>\
          <DateOfBirth>1950-01-01</DateOfBirth><Sex V=\"2\" DN=\"Kvinne\"/></Patient></MsgInfo>\

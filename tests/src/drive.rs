@@ -88,7 +88,7 @@ impl Region {
         for file in ["parties.toml", "rules.toml"] {
             std::fs::copy(root().join("ops/region").join(file), folder.join(file))?;
         }
-        let token = uuid::Uuid::new_v4().simple().to_string();
+        let token = uuid::Uuid::now_v7().simple().to_string();
         OpenOptions::new()
             .write(true)
             .create(true)
