@@ -11,7 +11,7 @@
 //!   that the files say, public, and the ground for writing schemas out and for comparing them.
 //! - `compile` numbers types and elements and turns content models into deterministic automata
 //!   (`automaton`), simple types into [`datatypes`].
-//! - [`Validator`] is an [`xml::Handler`](crate::xml::Handler). It keeps one frame for each open element and
+//! - [`Validator`] is an [`xml::Handler`]. It keeps one frame for each open element and
 //!   allocates nothing while the document is valid, so it can run beside another handler in the same pass:
 //!   `xml::read(text, &limits, &mut (&mut validator, &mut tree_builder))`.
 //!
