@@ -31,6 +31,7 @@ const PURE_CRATES: &[&str] = &[
     "regex-automata",
     "serde",
     "serde_json",
+    "sha1",
     "sha2",
     "smallvec",
     "thiserror",

@@ -109,7 +109,7 @@ fn personal_data_stays_in_the_payload() {
     }
     seen.push(("file names".to_owned(), names));
 
-    assert!(secrets.len() > 50, "the samples hold what must not be seen");
+    assert!(secrets.len() > 10, "the samples hold what must not be seen, not only {}", secrets.len());
     let log_lines = seen.iter().find(|(w, _)| w == "the log").map_or(0, |(_, t)| t.lines().count());
     assert!(log_lines > files.len(), "at the highest level there is much to search: {log_lines} lines");
     for (place, text) in &seen {

@@ -8,7 +8,7 @@ mod story;
 mod systems;
 
 use message_schemas::head::{self, MessageHead, ReceiptStatus};
-use message_schemas::{Limits, Version, xml};
+use message_schemas::{Limits, apprec, xml};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io;
@@ -160,7 +160,10 @@ fn send(region: &Region, letter: Letter) -> io::Result<Sent> {
     let addressing = read(&bytes).map(|h| head::Addressing::from(&h)).or_else(|| head::salvage(&bytes));
     let addressing = addressing.unwrap_or_default();
     let msg_id = addressing.msg_id.map(|m| m.as_str().to_owned()).unwrap_or_default();
-    let original_ids = [msg_id.clone(), addressing.document_id.unwrap_or_default()];
+    let version = addressing.kind.and_then(|k| apprec::version_for(k, addressing.function.as_deref()));
+    let by_document = version == Some(apprec::Version::V1_0);
+    let document_id = addressing.document_id.filter(|_| by_document).unwrap_or_default();
+    let original_ids = [msg_id.clone(), document_id];
     let id = match letter.door {
         Door::Http => {
             let key = letter.title.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
@@ -240,8 +243,7 @@ fn heard(region: &Region, [msg_id, document_id]: &[String; 2]) -> Vec<String> {
         let head = read(&bytes)?;
         let receipt = head.receipt?;
         let original = receipt.original_id?;
-        let by_document = head.kind.version == Version(1, 0) && original.as_str() == document_id;
-        if !by_document && !original.as_str().eq_ignore_ascii_case(msg_id) {
+        if original.as_str() != document_id && !original.as_str().eq_ignore_ascii_case(msg_id) {
             return None;
         }
         let party = head.sender.and_then(|s| s.her_id()).map(|h| h.to_string()).unwrap_or_default();
