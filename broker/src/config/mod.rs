@@ -286,7 +286,7 @@ mod tests {
     fn the_example_in_ops_is_sound() {
         let config = Config::parse(Path::new("/etc/budstikke/embedded.toml"), EXAMPLE).expect("no faults");
         assert_eq!(config.journal.path, Path::new("/etc/budstikke/data/journal.db"));
-        assert_eq!(config.destinations.len(), 2);
+        assert_eq!(config.destinations.len(), 3);
         assert_eq!(config.work, Work::default(), "the example shows the defaults");
         assert_eq!(config.admin, Admin::default());
     }
