@@ -9,12 +9,18 @@ const ROOMS: &[(&str, &str, &[&str], bool)] = &[
     ("message-schemas", "message-schemas", &[], true),
     ("routing-rules", "routing-rules", &["message-schemas"], true),
     ("dead-letter", "dead-letter", &["message-schemas"], true),
-    ("broker-core", "broker/core", &["routing-rules", "dead-letter", "message-schemas"], true),
-    ("adapters", "adapters", &["broker-core", "routing-rules", "dead-letter", "message-schemas"], false),
+    ("trust", "broker/trust", &["message-schemas"], true),
+    ("broker-core", "broker/core", &["routing-rules", "dead-letter", "trust", "message-schemas"], true),
+    (
+        "adapters",
+        "adapters",
+        &["broker-core", "routing-rules", "dead-letter", "trust", "message-schemas"],
+        false,
+    ),
     (
         "broker",
         "broker",
-        &["adapters", "broker-core", "routing-rules", "dead-letter", "message-schemas"],
+        &["adapters", "broker-core", "routing-rules", "dead-letter", "trust", "message-schemas"],
         false,
     ),
 ];
@@ -24,9 +30,12 @@ const PURE_CRATES: &[&str] = &[
     "base64",
     "cel",
     "encoding_rs",
+    "flate2",
     "foldhash",
     "jiff",
+    "mail-parser",
     "memchr",
+    "openssl",
     "quick-xml",
     "regex-automata",
     "serde",
@@ -37,6 +46,8 @@ const PURE_CRATES: &[&str] = &[
     "thiserror",
     "toml",
     "uuid",
+    "x509-parser",
+    "zeroize",
 ];
 
 fn dependencies(folder: &str, tables: &[&str]) -> Vec<String> {

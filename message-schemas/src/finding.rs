@@ -17,6 +17,8 @@ pub enum Layer {
     Schema,
     /// What the standards demand beyond the XSD.
     Rule,
+    /// Signature, sealing, certificates.
+    Trust,
 }
 
 macro_rules! codes {
@@ -109,6 +111,63 @@ codes! {
     GeneratedUnreadable = "R11", Rule;
     /// A type code of another version of the same family (a note: the namespace decides).
     TypeOfOtherVersion = "R12", Rule;
+
+    /// A signature is required, and there is none.
+    NotSigned = "A01", Trust;
+    /// It must be sealed, and is not.
+    NotSealed = "A02", Trust;
+    /// The bytes are no CMS that we read.
+    CmsMalformed = "A03", Trust;
+    /// It cannot be opened.
+    CannotOpen = "A04", Trust;
+    /// An algorithm that is not allowed.
+    AlgorithmNotAllowed = "A05", Trust;
+    /// The signature, or a digest in it, does not hold (S01).
+    SignatureInvalid = "A06", Trust;
+    /// The signature has a form that is not on the list.
+    SignatureShape = "A07", Trust;
+    /// More than one signature where one is expected.
+    SignatureAmbiguous = "A08", Trust;
+    /// A part of the message is not covered by the signature.
+    NotCovered = "A09", Trust;
+    /// Not the certificate that this sender signs with, or none.
+    SignerUnknown = "A10", Trust;
+    /// No chain to a trusted root (S02).
+    CertificateUntrusted = "A11", Trust;
+    /// The certificate's time is over (S02).
+    CertificateExpired = "A12", Trust;
+    /// The certificate's time has not begun (S02).
+    CertificateNotYetValid = "A13", Trust;
+    /// The certificate is not made for this use (S02).
+    CertificateUsage = "A14", Trust;
+    /// The certificate's policy is not accepted (S02).
+    CertificatePolicy = "A15", Trust;
+    /// The certificate is revoked (S03).
+    CertificateRevoked = "A16", Trust;
+    /// Whether it is revoked cannot be told now.
+    RevocationUnknown = "A17", Trust;
+    /// The certificate belongs to another organisation.
+    OrganisationMismatch = "A18", Trust;
+    /// Transport, signature and payload name different senders.
+    SenderContradicts = "A19", Trust;
+    /// Larger or deeper than the limits of protection.
+    ProtectionLimit = "A20", Trust;
+    /// A certificate that cannot be read.
+    CertificateMalformed = "A21", Trust;
+    /// We have no key of our own for this.
+    OwnKeyMissing = "A22", Trust;
+    /// A key shorter than is accepted.
+    KeyWeak = "A23", Trust;
+    /// It cannot be signed or sealed for its receiver.
+    CannotSeal = "A24", Trust;
+    /// Two engines came to different results.
+    EnginesDiffer = "A25", Trust;
+    /// An old algorithm, accepted because the partner's agreement says so (a note).
+    LegacyAlgorithm = "A26", Trust;
+    /// A certificate that expires soon (a note).
+    CertificateExpiring = "A27", Trust;
+    /// Sealed for somebody else and passed on unread (a note).
+    SealedForOther = "A28", Trust;
 }
 
 impl Code {
@@ -125,6 +184,9 @@ impl Code {
                 | Self::GeneratedUnreadable
                 | Self::AttachmentsLarge
                 | Self::TypeOfOtherVersion
+                | Self::LegacyAlgorithm
+                | Self::CertificateExpiring
+                | Self::SealedForOther
         )
     }
 }
