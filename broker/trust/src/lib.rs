@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod algorithm;
+mod ber;
 pub mod certificate;
 pub mod chain;
 pub mod cms;
