@@ -1,8 +1,16 @@
 //! Our own keys: the port that a hardware module can take, and keys in memory from PKCS#12 and PEM.
 
+mod file;
+mod software;
+#[cfg(test)]
+mod tests;
+
+pub use file::{certificates_from_pkcs12, from_parts, from_pem, from_pkcs12};
+pub use software::SoftwareKey;
+
 use crate::algorithm::{KeyTransport, SignatureAlgorithm};
 use crate::certificate::Certificate;
-use crate::fault::Fault;
+use crate::cms::CertificateId;
 use jiff::Timestamp;
 use std::fmt;
 use std::sync::Arc;
@@ -59,25 +67,47 @@ impl KeyRing {
     /// The key to sign with at this moment: nonRepudiation, valid, the newest.
     #[must_use]
     pub fn signing(&self, now: Timestamp) -> Option<&Arc<dyn PrivateKey>> {
-        let _ = now;
-        unimplemented!()
+        let fit = |c: &Certificate| c.usage.is_some_and(|u| u.non_repudiation) && c.is_valid_at(now);
+        self.keys.iter().filter(|k| fit(k.certificate())).max_by_key(|k| k.certificate().not_before)
+    }
+
+    /// The keys that a recipient's name in CMS means. Not asked for validity: what was sealed before a key's
+    /// certificate ran out is still to be opened.
+    pub fn decrypting(&self, recipient: &CertificateId) -> impl Iterator<Item = &Arc<dyn PrivateKey>> {
+        self.keys.iter().filter(move |k| recipient.is(k.certificate()))
     }
 }
 
-/// Reads the key, its certificate and its chain from PKCS#12.
-///
-/// # Errors
-/// A wrong password, or nothing usable in it; never the password itself.
-pub fn from_pkcs12(bytes: &[u8], password: &str) -> Result<Arc<dyn PrivateKey>, Fault> {
-    let _ = (bytes, password);
-    unimplemented!()
+/// How soon a certificate runs out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Expiry {
+    /// It has run out.
+    Over,
+    /// Within 7 days.
+    Within7Days,
+    /// Within 30 days.
+    Within30Days,
+    /// Within 60 days.
+    Within60Days,
 }
 
-/// Reads a key and its certificates from PEM: the certificate that fits the key is its own, the rest its chain.
-///
-/// # Errors
-/// As for [`from_pkcs12`].
-pub fn from_pem(bytes: &[u8], password: Option<&str>) -> Result<Arc<dyn PrivateKey>, Fault> {
-    let _ = (bytes, password);
-    unimplemented!()
+/// The certificates that run out within 60 days, soonest first, with the whole days that are left (negative: since).
+#[must_use]
+pub fn expiring(certificates: &[Arc<Certificate>], now: Timestamp) -> Vec<(Arc<Certificate>, Expiry, i64)> {
+    const DAY_SECONDS: i64 = 24 * 60 * 60;
+    let left =
+        |c: &Certificate| c.not_after.as_second().saturating_sub(now.as_second()).div_euclid(DAY_SECONDS);
+    let level = |days: i64| match days {
+        ..0 => Some(Expiry::Over),
+        0..7 => Some(Expiry::Within7Days),
+        7..30 => Some(Expiry::Within30Days),
+        30..60 => Some(Expiry::Within60Days),
+        60.. => None,
+    };
+    let mut found: Vec<_> = certificates
+        .iter()
+        .filter_map(|c| level(left(c)).map(|level| (Arc::clone(c), level, left(c))))
+        .collect();
+    found.sort_by_key(|(_, _, days)| *days);
+    found
 }

@@ -1,0 +1,1 @@
+//! What is read from certificates, real and broken.
