@@ -57,7 +57,11 @@ pub struct Element<'a> {
     pub attributes: &'a [Attribute<'a>],
     /// Where its start tag begins.
     pub offset: Offset,
+    /// Where its content begins: the first byte behind its start tag.
+    pub inside: Offset,
     scope: &'a Scope<'a>,
+    /// So many bindings were in force before this element.
+    outer: usize,
 }
 
 impl<'a> Element<'a> {
@@ -78,9 +82,21 @@ impl<'a> Element<'a> {
         let scope = self.scope;
         scope.bindings.iter().map(|(prefix, namespace)| (*prefix, scope.uri(*namespace)))
     }
+
+    /// The namespace declarations of this very element, in document order; an empty prefix is the default.
+    pub fn declarations(&self) -> impl ExactSizeIterator<Item = (&'a str, Namespace)> + use<'a> {
+        self.scope.bindings.get(self.outer..).unwrap_or_default().iter().copied()
+    }
+
+    /// What a prefix stood for outside this element, just before it.
+    #[must_use]
+    pub fn outer(&self, prefix: &str) -> Option<Namespace> {
+        find(self.scope.bindings.get(..self.outer).unwrap_or_default(), prefix)
+    }
 }
 
-/// Takes the events of one document. Text comes in pieces, in order, comments and instructions left out.
+/// Takes the events of one document, in order. Text comes in pieces. Comments and instructions may be left alone:
+/// they are not content.
 pub trait Handler {
     /// An element begins.
     fn start(&mut self, element: &Element<'_>);
@@ -88,6 +104,15 @@ pub trait Handler {
     fn text(&mut self, text: &str, at: Offset);
     /// The element opened last ends; `at` is the first byte behind its end tag.
     fn end(&mut self, at: Offset);
+    /// A comment, inside or outside the document element; line ends are normalised.
+    fn comment(&mut self, text: &str, at: Offset) {
+        let _ = (text, at);
+    }
+    /// A processing instruction, inside or outside the document element: its target, and what follows the white
+    /// space behind that; line ends are normalised.
+    fn instruction(&mut self, target: &str, data: &str, at: Offset) {
+        let _ = (target, data, at);
+    }
 }
 
 impl<A: Handler, B: Handler> Handler for (&mut A, &mut B) {
@@ -102,6 +127,14 @@ impl<A: Handler, B: Handler> Handler for (&mut A, &mut B) {
     fn end(&mut self, at: Offset) {
         self.0.end(at);
         self.1.end(at);
+    }
+    fn comment(&mut self, text: &str, at: Offset) {
+        self.0.comment(text, at);
+        self.1.comment(text, at);
+    }
+    fn instruction(&mut self, target: &str, data: &str, at: Offset) {
+        self.0.instruction(target, data, at);
+        self.1.instruction(target, data, at);
     }
 }
 
@@ -199,8 +232,8 @@ fn read_with(
             Ok(Event::CData(_)) => state.cdata(start, end, handler)?,
             Ok(Event::GeneralRef(_)) => state.reference(start, end, handler)?,
             Ok(Event::Decl(_)) => state.declaration(start, end)?,
-            Ok(Event::PI(_)) => state.instruction(start, end)?,
-            Ok(Event::Comment(_)) => state.comment(start, end)?,
+            Ok(Event::PI(_)) => state.instruction(start, end, handler)?,
+            Ok(Event::Comment(_)) => state.comment(start, end, handler)?,
             Ok(Event::DocType(_)) if doctype_allowed && !state.root_seen => {}
             Ok(Event::DocType(_)) => {
                 return Err(state.fault(
@@ -315,6 +348,11 @@ fn same(a: &str, b: &str) -> bool {
     a.len() == b.len() && (a.is_empty() || a == b)
 }
 
+/// What a prefix stands for: the innermost binding counts.
+fn find(bindings: &[(&str, Namespace)], prefix: &str) -> Option<Namespace> {
+    bindings.iter().rev().find(|(p, _)| same(p, prefix)).map(|(_, n)| *n)
+}
+
 /// So many namespaces are looked through one by one; the richest official sample has 9.
 const FEW: usize = 16;
 
@@ -332,7 +370,7 @@ impl<'a> Scope<'a> {
     }
 
     fn resolve(&self, prefix: &str) -> Option<Namespace> {
-        self.bindings.iter().rev().find(|(p, _)| same(p, prefix)).map(|(_, n)| *n)
+        find(&self.bindings, prefix)
     }
 
     fn intern(&mut self, uri: Cow<'a, str>) -> Namespace {
@@ -420,7 +458,9 @@ impl<'a> State<'a, '_> {
             name,
             attributes: &self.attributes,
             offset: start,
+            inside: end,
             scope: &self.scope,
+            outer: bindings,
         });
         Ok(())
     }
@@ -701,20 +741,25 @@ impl<'a> State<'a, '_> {
     }
 
     /// quick-xml finds two hyphens inside, but takes `<!-->` for a comment and a hyphen before the end.
-    fn comment(&self, start: Offset, end: Offset) -> Result<(), Finding> {
+    fn comment(&self, start: Offset, end: Offset, handler: &mut impl Handler) -> Result<(), Finding> {
         let whole = self.slice(start, end);
         match whole.strip_prefix("<!--").and_then(|c| c.strip_suffix("-->")) {
-            Some(inner) if !inner.ends_with('-') => Ok(()),
+            Some(inner) if !inner.ends_with('-') => {
+                handler.comment(&normalise_line_ends(inner), start);
+                Ok(())
+            }
             Some(_) | None => Err(self.malformed(start, "A comment does not end with two hyphens and a >.")),
         }
     }
 
-    fn instruction(&self, start: Offset, end: Offset) -> Result<(), Finding> {
+    fn instruction(&self, start: Offset, end: Offset, handler: &mut impl Handler) -> Result<(), Finding> {
         let inner = self.slice(start + 2, end - 2);
-        let target = inner.split(|c: char| c.is_ascii_whitespace()).next().unwrap_or_default();
+        let (target, data) = inner.split_at(inner.bytes().position(is_space).unwrap_or(inner.len()));
         if target.eq_ignore_ascii_case("xml") || !is_nc_name(target) {
             return Err(self.malformed(start, "A processing instruction has no lawful target."));
         }
+        let data = data.trim_start_matches([' ', '\t', '\r', '\n']);
+        handler.instruction(target, &normalise_line_ends(data), start);
         Ok(())
     }
 }

@@ -214,3 +214,53 @@ fn many_namespaces_are_each_found_again() {
         assert_eq!(log.matches(&format!("<u{i}|c>")).count(), 2);
     }
 }
+
+/// Writes down what canonical XML needs and content does not.
+#[derive(Default)]
+struct Asides(Vec<String>);
+
+impl Handler for Asides {
+    fn start(&mut self, element: &Element<'_>) {
+        let declared: Vec<String> = element
+            .declarations()
+            .map(|(prefix, namespace)| {
+                let outer = element.outer(prefix).map(|n| element.uri(n));
+                format!("{prefix}={} was {outer:?}", element.uri(namespace))
+            })
+            .collect();
+        self.0.push(format!("{}..{} {declared:?}", element.offset, element.inside));
+    }
+    fn text(&mut self, _text: &str, _at: Offset) {}
+    fn end(&mut self, at: Offset) {
+        self.0.push(format!("..{at}"));
+    }
+    fn comment(&mut self, text: &str, at: Offset) {
+        self.0.push(format!("comment {text:?} {at}"));
+    }
+    fn instruction(&mut self, target: &str, data: &str, at: Offset) {
+        self.0.push(format!("instruction {target:?} {data:?} {at}"));
+    }
+}
+
+#[test]
+fn comments_instructions_and_declarations_are_told_wherever_they_stand() {
+    let text = "<?xml version='1.0'?><?p?><!--1\r\n--><a xmlns='u' xmlns:b='v'><!----><b xmlns='' \
+                xmlns:b='v'/><?q  x\r y ?></a><!--2--><?r\ts?>";
+    let mut asides = Asides::default();
+    read(text, &Limits::default(), &mut asides).unwrap();
+    assert_eq!(
+        asides.0,
+        [
+            r#"instruction "p" "" 21"#,
+            r#"comment "1\n" 26"#,
+            r#"36..61 ["=u was Some(\"\")", "b=v was None"]"#,
+            r#"comment "" 61"#,
+            r#"68..93 ["= was Some(\"u\")", "b=v was Some(\"v\")"]"#,
+            "..93",
+            r#"instruction "q" "x\n y " 93"#,
+            "..109",
+            r#"comment "2" 109"#,
+            r#"instruction "r" "s" 117"#,
+        ]
+    );
+}
