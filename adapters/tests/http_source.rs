@@ -71,6 +71,8 @@ fn entry(offer: &Offer) -> Entry {
         closings: Vec::new(),
         duplicate_keys: Vec::new(),
         explanation: None,
+        protection: None,
+        evidence: Vec::new(),
         arrival,
     }
 }

@@ -2,7 +2,7 @@
 
 use super::make::{With as _, commit, destination, message, message_id};
 use super::rig::Rig;
-use broker_core::journal::VerdictRecord;
+use broker_core::journal::{CommitResult, Entry, Evidence, VerdictRecord};
 use broker_core::lifecycle::State;
 use broker_core::ports::Store;
 use dead_letter::Reason;
@@ -51,6 +51,35 @@ pub(crate) async fn a_shared_id_finds_all_newest_first(rig: impl Rig) {
     }
     assert_eq!(find(&store, MSG_ID).await, [4, 3, 2, 1].map(message_id));
     assert_eq!(store.find(MSG_ID, 2).await.expect("a search").len(), 2);
+}
+
+pub(crate) async fn evidence_is_kept_once_and_found_by_its_hash(rig: impl Rig) {
+    let store = rig.open().await;
+    // A list of revoked certificates that many messages name, and what is one message's own.
+    let list = Evidence::of(vec![7; 50_000].into());
+    let own = |n: u8| Evidence::of(vec![n; 3].into());
+    let protected = |n: u128, own: &Evidence| Entry {
+        protection: Some(format!(r#"{{"list":"{}","own":"{}"}}"#, list.hash, own.hash)),
+        evidence: vec![list.clone(), own.clone()],
+        ..message(n)
+    };
+    assert_eq!(store.evidence(list.hash).await, Ok(None));
+    let together = vec![protected(1, &own(1)), protected(2, &own(2)), message(3)];
+    store.commit(together).await.expect("a commit");
+    commit(&store, protected(4, &own(4))).await;
+    let same_again = store.commit(vec![protected(4, &own(4))]).await.expect("a commit");
+    assert!(matches!(same_again.as_slice(), [CommitResult::Committed(_)]));
+
+    for evidence in [list.clone(), own(1), own(2), own(4)] {
+        assert_eq!(store.evidence(evidence.hash).await, Ok(Some(evidence.bytes)));
+    }
+    assert_eq!(store.evidence(own(3).hash).await, Ok(None));
+    for n in [1, 2, 4] {
+        let record = store.message(message_id(n)).await.expect("a search").expect("the message");
+        assert_eq!(record.protection.expect("an account")["list"], list.hash.to_string());
+    }
+    let plain = store.message(message_id(3)).await.expect("a search").expect("the message");
+    assert_eq!(plain.protection, None);
 }
 
 pub(crate) async fn a_record_tells_everything(rig: impl Rig) {

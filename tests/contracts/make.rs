@@ -51,6 +51,8 @@ pub(crate) fn message(n: u128) -> Entry {
         closings: Vec::new(),
         duplicate_keys: Vec::new(),
         explanation: None,
+        protection: None,
+        evidence: Vec::new(),
     }
 }
 

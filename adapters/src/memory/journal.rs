@@ -32,6 +32,7 @@ pub(super) struct Journal {
     duplicates: HashMap<(String, String), BTreeMap<String, (MessageId, ContentHash)>>,
     originals: HashMap<OriginalKey, Vec<Seq>>,
     idempotency: HashMap<(String, String), (MessageId, ContentHash)>,
+    evidence: HashMap<ContentHash, Arc<[u8]>>,
     events: Vec<(EventRecord, Link)>,
     /// Recipients that may be claimed, by when they are due.
     due: HashMap<DestinationId, BTreeSet<(Timestamp, Seq)>>,
@@ -103,6 +104,9 @@ impl Journal {
         }
         for document in &entry.documents {
             self.documents.insert(document.id, (seq, document.clone()));
+        }
+        for evidence in &entry.evidence {
+            self.evidence.entry(evidence.hash).or_insert_with(|| Arc::clone(&evidence.bytes));
         }
         let entry = Arc::new(entry);
         self.message_ids.insert(id, seq);
@@ -427,6 +431,7 @@ impl Journal {
             findings: entry.findings.clone(),
             provenance: Provenance::clone(&entry.provenance),
             explanation: entry.explanation.as_deref().and_then(|text| serde_json::from_str(text).ok()),
+            protection: entry.protection.as_deref().and_then(|text| serde_json::from_str(text).ok()),
             recipients: message.recipients.iter().filter_map(|seq| self.recipient(*seq)).collect(),
             events: message
                 .events
@@ -467,6 +472,10 @@ impl Journal {
 
     pub(super) fn document(&self, id: Uuid) -> Option<(&'static str, Arc<[u8]>)> {
         self.documents.get(&id).map(|(_, d)| (d.kind.media_type(), Arc::clone(&d.bytes)))
+    }
+
+    pub(super) fn evidence(&self, hash: ContentHash) -> Option<Arc<[u8]>> {
+        self.evidence.get(&hash).cloned()
     }
 
     pub(super) fn set_aside(&self, wanted: &SetAside) -> Vec<(MessageId, RecipientRecord)> {

@@ -197,6 +197,10 @@ impl Store for MemoryStore {
         self.step(Call::Read, |j| Ok(j.document(id)))
     }
 
+    async fn evidence(&self, hash: ContentHash) -> Result<Option<Arc<[u8]>>, StoreError> {
+        self.step(Call::Read, |j| Ok(j.evidence(hash)))
+    }
+
     async fn set_aside(&self, wanted: &SetAside) -> Result<Vec<(MessageId, RecipientRecord)>, StoreError> {
         self.step(Call::Read, |j| Ok(j.set_aside(wanted)))
     }

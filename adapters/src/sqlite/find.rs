@@ -5,6 +5,7 @@ use super::columns::{content_hash, id_bytes, message_id, parse, recipient_id, st
 use super::failure::{sort, unreadable};
 use super::read::Reader;
 use crate::records::{self, Meant};
+use broker_core::ContentHash;
 use broker_core::journal::{
     EventRecord, MessageRecord, RecipientId, RecipientRecord, SetAside, VerdictRecord,
 };
@@ -67,7 +68,7 @@ const RECIPIENTS: &str =
 
 const RECORD: &str =
     "SELECT m.id, m.source, m.received, m.content_hash, m.size, m.verdict, m.reason, m.duplicate_of, m.head,
-    m.findings, m.explanation, p.record
+    m.findings, m.explanation, p.record, m.protection
     FROM message m JOIN provenance p ON p.seq = m.provenance WHERE m.seq = $1";
 
 async fn record(from: &Reader, seq: i64) -> Result<MessageRecord, StoreError> {
@@ -75,6 +76,7 @@ async fn record(from: &Reader, seq: i64) -> Result<MessageRecord, StoreError> {
     let id = message_id(&row, 0)?;
     let head: Option<&str> = row.try_get(8).map_err(sort)?;
     let explanation: Option<&str> = row.try_get(10).map_err(sort)?;
+    let protection: Option<&str> = row.try_get(12).map_err(sort)?;
     let recipients = sqlx::query(RECIPIENTS).bind(seq).fetch_all(&from.pool).await.map_err(sort)?;
     let events = sqlx::query(EVENTS_OF).bind(id_bytes(id.0)).fetch_all(&from.pool).await.map_err(sort)?;
     Ok(MessageRecord {
@@ -89,6 +91,7 @@ async fn record(from: &Reader, seq: i64) -> Result<MessageRecord, StoreError> {
         findings: parse(row.try_get(9).map_err(sort)?, "findings")?,
         provenance: parse(row.try_get(11).map_err(sort)?, "a provenance")?,
         explanation: explanation.and_then(|text| serde_json::from_str(text).ok()),
+        protection: protection.map(|text| parse(text, "the account of a protection")).transpose()?,
         recipients: recipients.iter().map(|row| recipient(row, 0)).collect::<Result<_, _>>()?,
         events: events.iter().map(event).collect::<Result<_, _>>()?,
     })
@@ -165,6 +168,19 @@ pub(super) async fn document(
     Ok(Some((kind.media_type(), bytes(&row, 1)?)))
 }
 
+const EVIDENCE: &str = "SELECT codec, size, bytes FROM evidence WHERE owner = $1 AND hash = $2";
+
+/// Bytes that the protection of a message names by this hash.
+pub(super) async fn evidence(from: &Reader, hash: ContentHash) -> Result<Option<Arc<[u8]>>, StoreError> {
+    let row = sqlx::query(EVIDENCE)
+        .bind(&*from.owner)
+        .bind(hash.0.as_slice())
+        .fetch_optional(&from.pool)
+        .await
+        .map_err(sort)?;
+    row.map(|row| bytes(&row, 0)).transpose()
+}
+
 fn bytes(row: &SqliteRow, first: usize) -> Result<Arc<[u8]>, StoreError> {
     let bytes: Vec<u8> = row.try_get(first + 2).map_err(sort)?;
     unpack(row.try_get(first).map_err(sort)?, row.try_get(first + 1).map_err(sort)?, bytes)
@@ -227,4 +243,4 @@ pub(super) fn event(row: &SqliteRow) -> Result<EventRecord, StoreError> {
 /// For the test of the plans.
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] =
-    &[FIND, SEQ_OF, RECORD, RECIPIENTS, EVENTS_OF, BODY, DOCUMENT, SET_ASIDE, EVENTS];
+    &[FIND, SEQ_OF, RECORD, RECIPIENTS, EVENTS_OF, BODY, DOCUMENT, EVIDENCE, SET_ASIDE, EVENTS];

@@ -45,6 +45,7 @@ use room::Room;
 use routing_rules::DestinationId;
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use std::collections::HashSet;
 use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -57,6 +58,8 @@ use writer::{Answer, Call, Writer};
 const PAGE_BYTES: u32 = 16 << 10;
 /// Entries larger than this together are compressed away from the async threads.
 const PREPARE_INLINE_BYTES: usize = 1 << 20;
+/// Hashes of evidence that are remembered: the certificates and revocation answers of all partners, many times over.
+const REMEMBERED_EVIDENCE: usize = 20_000;
 
 /// What a process does with the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,6 +114,8 @@ struct Shared {
     writer: Mutex<Option<Arc<Writer>>>,
     task: Mutex<Option<JoinHandle<()>>>,
     room: Arc<Room>,
+    /// Evidence that the journal has, as far as we have seen it: it is not packed and offered again.
+    has: Mutex<HashSet<ContentHash>>,
     /// Held until the store is closed; the system lets go of it even if the process is killed.
     lock: Mutex<Option<Lock>>,
 }
@@ -166,7 +171,7 @@ impl SqliteStore {
             Mode::Read => (None, None),
         };
         let (writer, task, lock) = (Mutex::new(writer), Mutex::new(task), Mutex::new(lock));
-        Ok(Self { shared: Arc::new(Shared { reader, writer, task, room, lock }) })
+        Ok(Self { shared: Arc::new(Shared { reader, writer, task, room, has: Mutex::default(), lock }) })
     }
 
     /// Stops intake below another amount of free room from now on.
@@ -192,6 +197,18 @@ impl SqliteStore {
         writer.ok_or_else(|| StoreError::Unavailable("it is closed, or open for reading only".into()))
     }
 
+    /// What was committed is there from now on; of what was not, nobody knows.
+    fn remember(&self, results: &[CommitResult], evidence: Vec<ContentHash>) {
+        if evidence.is_empty() || !results.iter().all(|r| matches!(r, CommitResult::Committed(_))) {
+            return;
+        }
+        let mut has = self.shared.has.lock().unwrap_or_else(PoisonError::into_inner);
+        if has.len() + evidence.len() > REMEMBERED_EVIDENCE {
+            has.clear();
+        }
+        has.extend(evidence);
+    }
+
     fn reader(&self) -> &Reader {
         &self.shared.reader
     }
@@ -203,8 +220,9 @@ fn sync_folder(journal: &Path) -> Result<(), StoreError> {
     synced.map_err(|e| StoreError::Unavailable(format!("its folder cannot be synced: {e}")))
 }
 
-fn prepare(entries: Vec<Entry>) -> Result<Vec<Prepared>, StoreError> {
-    entries.into_iter().map(Prepared::new).collect()
+fn prepare(entries: Vec<Entry>, shared: &Shared) -> Result<Vec<Prepared>, StoreError> {
+    let has = |hash| shared.has.lock().unwrap_or_else(PoisonError::into_inner).contains(&hash);
+    entries.into_iter().map(|entry| Prepared::new(entry, has)).collect()
 }
 
 impl Store for SqliteStore {
@@ -221,14 +239,21 @@ impl Store for SqliteStore {
         }
         let writer = self.writer()?;
         let bytes: usize = entries.iter().map(|e| e.arrival.bytes.len()).sum();
+        let evidence = entries.iter().flat_map(|e| &e.evidence);
+        let bytes = bytes + evidence.clone().map(|e| e.bytes.len()).sum::<usize>();
+        let evidence: Vec<ContentHash> = evidence.map(|e| e.hash).collect();
         let prepared = if bytes <= PREPARE_INLINE_BYTES {
-            prepare(entries)?
+            prepare(entries, &self.shared)?
         } else {
-            let away = tokio::task::spawn_blocking(|| prepare(entries)).await;
+            let shared = Arc::clone(&self.shared);
+            let away = tokio::task::spawn_blocking(move || prepare(entries, &shared)).await;
             away.map_err(|e| StoreError::Unavailable(e.to_string()))??
         };
         match writer.call(Call::Commit(prepared)).await? {
-            Answer::Committed(results) => Ok(results),
+            Answer::Committed(results) => {
+                self.remember(&results, evidence);
+                Ok(results)
+            }
             Answer::Claimed(_) | Answer::Count(_) => Err(failure::unreadable("the writer's answer")),
         }
     }
@@ -298,6 +323,10 @@ impl Store for SqliteStore {
 
     async fn document(&self, id: Uuid) -> Result<Option<(&'static str, Arc<[u8]>)>, StoreError> {
         find::document(self.reader(), id).await
+    }
+
+    async fn evidence(&self, hash: ContentHash) -> Result<Option<Arc<[u8]>>, StoreError> {
+        find::evidence(self.reader(), hash).await
     }
 
     async fn set_aside(&self, wanted: &SetAside) -> Result<Vec<(MessageId, RecipientRecord)>, StoreError> {

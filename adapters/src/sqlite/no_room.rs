@@ -68,6 +68,8 @@ fn entry(number: u128) -> Entry {
         closings: Vec::new(),
         duplicate_keys: Vec::new(),
         explanation: None,
+        protection: None,
+        evidence: Vec::new(),
     }
 }
 
@@ -84,7 +86,8 @@ async fn open(path: &Path, pages: u32) -> (Writer, JoinHandle<()>) {
 }
 
 async fn commit(writer: &Writer, entries: Vec<Entry>) -> Result<usize, StoreError> {
-    let prepared = entries.into_iter().map(Prepared::new).collect::<Result<_, _>>()?;
+    let prepared =
+        entries.into_iter().map(|entry| Prepared::new(entry, |_| false)).collect::<Result<_, _>>()?;
     match writer.call(Call::Commit(prepared)).await? {
         Answer::Committed(results) => {
             Ok(results.iter().filter(|r| matches!(r, CommitResult::Committed(_))).count())

@@ -4,6 +4,7 @@
 use super::body::Body;
 use crate::records;
 use crate::standing::Standing;
+use broker_core::ContentHash;
 use broker_core::journal::{Closing, DuplicateKey, Entry, OriginalKey, Payload, Recipient, VerdictRecord};
 use broker_core::ports::StoreError;
 use jiff::Timestamp;
@@ -21,6 +22,7 @@ pub(super) struct Prepared {
     pub(super) provenance: String,
     pub(super) body: Body,
     pub(super) documents: Vec<PreparedDocument>,
+    pub(super) evidence: Vec<(ContentHash, Body)>,
     pub(super) recipients: Vec<PreparedRecipient>,
     pub(super) duplicate_keys: Vec<DuplicateKey>,
     pub(super) closings: Vec<Closing>,
@@ -45,6 +47,7 @@ pub(super) struct MessageColumns {
     pub(super) head: Option<String>,
     pub(super) findings: String,
     pub(super) explanation: Option<String>,
+    pub(super) protection: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -63,8 +66,8 @@ pub(super) struct PreparedRecipient {
 }
 
 impl Prepared {
-    /// Makes an entry ready.
-    pub(super) fn new(entry: Entry) -> Result<Self, StoreError> {
+    /// Makes an entry ready. Evidence that the journal is known to have is left out.
+    pub(super) fn new(entry: Entry, has: impl Fn(ContentHash) -> bool) -> Result<Self, StoreError> {
         let head = entry.head.as_ref();
         let duplicate_of = match &entry.verdict {
             VerdictRecord::Duplicate { of } => Some(*of),
@@ -92,6 +95,7 @@ impl Prepared {
             head: head.map(json).transpose()?,
             findings: json(&entry.findings)?,
             explanation: entry.explanation.clone(),
+            protection: entry.protection.clone(),
         };
         let now = entry.arrival.received;
         let recipients = entry
@@ -114,6 +118,8 @@ impl Prepared {
             kind: records::kind_name(document.kind),
             body: Body::pack(&document.bytes),
         });
+        let evidence = entry.evidence.iter().filter(|e| !has(e.hash));
+        let evidence = evidence.map(|e| (e.hash, Body::pack(&e.bytes))).collect();
         Ok(Self {
             id: entry.arrival.id,
             received: now,
@@ -122,6 +128,7 @@ impl Prepared {
             provenance: json(&*entry.provenance)?,
             body: Body::pack(&entry.arrival.bytes),
             documents: documents.collect(),
+            evidence,
             recipients,
             taken_in: records::taken_in(&entry),
             duplicate_keys: entry.duplicate_keys,
@@ -133,10 +140,11 @@ impl Prepared {
 
     /// How much it adds to the journal, nearly.
     pub(super) fn weight_bytes(&self) -> usize {
-        let made: usize = self.documents.iter().map(|d| d.body.bytes.len()).sum();
+        let made = self.documents.iter().map(|d| &d.body).chain(self.evidence.iter().map(|(_, body)| body));
+        let made: usize = made.map(|body| body.bytes.len()).sum();
         // A sender may write very long ids; they compress well and are kept as they are.
         let m = &self.message;
-        let texts = [&m.msg_id, &m.document_id, &m.type_code, &m.head, &m.explanation];
+        let texts = [&m.msg_id, &m.document_id, &m.type_code, &m.head, &m.explanation, &m.protection];
         let texts: usize = texts.into_iter().flatten().map(String::len).sum();
         self.body.bytes.len() + made + 2 * texts + m.findings.len() + 4096
     }

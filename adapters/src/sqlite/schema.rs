@@ -14,7 +14,10 @@ use std::io::Read as _;
 use std::path::Path;
 
 /// All versions: number, name, statements.
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "journal", include_str!("../../migrations/0001_journal.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "journal", include_str!("../../migrations/0001_journal.sql")),
+    (2, "evidence", include_str!("../../migrations/0002_evidence.sql")),
+];
 
 /// How every file of SQLite begins; it takes a short file that begins otherwise for an empty one.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";

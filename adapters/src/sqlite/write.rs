@@ -25,6 +25,7 @@ pub(super) type Queue = (String, String);
 pub(super) struct NewRows {
     provenances: Vec<(i64, String)>,
     bodies: Vec<(i64, Body)>,
+    evidence: Vec<(ContentHash, Body)>,
     messages: Vec<(i64, i64, i64, Prepared)>,
     documents: Vec<DocumentRow>,
     recipients: Vec<RecipientRow>,
@@ -101,6 +102,7 @@ impl NewRows {
         let message = heads.message;
         self.bodies.push((heads.body, entry.body.clone()));
         self.messages.push((message, heads.body, provenance, entry.clone()));
+        self.evidence.extend(entry.evidence.iter().cloned());
         let first_document = heads.document + 1;
         for document in &entry.documents {
             heads.body += 1;
@@ -172,8 +174,20 @@ impl NewRows {
             }
             query.execute(&mut *connection).await.map_err(sort)?;
         }
+        // One at a time: they are few, and the same one may come with many messages of a batch.
+        for (hash, body) in &self.evidence {
+            sqlx::query(INSERT_EVIDENCE)
+                .bind(owner)
+                .bind(hash.0.as_slice())
+                .bind(body.codec)
+                .bind(i64::try_from(body.size).unwrap_or(i64::MAX))
+                .bind(&*body.bytes)
+                .execute(&mut *connection)
+                .await
+                .map_err(sort)?;
+        }
         for rows in portions(&self.messages) {
-            let sql = values(INSERT_MESSAGES, 24, rows.len());
+            let sql = values(INSERT_MESSAGES, 25, rows.len());
             let mut query = sqlx::query(AssertSqlSafe(sql));
             for (seq, body, provenance, entry) in rows {
                 let m = &entry.message;
@@ -201,7 +215,8 @@ impl NewRows {
                     .bind(body)
                     .bind(&m.head)
                     .bind(&m.findings)
-                    .bind(&m.explanation);
+                    .bind(&m.explanation)
+                    .bind(&m.protection);
             }
             query.execute(&mut *connection).await.map_err(sort)?;
         }
@@ -240,7 +255,10 @@ pub(super) async fn change_and_commit(
 
 const INSERT_MESSAGES: &str = "INSERT INTO message (seq, owner, id, short, received, source, sender, msg_id, \
     document_id, family, version, type, generated, test, verdict, reason, duplicate_of, size, content_hash, \
-    provenance, body, head, findings, explanation) VALUES ";
+    provenance, body, head, findings, explanation, protection) VALUES ";
+
+const INSERT_EVIDENCE: &str =
+    "INSERT OR IGNORE INTO evidence (owner, hash, codec, size, bytes) VALUES ($1, $2, $3, $4, $5)";
 
 /// Rows in portions of 64, 32, 16 … 1: few statements for a batch, and few different texts in all, so that
 /// the cache of prepared statements holds them.

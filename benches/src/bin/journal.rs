@@ -269,6 +269,8 @@ fn entry(made: &mut u64, kind: Body, to: &str) -> Entry {
             receiver: "8093".into(),
         }],
         explanation: None,
+        protection: None,
+        evidence: Vec::new(),
     }
 }
 

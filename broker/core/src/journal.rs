@@ -54,6 +54,36 @@ pub struct Entry {
     pub duplicate_keys: Vec<DuplicateKey>,
     /// Routing's account of its decision, as JSON; holds no patient data.
     pub explanation: Option<String>,
+    /// What protected it when it came, and why that was believed or not, as JSON; holds no patient data. None for
+    /// what came unprotected, as agreed.
+    pub protection: Option<String>,
+    /// The bytes that `protection` names by their hash.
+    pub evidence: Vec<Evidence>,
+}
+
+/// Bytes that a judgement of trust rests on: a certificate, a revocation answer, the signed content of a sealed
+/// envelope. Kept once, however many messages name it, and never changed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Evidence {
+    /// SHA-256 of the bytes.
+    pub hash: ContentHash,
+    /// The bytes.
+    pub bytes: Arc<[u8]>,
+}
+
+impl Evidence {
+    /// Of these bytes.
+    #[must_use]
+    pub fn of(bytes: Arc<[u8]>) -> Self {
+        Self { hash: ContentHash::of(&bytes), bytes }
+    }
+}
+
+impl std::fmt::Debug for Evidence {
+    /// Never the bytes: signed content is a patient's.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Evidence({}, {} bytes)", self.hash, self.bytes.len())
+    }
 }
 
 /// What a message was judged by: enough to prove later why, and to ask what if.
@@ -487,6 +517,9 @@ pub struct MessageRecord {
     pub provenance: Provenance,
     /// Routing's account.
     pub explanation: Option<serde_json::Value>,
+    /// What protected it when it came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protection: Option<serde_json::Value>,
     /// Its recipients, in the order in which they were made.
     pub recipients: Vec<RecipientRecord>,
     /// What happened, oldest first.

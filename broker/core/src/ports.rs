@@ -99,6 +99,12 @@ pub trait Store: Send + Sync + 'static {
         id: uuid::Uuid,
     ) -> impl Future<Output = Result<Option<StoredDocument>, StoreError>> + Send;
 
+    /// Bytes that the protection of a message names by this hash.
+    fn evidence(
+        &self,
+        hash: crate::ContentHash,
+    ) -> impl Future<Output = Result<Option<Arc<[u8]>>, StoreError>> + Send;
+
     /// Recipients that are set aside (parked or expired), with their messages.
     fn set_aside(
         &self,

@@ -181,6 +181,8 @@ impl Prepared {
             closings: recipients.closings,
             duplicate_keys,
             explanation: recipients.explanation,
+            protection: None,
+            evidence: Vec::new(),
         }
     }
 }
