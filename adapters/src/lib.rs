@@ -7,10 +7,12 @@ pub mod folder;
 pub mod http;
 pub mod intake;
 pub mod memory;
+pub mod revocation;
 pub mod secret;
 pub mod sqlite;
 
 mod answer;
 mod chain;
 mod records;
+mod shelf;
 mod standing;

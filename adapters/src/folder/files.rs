@@ -12,7 +12,7 @@ pub(super) const UNFINISHED: &str = ".budstikke-";
 
 /// Writes a file under a temporary name, syncs it, and gives it its name. The directory is not synced yet:
 /// only then is the name durable too.
-pub(super) fn write_whole(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_whole(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let unfinished = dir.join(format!("{UNFINISHED}{name}.tmp"));
     let written =
         write_synced(&unfinished, bytes).and_then(|()| std::fs::rename(&unfinished, dir.join(name)));
@@ -30,12 +30,12 @@ fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Makes the names in a directory durable.
-pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
+pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
 /// Removes what an earlier run left unfinished.
-pub(super) fn remove_unfinished(dir: &Path) -> io::Result<usize> {
+pub(crate) fn remove_unfinished(dir: &Path) -> io::Result<usize> {
     let mut removed = 0;
     for entry in std::fs::read_dir(dir)? {
         let entry = entry?;

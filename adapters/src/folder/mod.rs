@@ -8,7 +8,7 @@
 //! systems do not send them; looking again works everywhere).
 
 mod destination;
-mod files;
+pub(crate) mod files;
 mod inbox;
 mod put_away;
 mod source;

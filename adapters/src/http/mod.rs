@@ -6,6 +6,7 @@
 
 mod answers;
 mod body;
+pub(crate) mod caller;
 mod destination;
 mod messages;
 mod problem;

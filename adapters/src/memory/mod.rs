@@ -2,7 +2,9 @@
 
 mod ends;
 mod journal;
+mod revocation;
 mod store;
 
 pub use ends::{MemoryDestination, MemorySource, Scripted};
+pub use revocation::{MemoryRevocation, Responder};
 pub use store::{Call, Fault, Image, MemoryStore};

@@ -3,6 +3,12 @@
 //! Each port has an in-memory twin beside its real adapters, and one contract suite that all of them pass
 //! (`tests/contracts/`).
 
+mod registry;
+mod revocation;
+
+pub use registry::{Listed, NotListed, Registry};
+pub use revocation::{NotFetched, Question, RevocationSource};
+
 use crate::arrival::Arrival;
 use crate::journal::{
     CommitResult, Committed, Delivery, Entry, EventRecord, Known, Ledger, Lookup, MessageRecord, Overdue,

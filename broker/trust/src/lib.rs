@@ -11,6 +11,7 @@ pub mod keys;
 pub mod open;
 pub mod pki;
 pub mod revocation;
+pub mod second_opinion;
 pub mod verified;
 pub mod xmldsig;
 
