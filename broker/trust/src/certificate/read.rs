@@ -124,7 +124,7 @@ fn extensions(parsed: &X509Certificate<'_>) -> Result<Extensions, Fault> {
                 });
             }
             ParsedExtension::CertificatePolicies(policies) => {
-                out.policies = policies.iter().map(|p| p.policy_id.to_id_string()).collect();
+                out.policies = policies.iter().map(|p| dotted(p.policy_id.as_bytes())).collect();
             }
             ParsedExtension::BasicConstraints(constraints) => out.is_ca = constraints.ca,
             ParsedExtension::ExtendedKeyUsage(usage) => out.ocsp_signing = usage.ocsp_signing,
@@ -162,6 +162,28 @@ fn urls<'n, 'a: 'n>(names: impl Iterator<Item = &'n GeneralName<'a>>) -> Vec<Str
         }
     }
     urls
+}
+
+/// An object identifier as dotted number (X.690 §8.19). Our own: the parser's is wrong for 2.48 and above.
+fn dotted(content: &[u8]) -> String {
+    let mut out = String::new();
+    let mut arc: u64 = 0;
+    for byte in content {
+        arc = arc.saturating_mul(128).saturating_add(u64::from(byte & 0x7F));
+        if byte & 0x80 != 0 {
+            continue;
+        }
+        // The first number holds two arcs.
+        if out.is_empty() {
+            let first = (arc / 40).min(2);
+            out = format!("{first}.{}", arc - first * 40);
+        } else {
+            out.push('.');
+            out.push_str(&arc.to_string());
+        }
+        arc = 0;
+    }
+    out
 }
 
 /// RFC 5280 §4.1.2.5 lets a certificate last to the end of 9999, a second or two past what [`Timestamp`] holds.

@@ -7,6 +7,7 @@ mod tests;
 
 pub use file::{certificates_from_pkcs12, from_parts, from_pem, from_pkcs12};
 pub use software::SoftwareKey;
+pub(crate) use software::strong;
 
 use crate::algorithm::{KeyTransport, SignatureAlgorithm};
 use crate::certificate::Certificate;

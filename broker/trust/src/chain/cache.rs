@@ -1,0 +1,126 @@
+//! Judgements that still hold, so that a sender's second message does not cost a chain again.
+
+use super::{Anchors, Moment, Purpose, Trusted};
+use crate::certificate::{Certificate, Thumbprint};
+use crate::revocation::Evidence;
+use foldhash::fast::FixedState;
+use jiff::Timestamp;
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+const SHARDS: usize = 16;
+
+/// The most judgements in one shard.
+const MOST: usize = 1024;
+
+/// Judgements that still hold, by certificate and purpose, for one set of anchors and of revocation answers: other
+/// ones do not find them. Shared by all threads; bounded.
+#[derive(Debug, Default)]
+pub struct Cache {
+    shards: [RwLock<HashMap<Key, Entry, foldhash::fast::RandomState>>; SHARDS],
+}
+
+/// What a judgement depends on, but the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    certificate: Thumbprint,
+    purpose: Purpose,
+    anchors: u64,
+    evidence: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    trusted: Arc<Trusted>,
+    /// The time that all certificates of the chain have in common.
+    valid: (Timestamp, Timestamp),
+    /// From when the revocation answers may be used.
+    from: Timestamp,
+}
+
+impl Key {
+    pub(super) fn new(
+        anchors: &Anchors,
+        certificate: &Certificate,
+        purpose: Purpose,
+        evidence: &Evidence,
+    ) -> Self {
+        let anchors = anchors.fingerprint();
+        Self { certificate: certificate.thumbprint, purpose, anchors, evidence: evidence.generation() }
+    }
+}
+
+impl Anchors {
+    /// Tells sets of anchors apart. They are settings, not a stranger's choice, so a plain hash is enough.
+    fn fingerprint(&self) -> u64 {
+        let mut hasher = FixedState::default().build_hasher();
+        for list in [&self.roots, &self.intermediates] {
+            hasher.write_usize(list.len());
+            for certificate in list {
+                hasher.write(&certificate.thumbprint.0);
+            }
+        }
+        self.policies.hash(&mut hasher);
+        self.revocation.hash(&mut hasher);
+        self.test_mode.hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+impl Cache {
+    /// Forgets everything.
+    pub fn clear(&self) {
+        for shard in &self.shards {
+            write(shard).clear();
+        }
+    }
+
+    /// Forgets one certificate.
+    pub fn forget(&self, certificate: Thumbprint) {
+        write(self.shard(certificate)).retain(|key, _| key.certificate != certificate);
+    }
+
+    pub(super) fn get(&self, key: &Key, moment: Moment) -> Option<Arc<Trusted>> {
+        let shard = read(self.shard(key.certificate));
+        let entry = shard.get(key)?;
+        let valid = entry.valid.0 <= moment.at && moment.at < entry.valid.1;
+        let fresh = entry.from <= moment.now && moment.now < entry.trusted.good_until;
+        (valid && fresh).then(|| Arc::clone(&entry.trusted))
+    }
+
+    pub(super) fn put(&self, key: Key, trusted: &Arc<Trusted>) {
+        let all = || trusted.chain.iter().chain([&trusted.certificate]);
+        let begin = all().map(|c| c.not_before).max().unwrap_or(Timestamp::MAX);
+        let end = all().map(|c| c.not_after).min().unwrap_or(Timestamp::MIN);
+        let from = trusted.revocation.iter().filter_map(|s| s.source.as_ref()).map(|s| s.this_update).max();
+        let now = trusted.moment.now;
+        let entry = Entry {
+            trusted: Arc::clone(trusted),
+            valid: (begin, end),
+            from: from.map_or(now, |f| f.min(now)),
+        };
+        let mut shard = write(self.shard(key.certificate));
+        if shard.len() >= MOST {
+            shard.retain(|k, e| k.evidence == key.evidence && now < e.trusted.good_until);
+            if shard.len() >= MOST {
+                shard.clear();
+            }
+        }
+        shard.insert(key, entry);
+    }
+
+    fn shard(&self, certificate: Thumbprint) -> &RwLock<HashMap<Key, Entry, foldhash::fast::RandomState>> {
+        let [first, ..] = certificate.0;
+        &self.shards[usize::from(first) % SHARDS]
+    }
+}
+
+// A poisoned lock only says that some thread died while it held it; the map itself is whole.
+fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}

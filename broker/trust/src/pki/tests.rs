@@ -1,0 +1,1 @@
+//! What the fictitious PKI makes, held against the command line tool.
