@@ -2,6 +2,7 @@
 
 /// Universal tags that we write.
 pub(crate) mod tag {
+    pub(crate) const BOOLEAN: u8 = 0x01;
     pub(crate) const INTEGER: u8 = 0x02;
     pub(crate) const BIT_STRING: u8 = 0x03;
     pub(crate) const OCTET_STRING: u8 = 0x04;
@@ -12,25 +13,26 @@ pub(crate) mod tag {
 
 /// One value: tag, length in the shortest form, content.
 pub(crate) fn value(tag: u8, content: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(content.len() + 6);
+    nested(tag, &[content])
+}
+
+/// A value made of other values.
+pub(crate) fn nested(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let length = parts.iter().map(|part| part.len()).sum::<usize>();
+    let mut out = Vec::with_capacity(length + 10);
     out.push(tag);
-    match u8::try_from(content.len()) {
+    match u8::try_from(length) {
         Ok(short) if short < 0x80 => out.push(short),
         Ok(_) | Err(_) => {
-            let bytes = content.len().to_be_bytes();
+            let bytes = length.to_be_bytes();
             let skip = bytes.iter().take_while(|&&b| b == 0).count();
             let used = bytes.get(skip..).unwrap_or_default();
             out.push(0x80 | u8::try_from(used.len()).unwrap_or(8));
             out.extend_from_slice(used);
         }
     }
-    out.extend_from_slice(content);
+    parts.iter().for_each(|part| out.extend_from_slice(part));
     out
-}
-
-/// A value made of other values.
-pub(crate) fn nested(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
-    value(tag, &parts.concat())
 }
 
 /// SEQUENCE.
@@ -39,9 +41,14 @@ pub(crate) fn sequence(parts: &[&[u8]]) -> Vec<u8> {
 }
 
 /// SET OF, sorted as DER asks (X.690 §11.6).
-pub(crate) fn set_of(mut parts: Vec<Vec<u8>>) -> Vec<u8> {
+pub(crate) fn set_of(parts: Vec<Vec<u8>>) -> Vec<u8> {
+    sorted(tag::SET, parts)
+}
+
+/// SET OF under another tag, sorted as DER asks.
+pub(crate) fn sorted(tag: u8, mut parts: Vec<Vec<u8>>) -> Vec<u8> {
     parts.sort();
-    value(tag::SET, &parts.concat())
+    value(tag, &parts.concat())
 }
 
 /// `[n] EXPLICIT`, or a constructed `[n] IMPLICIT`.

@@ -171,6 +171,18 @@ impl Certificate {
 
     /// Whether a signature of its key holds over `data`. Any failure of OpenSSL is a no.
     pub(crate) fn verifies(&self, algorithm: SignatureAlgorithm, data: &[u8], signature: &[u8]) -> bool {
+        self.verifies_salted(algorithm, None, data, signature)
+    }
+
+    /// As [`Self::verifies`], where the signature says itself how long the salt of PSS is; else it is as long as the
+    /// hash.
+    pub(crate) fn verifies_salted(
+        &self,
+        algorithm: SignatureAlgorithm,
+        salt: Option<u32>,
+        data: &[u8],
+        signature: &[u8],
+    ) -> bool {
         let fits = match algorithm {
             SignatureAlgorithm::RsaPkcs1(_) | SignatureAlgorithm::RsaPss(_) => self.key.id() == Id::RSA,
             SignatureAlgorithm::Ecdsa(_) => self.key.id() == Id::EC,
@@ -180,7 +192,9 @@ impl Certificate {
             if let SignatureAlgorithm::RsaPss(digest) = algorithm {
                 verifier.set_rsa_padding(Padding::PKCS1_PSS)?;
                 verifier.set_rsa_mgf1_md(message_digest(digest))?;
-                verifier.set_rsa_pss_saltlen(RsaPssSaltlen::DIGEST_LENGTH)?;
+                let salt = salt.and_then(|bytes| i32::try_from(bytes).ok());
+                verifier
+                    .set_rsa_pss_saltlen(salt.map_or(RsaPssSaltlen::DIGEST_LENGTH, RsaPssSaltlen::custom))?;
             }
             verifier.verify_oneshot(signature, data)
         };

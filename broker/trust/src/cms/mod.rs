@@ -2,16 +2,37 @@
 //!
 //! `EnvelopedData(id-data = SignedData(id-data = payload))`. Reading takes BER, several recipients and every order of
 //! certificates; writing gives DER.
+//!
+//! What is knowingly taken beside the profile's form, because real senders write it: an envelope that says that
+//! signed data is in it (inner type id-signedData), and with that a SignedData without its ContentInfo; recipients of
+//! other kinds than RSA key transport beside ours; recipients and signers named by subject key identifier; OAEP.
+//!
+//! What CBC and PKCS#1 v1.5 leave open: whether sealed content *is* signed data can be told only after decryption, so a
+//! sender that is told so learns a bit about the plaintext of somebody else's message. Each failure of decryption has
+//! one text here; how often an unproven sender gets any answer is limited by the broker.
 
-use crate::algorithm::{Allowed, ContentCipher, Digest, KeyTransport, SignatureAlgorithm};
+mod algorithms;
+mod attributes;
+mod embedded;
+mod envelope;
+mod seal;
+mod sign;
+mod signed;
+mod symmetric;
+#[cfg(test)]
+mod tests;
+
+pub use envelope::{Envelope, Opened, Recipient, envelope, open};
+pub use seal::seal;
+pub use sign::{sign, sign_with};
+pub use signed::{Signed, signed};
+
+use crate::ber::{Malformed, Reader, Value, without_leading_zeroes};
 use crate::certificate::Certificate;
-use crate::chain::Trusted;
-use crate::fault::Fault;
-use crate::keys::{KeyRing, PrivateKey};
-use crate::verified::Verified;
-use jiff::Timestamp;
+use crate::der::tag;
+use crate::fault::{Fault, Kind};
 use message_schemas::Limits;
-use std::sync::Arc;
+use std::fmt::{self, Write as _};
 
 /// How a certificate is named in CMS.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,134 +47,98 @@ impl CertificateId {
     /// Whether this certificate is meant.
     #[must_use]
     pub fn is(&self, certificate: &Certificate) -> bool {
-        let _ = certificate;
-        unimplemented!()
+        match self {
+            Self::IssuerAndSerial(issuer, serial) => {
+                *serial == certificate.serial && *issuer == certificate.issuer_der
+            }
+            Self::KeyId(id) => certificate.key_id.as_ref() == Some(id),
+        }
+    }
+
+    /// IssuerAndSerialNumber, or `[0] IMPLICIT SubjectKeyIdentifier`: recipients and signers are named alike.
+    fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        if from.peek() == Some(tag::SEQUENCE) {
+            let mut name = from.enter(tag::SEQUENCE)?;
+            let issuer = name.expect(tag::SEQUENCE)?.raw;
+            let serial = name.expect(tag::INTEGER)?.content;
+            name.end()?;
+            Ok(Self::IssuerAndSerial(issuer.to_vec(), without_leading_zeroes(serial).to_vec()))
+        } else {
+            Ok(Self::KeyId(from.octets(0x80)?.into_owned()))
+        }
     }
 }
 
-/// The outside of a sealed envelope: what can be told without a key.
-#[derive(Debug, Clone)]
-pub struct Envelope<'a> {
-    /// For whom it is sealed.
-    pub recipients: Vec<Recipient<'a>>,
-    /// How the content is encrypted.
-    pub cipher: ContentCipher,
-}
-
-/// One recipient of a sealed envelope.
-#[derive(Debug, Clone)]
-pub struct Recipient<'a> {
-    /// Whose.
-    pub id: CertificateId,
-    /// How the key is encrypted.
-    pub transport: KeyTransport,
-    /// The encrypted key.
-    pub wrapped: std::borrow::Cow<'a, [u8]>,
-}
-
-/// What was in a sealed envelope.
-#[derive(Debug, Clone)]
-pub struct Opened {
-    /// The content.
-    pub content: Vec<u8>,
-    /// Which of our keys opened it.
-    pub key: Arc<Certificate>,
-    /// How the key was encrypted.
-    pub transport: KeyTransport,
-    /// How the content was encrypted.
-    pub cipher: ContentCipher,
+/// In one line, for the texts of faults. The issuer is left out: its name stands there as DER, and the serial number
+/// is what an integrator compares.
+impl fmt::Display for CertificateId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 32;
+        let (what, bytes) = match self {
+            Self::IssuerAndSerial(_, serial) => ("serial number", serial),
+            Self::KeyId(id) => ("subject key identifier", id),
+        };
+        write!(f, "{what} ")?;
+        bytes.iter().take(SHOWN).try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        if bytes.len() > SHOWN { f.write_char('…') } else { Ok(()) }
+    }
 }
 
 /// True if the bytes begin as CMS (a BER sequence with a content type), and not as XML.
 #[must_use]
 pub fn looks_like(bytes: &[u8]) -> bool {
-    let _ = bytes;
-    unimplemented!()
+    let [tag::SEQUENCE, length, rest @ ..] = bytes else { return false };
+    let more = if *length > 0x80 { usize::from(length & 0x7F) } else { 0 };
+    rest.get(more) == Some(&tag::OID)
 }
 
-/// Reads the outside of an EnvelopedData or AuthEnvelopedData.
-///
-/// # Errors
-/// [`crate::Kind::CmsMalformed`], [`crate::Kind::AlgorithmNotAllowed`] for what is not on the list at all,
-/// [`crate::Kind::LimitExceeded`].
-pub fn envelope<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Envelope<'a>, Fault> {
-    let _ = (bytes, limits);
-    unimplemented!()
-}
+/// What stops the reading of CMS. A thing that is not well formed becomes a fault of this module.
+struct Problem(Fault);
 
-/// Opens an EnvelopedData or AuthEnvelopedData with the first of our keys that it is sealed for.
-///
-/// # Errors
-/// As [`envelope`]; [`crate::Kind::OwnKeyMissing`] when none of our keys is named; [`crate::Kind::CannotOpen`] for every
-/// failure of decryption, with one and the same text.
-pub fn open(bytes: &[u8], keys: &KeyRing, allowed: Allowed, limits: &Limits) -> Result<Opened, Fault> {
-    let _ = (bytes, keys, allowed, limits);
-    unimplemented!()
-}
-
-/// A SignedData that was read, its signature not yet checked.
-#[derive(Debug)]
-pub struct Signed<'a> {
-    /// Which certificate signed, by its own word.
-    pub signer: CertificateId,
-    /// The certificates that came along, in any order.
-    pub certificates: Vec<Arc<Certificate>>,
-    /// How it is hashed.
-    pub digest: Digest,
-    /// How it is signed.
-    pub algorithm: SignatureAlgorithm,
-    /// When, by its own word.
-    pub signed_at: Option<Timestamp>,
-    marker: std::marker::PhantomData<&'a ()>,
-}
-
-/// Reads a SignedData: one signer, content inside, nothing trusted.
-///
-/// # Errors
-/// [`crate::Kind::CmsMalformed`] (also for a detached signature), [`crate::Kind::SignatureAmbiguous`] for several signers,
-/// [`crate::Kind::AlgorithmNotAllowed`].
-pub fn signed<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Signed<'a>, Fault> {
-    let _ = (bytes, limits);
-    unimplemented!()
-}
-
-impl Signed<'_> {
-    /// The certificate that came along and is the signer's by its own word.
-    #[must_use]
-    pub fn claimed(&self) -> Option<&Arc<Certificate>> {
-        self.certificates.iter().find(|c| self.signer.is(c))
-    }
-
-    /// Checks the signature with the key of a trusted certificate.
-    ///
-    /// # Errors
-    /// [`crate::Kind::SignerUnknown`] if the signature names another certificate; [`crate::Kind::SignatureInvalid`];
-    /// [`crate::Kind::AlgorithmNotAllowed`].
-    pub fn verify(self, signer: &Arc<Trusted>, allowed: Allowed) -> Result<Verified<Vec<u8>>, Fault> {
-        let _ = (signer, allowed);
-        unimplemented!()
+impl From<Malformed> for Problem {
+    fn from(problem: Malformed) -> Self {
+        Self(malformed(&problem.to_string()))
     }
 }
 
-/// Signs: SignedData, DER, content inside, certificate and chain embedded. With a time, signed attributes are written;
-/// without, none, as .NET senders do.
-///
-/// # Errors
-/// [`crate::Kind::CannotSeal`].
-pub fn sign(content: &[u8], key: &dyn PrivateKey, at: Option<Timestamp>) -> Result<Vec<u8>, Fault> {
-    let _ = (content, key, at);
-    unimplemented!()
+impl From<Fault> for Problem {
+    fn from(fault: Fault) -> Self {
+        Self(fault)
+    }
 }
 
-/// Seals: EnvelopedData (AuthEnvelopedData for GCM), DER, RSA PKCS#1 v1.5, issuer and serial number.
-///
-/// # Errors
-/// [`crate::Kind::CannotSeal`].
-pub fn seal(
-    content: &[u8],
-    recipients: &[Arc<Certificate>],
-    cipher: ContentCipher,
-) -> Result<Vec<u8>, Fault> {
-    let _ = (content, recipients, cipher);
-    unimplemented!()
+fn malformed(why: &str) -> Fault {
+    Fault::new(
+        Kind::CmsMalformed,
+        format!("These bytes are no CMS message that is read here: {why}."),
+        "The sender must send CMS (RFC 5652) as the profile has it: signed data, content included, inside enveloped data.",
+    )
+}
+
+fn over_limit(what: &str) -> Fault {
+    Fault::new(
+        Kind::LimitExceeded,
+        format!("The CMS message has {what}."),
+        "The sender must send a smaller message; if it is a real one, raise the limit in the configuration.",
+    )
+}
+
+fn check_size(bytes: &[u8], limits: &Limits) -> Result<(), Fault> {
+    if bytes.len() <= limits.message_bytes {
+        return Ok(());
+    }
+    Err(over_limit(&format!("{} bytes, and {} are allowed", bytes.len(), limits.message_bytes)))
+}
+
+/// Reads a ContentInfo (RFC 5652 §3): the content type, and the SEQUENCE that is its content.
+fn content_info(bytes: &[u8]) -> Result<(&[u8], Value<'_>), Malformed> {
+    let mut all = Reader::new(bytes);
+    let mut info = all.enter(tag::SEQUENCE)?;
+    all.end()?;
+    let content_type = info.expect(tag::OID)?.content;
+    let mut explicit = info.enter(0xA0)?;
+    info.end()?;
+    let content = explicit.expect(tag::SEQUENCE)?;
+    explicit.end()?;
+    Ok((content_type, content))
 }
