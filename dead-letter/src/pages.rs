@@ -11,13 +11,15 @@ pages! {
     "X01" "X02" "X03" "X04" "X05" "X06" "X07"
     "V01" "V02" "V03" "V04" "V05" "V06" "V07" "V08" "V09" "V10" "V11"
     "R01" "R02" "R03" "R04" "R05" "R06" "R07" "R08" "R09" "R10" "R11" "R12"
+    "A01" "A02" "A03" "A04" "A05" "A06" "A07" "A08" "A09" "A10" "A11" "A12" "A13" "A14" "A15" "A16"
+    "A17" "A18" "A19" "A20" "A21" "A22" "A23" "A24" "A25" "A26" "A27" "A28"
     "T01" "T02" "T10" "T99"
     "S01" "S02" "S03" "S99"
     "E10" "E20" "E21" "E30" "E31" "E32" "E33" "E34" "E35" "E36" "E53" "E54"
     "X99"
     "P01" "P02" "P03" "P04" "P05" "P06" "P07" "P08" "P09" "P10" "P11" "P12" "P13" "P14" "P15" "P16"
     "P17" "P18" "P19" "P20" "P21" "P22" "P23" "P24" "P25" "P26" "P27" "P28" "P29" "P30" "P31" "P32"
-    "P33"
+    "P33" "P34" "P35" "P36" "P37" "P38" "P39" "P40" "P41" "P42" "P43" "P44" "P45" "P46" "P47"
     "D01" "D02" "D03" "D04" "D05" "D06" "D07" "D08"
     "L01" "L02" "L03" "L04" "L05" "L06"
 }
@@ -67,7 +69,7 @@ mod tests {
         for code in codes() {
             let known = match code.split_at(1).0 {
                 "P" => Reason::from_code(code).is_some(),
-                "V" | "R" => message_schemas::Code::ALL.iter().any(|c| c.as_str() == code),
+                "V" | "R" | "A" => message_schemas::Code::ALL.iter().any(|c| c.as_str() == code),
                 "D" => message_schemas::document::Fault::CODES.contains(&code),
                 // Given by rooms that this one must not import.
                 "L" => true,

@@ -124,6 +124,34 @@ reasons! {
     StoreInUse = "P32", Night, "store in use";
     /// The store holds what cannot be, or is no store at all.
     StoreDamaged = "P33", Night, "store damaged";
+    /// Not signed or sealed as agreed, or in a way that is not allowed here (S99).
+    ProtectionNotAgreed = "P34", Day, "not protected as agreed";
+    /// The signature does not hold, or does not cover the message (S01).
+    SignatureInvalid = "P35", Day, "signature does not hold";
+    /// The certificate is not one that may sign for this sender now (S02).
+    CertificateNotAccepted = "P36", Day, "certificate not accepted";
+    /// The certificate is revoked (S03).
+    CertificateRevoked = "P37", Day, "certificate revoked";
+    /// It is no CMS that we read, or it cannot be decrypted; nobody can be answered.
+    CannotOpen = "P38", Day, "cannot be opened";
+    /// It is sealed for a key that we do not have.
+    OwnKeyMissing = "P39", Night, "sealed for a key that is not here";
+    /// Whether its certificate is revoked cannot be told yet; it is judged again by itself.
+    RevocationUnknown = "P40", Day, "revocation not known yet";
+    /// Whether its certificate is revoked could not be told for too long.
+    RevocationStillUnknown = "P41", Night, "revocation not known for too long";
+    /// Transport, signature and payload name different senders.
+    SenderContradicts = "P42", Day, "senders contradict each other";
+    /// It cannot be signed or sealed for its receiver, and does not leave without.
+    CannotSeal = "P43", Night, "cannot be sealed for its receiver";
+    /// Two signature engines came to different results.
+    EnginesDiffer = "P44", Night, "signature engines differ";
+    /// A certificate, our own or a partner's, expires soon.
+    CertificateExpiring = "P45", Day, "certificate expires soon";
+    /// A certificate of our own has expired.
+    OwnCertificateExpired = "P46", Night, "own certificate expired";
+    /// Test mode is on: what cannot be told of revocation is let pass.
+    TestMode = "P47", Day, "test mode is on";
 }
 
 impl fmt::Display for Reason {

@@ -69,6 +69,8 @@ pub enum Again {
     },
     /// It is judged and routed again by the parties, rules and settings of now.
     Decide,
+    /// The whole message is judged again from its bytes: opened, verified, validated, routed, sealed.
+    Judge,
     /// It is routed again, and the rule that held it lets it pass.
     Release,
 }
@@ -169,16 +171,33 @@ fn again(record: &ParkedRecord, confirmed: bool, now: Timestamp) -> Result<Again
         | R::ClockJumped
         | R::ReceiptWithoutOriginal
         | R::InternalFault => Ok(Again::Decide),
-        R::NegativeReceipt | R::MessageIdInvalid | R::PatientNotIdentified | R::NotXml => {
-            Err(Refusal::Rejected)
-        }
+        // Protection is judged anew, from the bytes as they came. Nothing of this may simply be sent on.
+        R::CannotOpen
+        | R::OwnKeyMissing
+        | R::RevocationUnknown
+        | R::RevocationStillUnknown
+        | R::CannotSeal
+        | R::EnginesDiffer => Ok(Again::Judge),
+        R::SenderContradicts if confirmed => Ok(Again::Judge),
+        R::SenderContradicts => Err(Refusal::ConflictNotConfirmed),
+        R::NegativeReceipt
+        | R::MessageIdInvalid
+        | R::PatientNotIdentified
+        | R::NotXml
+        | R::ProtectionNotAgreed
+        | R::SignatureInvalid
+        | R::CertificateNotAccepted
+        | R::CertificateRevoked => Err(Refusal::Rejected),
         R::MissingBody
         | R::Duplicate
         | R::SecondReceipt
         | R::LedgerDifference
         | R::StoreNewer
         | R::StoreInUse
-        | R::StoreDamaged => Err(Refusal::NothingToDeliver),
+        | R::StoreDamaged
+        | R::CertificateExpiring
+        | R::OwnCertificateExpired
+        | R::TestMode => Err(Refusal::NothingToDeliver),
     }
 }
 

@@ -12,7 +12,8 @@ pub use destination::{DestinationId, DestinationIdError, Format, Leg};
 pub use explain::{Explanation, ReceiverTrace, RuleOutcome, RuleTrace};
 pub use fault::{ExampleFailure, Fault, FaultKind};
 pub use party::{
-    AcceptsInvalid, Answers, Capability, Level, Parties, PartyEntry, PartyKind, ReceiptDeadline,
+    AcceptsInvalid, Answers, ByFamily, Capability, Cipher, DocumentSignature, Gets, Legacy, Level, Parties,
+    PartyEntry, PartyKind, PartyProtection, ReceiptDeadline, Requires,
 };
 pub use route::{Decision, Facts, Route, Routing, route};
 pub use rule::Rules;

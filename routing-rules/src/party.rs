@@ -1,8 +1,10 @@
 //! Who takes part: the communication parties that we know, what they can take, and where they are reached.
 
 mod file;
+mod protection;
 
 pub(crate) use file::{formats, instant};
+pub use protection::{ByFamily, Cipher, DocumentSignature, Gets, Legacy, PartyProtection, Requires};
 
 use crate::destination::{DestinationId, Format};
 use crate::fault::Fault;
@@ -130,6 +132,8 @@ pub struct PartyEntry {
     pub receipt_deadline: Option<ReceiptDeadline>,
     /// Deadlines of its receipts for single families; these go first.
     pub receipt_deadlines: BTreeMap<Family, ReceiptDeadline>,
+    /// What protection it uses.
+    pub protection: PartyProtection,
     /// Takes part from this instant on.
     pub valid_from: Option<Timestamp>,
     /// Takes part until just before this instant.

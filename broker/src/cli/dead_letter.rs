@@ -291,6 +291,8 @@ impl Replay {
         for replay in &plan.go {
             let Some((message, recipient)) = lying_at(&lying, replay.receiver_index) else { continue };
             let goes = match (&self.to, &replay.again, &recipient.destination) {
+                // What protection stopped is never simply sent on, wherever to.
+                (_, Again::Judge, _) => Err("it must be judged again as a whole message".to_owned()),
                 (Some(to), ..) => Ok(to.clone()),
                 (None, Again::Deliver { .. } | Again::Release, Some(known)) => Ok(known.clone()),
                 (None, _, Some(known)) if config.destinations.contains_key(known) => Ok(known.clone()),

@@ -221,6 +221,12 @@ pub(crate) fn malformed(why: &str) -> Fault {
     )
 }
 
+/// A name in DER, in one line; none if it is none.
+pub(crate) fn name_in_one_line(der: &[u8]) -> Option<String> {
+    use x509_parser::prelude::FromDer as _;
+    x509_parser::x509::X509Name::from_der(der).ok().map(|(_, name)| name::line(&name))
+}
+
 fn day(moment: Timestamp) -> String {
     moment.to_string().chars().take(10).collect()
 }
