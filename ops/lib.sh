@@ -24,6 +24,11 @@ need() {
     die "The package $2 could not be installed. Install it by hand and run this again."
 }
 
+# need_file FILE PACKAGE: installs a Debian package if a file of it is missing; `*` in the name stands for any.
+need_file() {
+  compgen -G "$1" >/dev/null || need "the-file-${1##*/}" "$2"
+}
+
 rust_wanted=1.95
 
 # Everything that building takes: Rust, a C compiler, perl and make.
@@ -47,4 +52,31 @@ need_build_tools() {
   [ "$(printf '%s\n' "$rust_wanted" "$have" | sort -V | head -n 1)" = "$rust_wanted" ] ||
     die "Rust $have is too old; $rust_wanted or later is needed (rustup update stable)."
   say "  all there: Rust $have, $(cc --version | head -n 1)"
+}
+
+# What the whole workspace takes beyond the product: libxmlsec1 and its headers, for the second engine.
+need_second_engine_tools() {
+  need pkg-config pkg-config
+  need xmlsec1-config libxmlsec1-dev
+  need_file /usr/include/libxml2/libxml/tree.h libxml2-dev
+  need_file '/usr/lib/llvm-*/lib/libclang*.so*' libclang-dev
+}
+
+# The tools of others that our signatures and envelopes are compared with.
+need_oracles() {
+  need xmllint libxml2-utils
+  need xmlsec1 xmlsec1
+  need openssl openssl
+  need java openjdk-17-jre-headless
+  java -version >/dev/null 2>&1 || die "java is there but does not run"
+  # Some oracles compile one small file; a runtime without the compiler cannot.
+  java --list-modules 2>/dev/null | grep -q '^jdk.compiler' || need javac openjdk-17-jdk-headless
+  need python3 python3
+  local venv=${CARGO_TARGET_DIR:-target}/signxml
+  if ! "$venv/bin/python" -c 'import signxml' >/dev/null 2>&1; then
+    need_file '/usr/lib/python3*/ensurepip' python3-venv
+    say "  installing signxml (Python) into $venv"
+    python3 -m venv "$venv" && "$venv/bin/pip" install --quiet --disable-pip-version-check 'signxml==5.2.0' ||
+      die "signxml could not be installed. Run: $venv/bin/pip install signxml"
+  fi
 }

@@ -25,6 +25,9 @@ const ROOMS: &[(&str, &str, &[&str], bool)] = &[
     ),
 ];
 
+/// The engine in a process of its own: it links a C library and another OpenSSL, imports no room, and no room imports it.
+const SECOND_ENGINE: (&str, &str) = ("second-engine", "broker/second-engine");
+
 /// Crates that a pure room may use: no runtime, no clock, no socket, no file, no chance.
 const PURE_CRATES: &[&str] = &[
     "base64",
@@ -78,7 +81,24 @@ fn every_arrow_is_in_the_table() {
                 !["system-tests", "benchmarks"].contains(&dependency.as_str()),
                 "{room} imports {dependency}: nothing imports the proofs"
             );
+            assert_ne!(dependency, SECOND_ENGINE.0, "{room}: nothing links to the second engine");
         }
+    }
+}
+
+#[test]
+fn the_second_engine_stands_alone() {
+    const TABLES: &[&str] = &["dependencies", "build-dependencies", "dev-dependencies"];
+    for dependency in dependencies(SECOND_ENGINE.1, TABLES) {
+        assert!(ROOMS.iter().all(|r| r.0 != dependency), "{} imports {dependency}", SECOND_ENGINE.0);
+        assert_ne!(dependency, "openssl", "two OpenSSLs must not share a process");
+    }
+    for folder in ["tests", "benches"].into_iter().chain(ROOMS.iter().map(|r| r.1)) {
+        let all = dependencies(folder, TABLES);
+        assert!(
+            !all.iter().any(|d| d == SECOND_ENGINE.0 || d == "xmlsec"),
+            "{folder} links the second engine"
+        );
     }
 }
 
@@ -91,7 +111,7 @@ fn every_package_is_a_room_in_the_table() {
     for member in members {
         let folder = member.as_str().expect("a member is a folder");
         assert!(
-            known.contains_key(folder) || ["tests", "benches"].contains(&folder),
+            known.contains_key(folder) || ["tests", "benches", SECOND_ENGINE.1].contains(&folder),
             "{folder} is a package without a place in the table of arrows"
         );
     }
