@@ -120,6 +120,11 @@ impl<'a> Signed<'a> {
         self.embedded.iter().filter_map(|der| Certificate::from_der(der).ok()).collect()
     }
 
+    /// The content, proven by nothing: for addressing an answer to whoever claims to have sent it.
+    pub(crate) fn into_unproven(self) -> Vec<u8> {
+        self.content.into_owned()
+    }
+
     /// Checks the signature with the key of a trusted certificate, which may have come along or not.
     ///
     /// # Errors

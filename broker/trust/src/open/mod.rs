@@ -202,23 +202,22 @@ impl Opening<'_> {
     fn unseal(&mut self, bytes: &[u8]) -> Result<Vec<u8>, Fault> {
         let Context { keys, allowed, limits, .. } = self.context;
         let envelope = cms::envelope(bytes, limits)?;
-        let mut sealed = Sealed {
+        let opened = envelope.open(keys, allowed);
+        self.found.layers.push(Layer::Sealed(Sealed {
             bytes: bytes.len(),
             cipher: envelope.cipher,
             recipients: envelope.recipients.iter().map(Recipient::new).collect(),
-            opened_with: None,
-        };
-        drop(envelope);
-        let opened = cms::open(bytes, keys, allowed, limits);
-        sealed.opened_with = opened.as_ref().ok().map(|o| Summary::from(&*o.key));
-        self.found.layers.push(Layer::Sealed(sealed));
+            opened_with: opened.as_ref().ok().map(|o| Summary::from(&*o.key)),
+        }));
         Ok(opened?.content)
     }
 
     /// SignedData: the signer by its own word is judged, then its key checks the signature.
     fn verify(&mut self, bytes: &[u8]) -> Result<Vec<u8>, Fault> {
         let signed = cms::signed(bytes, self.context.limits)?;
-        let claimed = signed.claimed().or_else(|| self.context.directory.find(&signed.signer)).cloned();
+        let embedded = signed.certificates();
+        let claimed = embedded.iter().find(|c| signed.signer.is(c));
+        let claimed = claimed.or_else(|| self.context.directory.find(&signed.signer)).cloned();
         let mut report = Signed {
             form: Form::Cms,
             algorithm: signed.algorithm,
@@ -232,7 +231,7 @@ impl Opening<'_> {
             covered: None,
         };
         let verified = claimed.ok_or_else(unknown_signer).and_then(|certificate| {
-            let trusted = self.judge(&certificate, &signed.certificates, signed.signed_at)?;
+            let trusted = self.judge(&certificate, &embedded, signed.signed_at)?;
             signed.verify(&trusted, self.context.allowed)
         });
         match &verified {
@@ -240,7 +239,11 @@ impl Opening<'_> {
                 report.holds(verified.get(), &verified.proof().signer);
                 self.found.proofs.push(verified.proof().clone());
             }
-            Err(_) => {}
+            // Read once more, since checking used it up: only where something is wrong.
+            Err(_) => {
+                let again = cms::signed(bytes, self.context.limits).ok();
+                self.found.unverified = again.map(cms::Signed::into_unproven);
+            }
         }
         self.found.layers.push(Layer::Signed(Box::new(report)));
         Ok(verified?.into_inner())
@@ -297,25 +300,29 @@ impl Opening<'_> {
 
     /// Judges a signer, at the moment that counts.
     fn judge(
-        &self,
+        &mut self,
         certificate: &Arc<Certificate>,
         embedded: &[Arc<Certificate>],
         signed_at: Option<Timestamp>,
     ) -> Result<Arc<Trusted>, Fault> {
         let Context { anchors, evidence, cache, moment, under_way, .. } = self.context;
         let judge = |moment| anchors.judge(certificate, embedded, Purpose::Signing, moment, evidence, cache);
-        judge(moment).or_else(|fault| {
-            if fault.kind != Kind::CertificateExpired {
-                return Err(fault);
+        let judged = judge(moment).or_else(|refusal| {
+            if refusal.fault.kind != Kind::CertificateExpired {
+                return Err(refusal);
             }
-            // It ended while the message was under way: what counts is when it was sent (ICT standards: the time
-            // of sending). Who claims to have signed later than that has not.
+            // It ended while the message was under way: what counts is when it was sent. Who claims to have signed
+            // later than that has not.
             let earliest = moment.at.checked_sub(under_way).unwrap_or(moment.at);
             let signed_in_time = signed_at.is_none_or(|at| at <= certificate.not_after);
             if certificate.not_after < earliest || !signed_in_time {
-                return Err(fault);
+                return Err(refusal);
             }
-            judge(Moment { at: certificate.not_after, now: moment.now }).map_err(|_| fault)
+            judge(Moment { at: certificate.not_after, now: moment.now })
+        });
+        judged.map_err(|refusal| {
+            self.found.wanted = refusal.wanted;
+            refusal.fault
         })
     }
 }

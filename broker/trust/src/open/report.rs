@@ -58,8 +58,9 @@ pub struct Recipient {
     /// Its subject key identifier, in hexadecimal digits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_id: Option<String>,
-    /// How the content key is encrypted.
-    pub transport: KeyTransport,
+    /// How the content key is encrypted; none for a way that is not taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transport: Option<KeyTransport>,
 }
 
 /// A signature.
@@ -185,7 +186,7 @@ impl From<&Status> for Revocation {
 
 impl Recipient {
     pub(super) fn new(recipient: &crate::cms::Recipient<'_>) -> Self {
-        let transport = recipient.transport;
+        let transport = recipient.transport.as_ref().ok().copied();
         match &recipient.id {
             CertificateId::IssuerAndSerial(issuer, serial) => Self {
                 issuer: crate::certificate::name_in_one_line(issuer),

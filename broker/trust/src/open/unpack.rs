@@ -26,6 +26,7 @@ pub(super) enum Packing {
 
 /// SEQUENCE, and the content types that we read (RFC 5652 §14, RFC 5083 §2), as the bytes of their names.
 const SEQUENCE: u8 = 0x30;
+const INTEGER: u8 = 0x02;
 const OID: u8 = 0x06;
 const SIGNED: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02];
 const ENVELOPED: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x03];
@@ -41,6 +42,11 @@ impl Packing {
                 Ok(ENVELOPED | AUTH_ENVELOPED) => Self::Enveloped,
                 Ok(_) | Err(_) => Self::OtherCms,
             });
+        }
+        // SignedData without its ContentInfo, as EnvelopedData of that content type holds it: a version comes first.
+        let inside = Reader::new(bytes).enter(SEQUENCE);
+        if inside.is_ok_and(|inside| inside.peek() == Some(INTEGER)) {
+            return Some(Self::Signed);
         }
         if bytes.starts_with(&[0x1f, 0x8b]) {
             return Some(Self::Gzip);
