@@ -6,18 +6,19 @@ use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 use xmlsec::bindings as c;
 
-/// No network, nothing on standard error, no limits on size but the frame's. A DTD ends the parsing ([`Parser`]), so
+/// UTF-8 whatever the declaration says, no network, nothing on standard error, no limits on size but the frame's. A DTD ends the parsing ([`Parser`]), so
 /// there are no entities to expand, and the limits that guard against them are not missed.
 const OPTIONS: c::xmlParserOption = c::xmlParserOption_XML_PARSE_NONET
     | c::xmlParserOption_XML_PARSE_NOERROR
     | c::xmlParserOption_XML_PARSE_NOWARNING
+    | c::xmlParserOption_XML_PARSE_IGNORE_ENC
     | c::xmlParserOption_XML_PARSE_HUGE;
 
 /// A parsed document; freed when dropped.
 pub(crate) struct Document(NonNull<c::xmlDoc>);
 
 impl Document {
-    /// Parses a document in its own encoding.
+    /// Parses a document in UTF-8.
     ///
     /// # Errors
     /// If it is not well-formed, or has a DOCTYPE.
@@ -33,7 +34,7 @@ impl Document {
                 bytes.as_ptr().cast::<c_char>(),
                 size,
                 ptr::null(),
-                ptr::null(),
+                c"UTF-8".as_ptr(),
                 options,
             )
         };

@@ -135,6 +135,9 @@ const SHA256: &str = "2001/04/xmlenc#sha256";
 fn what_holds_is_valid_and_what_was_changed_is_not() {
     let signer = Signer::new("enveloped");
     let signed = signer.sign(&document(&reference("", ENVELOPED, SHA256)), None);
+    let other = document(&reference("", ENVELOPED, SHA256)).replace("Kari", "Kåre");
+    let mut utf8 = signer.sign(&other, None);
+    utf8.drain(..utf8.iter().position(|&b| b == b'\n').unwrap() + 1);
     let mut engine = Engine::start();
     let mut ask = |bytes: &[u8]| engine.ask(&signer.header("enveloped", bytes), bytes).unwrap();
     assert_eq!(ask(&signed), json!({"id": 7, "valid": true}));
@@ -144,6 +147,12 @@ fn what_holds_is_valid_and_what_was_changed_is_not() {
     assert_eq!(changed["valid"], false, "{changed}");
     // Comments are not covered, and do not matter.
     assert_eq!(ask(&replaced(&signed, "a word", "another"))["valid"], true);
+    // The broker has read the document already, and its declaration with it.
+    let declared = [b"<?xml version='1.0' encoding='ISO-8859-1'?>".as_slice(), &utf8].concat();
+    assert_eq!(ask(&declared)["valid"], true);
+    let declared = [b"<?xml version='1.0' encoding='UTF-16'?>".as_slice(), &utf8].concat();
+    assert_eq!(ask(&declared)["valid"], true);
+    assert_eq!(ask(&[b"\xEF\xBB\xBF".as_slice(), &utf8].concat())["valid"], true);
     // The engine goes on after refusals.
     assert_eq!(ask(&signed)["valid"], true);
     assert_eq!(engine.end(), Some(0));
