@@ -43,16 +43,16 @@ fn shared_certificates_are_judged_as_their_readme_says() {
 #[test]
 fn the_demo_is_trusted() {
     let demo = Demo::shared();
-    let anchors = Anchors { test_mode: TEST, ..demo.anchors() };
+    let anchors = demo.anchors();
     for (pair, purpose) in
         [(&demo.sender.signing, Purpose::Signing), (&demo.sender.sealing, Purpose::Sealing)]
     {
         let moment = at("2026-01-01T00:00:00Z");
-        let evidence = Evidence::default();
-        anchors.judge(pair.certificate(), &[], purpose, moment, &evidence, &Cache::default()).unwrap();
-        let strict = demo.anchors();
-        let refusal =
-            strict.judge(pair.certificate(), &[], purpose, moment, &evidence, &Cache::default()).unwrap_err();
+        let judge =
+            |evidence| anchors.judge(pair.certificate(), &[], purpose, moment, evidence, &Cache::default());
+        let trusted = judge(&demo.evidence(moment.now, &[])).unwrap();
+        assert_eq!(trusted.revocation().len(), 2);
+        let refusal = judge(&Evidence::default()).unwrap_err();
         assert_eq!(refusal.fault.kind, Kind::RevocationUnknown);
         assert_eq!(refusal.wanted.len(), 2);
     }

@@ -178,6 +178,8 @@ fn extend(builder: &mut X509Builder, profile: &Profile, issuer: Option<&X509Ref>
     }
     if profile.ocsp_signing {
         builder.append_extension(ExtendedKeyUsage::new().other("OCSPSigning").build()?)?;
+    }
+    if profile.ocsp_no_check {
         builder.append_extension(extension::raw("1.3.6.1.5.5.7.48.1.5", false, crate::der::NULL)?)?;
     }
     if let Some(dns) = &profile.only_dns {

@@ -1,10 +1,12 @@
 //! One ready-made PKI, made once in a process: making keys is slow.
 
-use super::{Authority, Key, KeyKind, Pair, Profile, profile::POLICY};
+use super::{Authority, Crl, Key, KeyKind, Pair, Profile, profile::POLICY};
+use crate::certificate::Certificate;
 use crate::chain::{Anchors, RevocationRule};
 use crate::fault::Fault;
 use crate::keys::KeyRing;
-use jiff::Timestamp;
+use crate::revocation::Evidence;
+use jiff::{SignedDuration, Timestamp};
 use message_schemas::OrgNumber;
 use std::sync::{Arc, OnceLock};
 
@@ -95,6 +97,22 @@ impl Demo {
             revocation: RevocationRule::Required,
             test_mode: None,
         }
+    }
+
+    /// Fresh CRLs of both CAs, in which these certificates are revoked a day before.
+    ///
+    /// # Panics
+    /// When OpenSSL fails.
+    #[must_use]
+    pub fn evidence(&self, now: Timestamp, revoked: &[&Certificate]) -> Evidence {
+        let since = now - SignedDuration::from_hours(24);
+        [&self.root, &self.issuing].into_iter().fold(Evidence::default(), |evidence, authority| {
+            let own = revoked.iter().filter(|c| c.issuer_der == authority.certificate().subject_der);
+            let revoked = own.map(|c| (c.serial.clone(), since)).collect();
+            let crl = Crl { revoked, ..Crl::fresh(now) };
+            let crl = authority.crl(&crl).expect("the constants of this file make CRLs");
+            evidence.with_crl(&crl).expect("what was just made is a CRL")
+        })
     }
 }
 

@@ -3,14 +3,17 @@
 //! It makes what a real CA makes, and, for the tests, what no CA should: a [`Profile`] can be wrong in every way that
 //! a judgement must see.
 
+mod answer;
 mod authority;
 pub mod demo;
 mod extension;
 mod key;
 mod profile;
+mod signed;
 #[cfg(test)]
 mod tests;
 
+pub use answer::{Crl, Part, Responder};
 pub use authority::{Authority, Pair};
 pub use key::{Key, KeyKind};
 pub use profile::{Number, POLICY, Profile, Subject};

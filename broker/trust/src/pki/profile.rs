@@ -26,8 +26,10 @@ pub struct Profile {
     pub crl_urls: Vec<String>,
     /// Where the OCSP responder is.
     pub ocsp_urls: Vec<String>,
-    /// Extended key usage OCSPSigning, and `ocsp-nocheck`.
+    /// Extended key usage OCSPSigning.
     pub ocsp_signing: bool,
+    /// `ocsp-nocheck`.
+    pub ocsp_no_check: bool,
     /// DNS names that the CA may issue for (name constraints); none for no bound.
     pub only_dns: Option<String>,
     /// DNS name of the subject.
@@ -100,7 +102,11 @@ impl Profile {
     #[must_use]
     pub fn responder(common_name: &str, valid: (Timestamp, Timestamp)) -> Self {
         let usage = KeyUsage { digital_signature: true, ..KeyUsage::default() };
-        Self { ocsp_signing: true, ..Self::plain(Subject::ca(common_name), valid, usage) }
+        Self {
+            ocsp_signing: true,
+            ocsp_no_check: true,
+            ..Self::plain(Subject::ca(common_name), valid, usage)
+        }
     }
 
     fn enterprise(name: &str, number: OrgNumber, valid: (Timestamp, Timestamp), usage: KeyUsage) -> Self {
@@ -128,6 +134,7 @@ impl Profile {
             crl_urls: Vec::new(),
             ocsp_urls: Vec::new(),
             ocsp_signing: false,
+            ocsp_no_check: false,
             only_dns: None,
             dns: None,
             unknown_critical: false,
