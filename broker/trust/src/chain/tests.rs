@@ -48,8 +48,9 @@ fn the_demo_is_trusted() {
         [(&demo.sender.signing, Purpose::Signing), (&demo.sender.sealing, Purpose::Sealing)]
     {
         let moment = at("2026-01-01T00:00:00Z");
-        let judge =
-            |evidence| anchors.judge(pair.certificate(), &[], purpose, moment, evidence, &Cache::default());
+        let judge = |evidence: &Evidence| {
+            anchors.judge(pair.certificate(), &[], purpose, moment, evidence, &Cache::default())
+        };
         let trusted = judge(&demo.evidence(moment.now, &[])).unwrap();
         assert_eq!(trusted.revocation().len(), 2);
         let refusal = judge(&Evidence::default()).unwrap_err();

@@ -40,11 +40,6 @@ impl SoftwareKey {
         Ok(Self { key, certificate: Arc::clone(own), chain })
     }
 
-    /// The key for OpenSSL, to make certificates and revocation answers with.
-    pub(crate) const fn openssl(&self) -> &PKey<Private> {
-        &self.key
-    }
-
     fn try_unwrap(&self, transport: KeyTransport, wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, ErrorStack> {
         let mut context = PkeyCtx::new(&self.key)?;
         context.decrypt_init()?;
