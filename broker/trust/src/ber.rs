@@ -380,7 +380,10 @@ mod tests {
             while let Ok(value) = reader.next() {
                 prop_assert_eq!(value.raw, &bytes[seen..seen + value.raw.len()]);
                 seen += value.raw.len();
-                let _ = (value.octets(), value.unsigned(), value.small());
+                let joined = value.octets().map_or(0, |bytes| bytes.len());
+                prop_assert!(joined <= value.content.len());
+                prop_assert!(value.unsigned().is_err() || value.tag == tag::INTEGER);
+                prop_assert!(value.small().is_err() || !value.content.is_empty());
             }
         }
     }

@@ -12,8 +12,9 @@ use jiff::tz::TimeZone;
 /// More than any signer writes; some add the whole name of their issuer, or a policy.
 const MOST_BYTES: usize = 64 * 1024;
 
-/// How deep values of attributes go; ours have two levels, the deepest of other signers six.
-const DEPTH: usize = 12;
+/// How deep attributes go. The deepest of real signers is the CAdES one that names the signer's certificate by the
+/// whole name of its issuer: 13.
+const DEPTH: usize = 24;
 
 /// Signed attributes that are complete.
 #[derive(Debug)]

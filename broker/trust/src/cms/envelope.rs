@@ -215,7 +215,7 @@ fn recipients<'a>(mut set: Reader<'a>) -> Result<(Vec<Recipient<'a>>, usize), Pr
 }
 
 /// The content key: the right one, or a random one of the right length if the key gives none or one of a wrong length.
-/// The random one is made before the other is known, so that both ways cost the same. None if there is no chance.
+/// The random one is made before the other is known, so that both ways cost the same. None if there is no randomness.
 fn content_key(
     key: &dyn PrivateKey,
     transport: KeyTransport,

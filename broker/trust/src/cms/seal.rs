@@ -1,7 +1,7 @@
 //! Sealing: EnvelopedData (RFC 5652 §6), AuthEnvelopedData for GCM (RFC 5083, RFC 5084), in DER.
 
 use super::algorithms::{oid, write_cipher, write_transport};
-use super::sign::{content_info, issuer_and_serial};
+use super::sign::{issuer_and_serial, wrapped};
 use super::symmetric;
 use crate::algorithm::{ContentCipher, KeyTransport};
 use crate::certificate::{Certificate, message_digest};
@@ -38,14 +38,14 @@ pub(super) fn seal_by(
     let sealed = symmetric::encrypt(cipher, content).map_err(|_| cannot_seal("the encryption failed"))?;
     let mut infos = Vec::with_capacity(recipients.len());
     for recipient in recipients {
-        let wrapped = wrap(recipient, transport, &sealed.key).ok_or_else(|| {
+        let key = encrypt_key(recipient, transport, &sealed.key).ok_or_else(|| {
             cannot_seal("the certificate's key cannot encrypt; it must be RSA").of(recipient)
         })?;
         infos.push(der::sequence(&[
             &der::unsigned(&[0]),
             &issuer_and_serial(recipient),
             &write_transport(transport),
-            &der::octets(&wrapped),
+            &der::octets(&key),
         ]));
     }
     let version = der::unsigned(&[0]);
@@ -56,14 +56,14 @@ pub(super) fn seal_by(
     ]);
     let infos = der::sorted(tag::SET, infos);
     Ok(if cipher.is_gcm() {
-        content_info(oid::AUTH_ENVELOPED_DATA, &[&version, &infos, &info, &der::octets(&sealed.tag)])
+        wrapped(oid::AUTH_ENVELOPED_DATA, &[&version, &infos, &info, &der::octets(&sealed.tag)])
     } else {
-        content_info(oid::ENVELOPED_DATA, &[&version, &infos, &info])
+        wrapped(oid::ENVELOPED_DATA, &[&version, &infos, &info])
     })
 }
 
 /// Encrypts the content key for a recipient.
-fn wrap(recipient: &Certificate, transport: KeyTransport, content_key: &[u8]) -> Option<Vec<u8>> {
+fn encrypt_key(recipient: &Certificate, transport: KeyTransport, content_key: &[u8]) -> Option<Vec<u8>> {
     let encrypt = || {
         let mut encrypter = Encrypter::new(&recipient.key)?;
         match transport {

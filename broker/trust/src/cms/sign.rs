@@ -52,7 +52,7 @@ pub fn sign_with(
     ]);
     let own = std::iter::once(key.certificate()).chain(key.chain());
     let certificates = der::sorted(0xA0, own.map(|certificate| certificate.der.to_vec()).collect());
-    Ok(content_info(
+    Ok(wrapped(
         oid::SIGNED_DATA,
         &[
             &der::unsigned(&[1]),
@@ -65,7 +65,7 @@ pub fn sign_with(
 }
 
 /// ContentInfo around a SEQUENCE of these parts.
-pub(super) fn content_info(content_type: &[u8], parts: &[&[u8]]) -> Vec<u8> {
+pub(super) fn wrapped(content_type: &[u8], parts: &[&[u8]]) -> Vec<u8> {
     der::sequence(&[&der::oid(content_type), &der::context(0, &der::sequence(parts))])
 }
 
