@@ -27,6 +27,11 @@ pub(super) fn chain(
     embedded: &[Arc<Certificate>],
     moment: Moment,
 ) -> Result<Vec<Arc<Certificate>>, Fault> {
+    // OpenSSL takes whatever is among the roots, but one that vouches for itself is no one's.
+    if certificate.is_self_issued() && !certificate.is_ca {
+        let (kind, what, remedy) = told(SELF_SIGNED);
+        return Err(Fault::new(kind, format!("The certificate {what}."), remedy).of(certificate));
+    }
     // Ours come first: of two certificates of one name, the configured one is to be tried.
     let helpers: Vec<_> = anchors
         .intermediates
@@ -55,7 +60,7 @@ fn ask(
     moment: Moment,
 ) -> Result<Result<Vec<Vec<u8>>, Fault>, ErrorStack> {
     let mut parameters = X509VerifyParam::new()?;
-    parameters.set_time(moment.at.as_second());
+    parameters.set_time(seconds(certificate, moment));
     parameters.set_depth(DEEPEST);
     parameters.set_auth_level(SECURITY_LEVEL);
     let mut store = X509StoreBuilder::new()?;
@@ -78,6 +83,15 @@ fn ask(
     })
 }
 
+/// The moment for OpenSSL.
+fn seconds(certificate: &Certificate, moment: Moment) -> i64 {
+    let at = moment.at.as_second();
+    //= RFC 5280 §4.1.2.5
+    //# the period of time from notBefore through notAfter, inclusive.
+    // OpenSSL leaves the last second out.
+    if at == certificate.not_after.as_second() { at - 1 } else { at }
+}
+
 /// OpenSSL's verdict as a fault of the certificate that it concerns.
 fn fault(context: &X509StoreContextRef, certificate: &Arc<Certificate>) -> Fault {
     let concerned = context
@@ -89,6 +103,9 @@ fn fault(context: &X509StoreContextRef, certificate: &Arc<Certificate>) -> Fault
     let (kind, what, remedy) = told(context.error().as_raw());
     Fault::new(kind, format!("{whose} {what}."), remedy).of(&concerned)
 }
+
+/// A certificate that stands alone is signed by itself.
+const SELF_SIGNED: i32 = 18;
 
 /// OpenSSL's `X509_V_ERR_` numbers (x509_vfy.h), as far as they mean something else than "no chain".
 fn told(error: i32) -> (Kind, &'static str, &'static str) {
@@ -102,7 +119,7 @@ fn told(error: i32) -> (Kind, &'static str, &'static str) {
         66 | 67 => (Kind::KeyWeak, "has a key that is too short", ASK_THE_CA),
         68 => (Kind::AlgorithmNotAllowed, "is signed with SHA-1 or something weaker", ASK_THE_CA),
         7 => (Kind::CertificateUntrusted, "is not signed by the CA that it names", CONFIGURE),
-        18 | 19 => (Kind::CertificateUntrusted, "is signed by itself, and is no root of ours", CONFIGURE),
+        SELF_SIGNED | 19 => (Kind::CertificateUntrusted, "is signed by itself", CONFIGURE),
         22 => (Kind::CertificateUntrusted, "is too many CAs away from a root", CONFIGURE),
         25 | 32 | 79..=82 => (Kind::CertificateUntrusted, "may not issue what stands below it", CONFIGURE),
         34 => (Kind::CertificateUntrusted, "has a critical extension that nobody here knows", ASK_THE_CA),
