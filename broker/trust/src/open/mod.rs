@@ -273,7 +273,8 @@ impl Opening<'_> {
         let head = text.as_bytes().get(..text.len().min(SOAP_WITHIN)).unwrap_or_default();
         let shape = if memmem::find(head, SOAP).is_some() { Shape::Ebxml } else { Shape::Enveloped };
         let Some(signed) = xmldsig::signed(text, shape, &[], allowed, limits)? else { return Ok(None) };
-        let claimed = leaf(&signed.certificates).cloned();
+        let certificates = signed.certificates();
+        let claimed = leaf(&certificates).cloned();
         let mut report = Signed {
             form: Form::XmlDsig,
             algorithm: signed.algorithm,
@@ -287,7 +288,7 @@ impl Opening<'_> {
             covered: None,
         };
         let verified = claimed.ok_or_else(unknown_signer).and_then(|certificate| {
-            let trusted = self.judge(&certificate, &signed.certificates, None)?;
+            let trusted = self.judge(&certificate, &certificates, None)?;
             signed.verify(&trusted)
         });
         if let Ok(verified) = &verified {

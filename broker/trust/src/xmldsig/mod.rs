@@ -1,12 +1,30 @@
 //! Signatures inside XML (W3C XML Signature, RFC 3275), in the two shapes that the field uses and in no other.
+//!
+//! A document is read once, by the one XML reader, and no tree is made of it: its canonical form is written while it is
+//! read ([`c14n`](canonicalize)), the Signature element is read on the way, and what is left out or covered is decided
+//! by place, never by Ids. The canonical form without the signature is what was hashed, and is what goes on.
+
+mod c14n;
+mod guess;
+mod references;
+mod scan;
+mod sign;
+mod signature;
+mod uri;
+mod value;
+mod xpath;
+
+pub use c14n::canonicalize;
+pub use sign::{Options, sign};
 
 use crate::algorithm::{Allowed, Digest, SignatureAlgorithm};
 use crate::certificate::Certificate;
 use crate::chain::Trusted;
-use crate::fault::Fault;
-use crate::keys::PrivateKey;
-use crate::verified::Verified;
-use message_schemas::Limits;
+use crate::fault::{Fault, Kind};
+use crate::verified::{Form, Proof, Verified};
+use message_schemas::xml::{Offset, Places};
+use message_schemas::{Code, Finding, Limits, Place};
+use references::References;
 use std::sync::Arc;
 
 /// Where the one signature is expected. No other is looked for.
@@ -35,15 +53,15 @@ pub struct Canonical {
     pub exclusive: bool,
     /// Comments stay.
     pub comments: bool,
-    /// `InclusiveNamespaces` of the exclusive form.
+    /// `InclusiveNamespaces` of the exclusive form; `#default` stands for the default namespace.
     pub prefixes: Vec<String>,
 }
 
 /// A signature that was read and whose reference digests hold; its value is not yet checked.
 #[derive(Debug)]
 pub struct Signed {
-    /// Certificates in KeyInfo: candidates, trusted for nothing.
-    pub certificates: Vec<Arc<Certificate>>,
+    /// DER of the certificates in KeyInfo, not yet read: candidates, trusted for nothing.
+    pub candidates: Vec<Vec<u8>>,
     /// How it is signed.
     pub algorithm: SignatureAlgorithm,
     /// How the document is hashed.
@@ -51,13 +69,15 @@ pub struct Signed {
     /// How the document is put into canonical form.
     pub canonical: Canonical,
     covered: Vec<u8>,
+    signed_info: Vec<u8>,
+    value: Vec<u8>,
 }
 
 /// Reads the expected signature of a document and checks its digests. `Ok(None)` if there is no signature at all.
 ///
 /// # Errors
-/// [`crate::Kind::SignatureShape`], [`crate::Kind::SignatureAmbiguous`], [`crate::Kind::NotCovered`],
-/// [`crate::Kind::SignatureInvalid`] for a digest, [`crate::Kind::AlgorithmNotAllowed`], each with its place.
+/// [`Kind::SignatureShape`], [`Kind::SignatureAmbiguous`], [`Kind::NotCovered`], [`Kind::SignatureInvalid`] for a
+/// digest, [`Kind::AlgorithmNotAllowed`], [`Kind::LimitExceeded`], each with its place.
 pub fn signed(
     text: &str,
     shape: Shape,
@@ -65,44 +85,110 @@ pub fn signed(
     allowed: Allowed,
     limits: &Limits,
 ) -> Result<Option<Signed>, Fault> {
-    let _ = (text, shape, attachments, allowed, limits);
-    unimplemented!()
+    let guessed = guess::forms(text, shape);
+    let mut view = scan::scan(text, shape, &guessed, limits)?;
+    let Some(signature) = view.signature.take() else { return Ok(None) };
+    let fault = |wrong: Wrong| wrong.fault(text);
+    let references = References::of(&signature, shape).map_err(fault)?;
+    let algorithm = signature
+        .algorithm
+        .filter(|a| allowed.digest(a.digest()))
+        .ok_or_else(|| {
+            let message = "The signature uses SHA-1, and there is no agreement that allows it.";
+            Wrong::new(Kind::AlgorithmNotAllowed, signature.at, message)
+        })
+        .map_err(fault)?;
+    let forms = references.forms(&signature);
+    if forms != guessed {
+        view = scan::scan(text, shape, &forms, limits)?;
+    }
+    let (digest, canonical) = (references.digest(), references.canonical.clone());
+    references.check(&view.covered, attachments, allowed).map_err(fault)?;
+    Ok(Some(Signed {
+        candidates: signature.certificates,
+        algorithm,
+        digest,
+        canonical,
+        covered: view.covered,
+        signed_info: view.signed_info,
+        value: signature.value,
+    }))
 }
 
 impl Signed {
+    /// The certificates in KeyInfo that can be read: candidates, trusted for nothing.
+    #[must_use]
+    pub fn certificates(&self) -> Vec<Arc<Certificate>> {
+        self.candidates.iter().filter_map(|der| Certificate::from_der(der).ok()).collect()
+    }
+
     /// Checks the signature's value with the key of a trusted certificate. Gives the bytes that were covered: the
     /// canonical form of the document without its signature.
     ///
     /// # Errors
-    /// [`crate::Kind::SignatureInvalid`]; [`crate::Kind::SignerUnknown`] if KeyInfo names another certificate.
+    /// [`Kind::SignatureInvalid`]; [`Kind::SignerUnknown`] if KeyInfo names another certificate.
     pub fn verify(self, signer: &Arc<Trusted>) -> Result<Verified<Vec<u8>>, Fault> {
-        let _ = (signer, &self.covered);
-        unimplemented!()
+        let certificate = signer.certificate();
+        if !self.candidates.is_empty() && !self.candidates.iter().any(|der| **der == *certificate.der) {
+            return Err(Fault::new(
+                Kind::SignerUnknown,
+                "The signature names another certificate than the one that this sender signs with.",
+                "The sender must sign with the certificate that is registered, or register the new one.",
+            )
+            .of(certificate));
+        }
+        if !value::holds(certificate, self.algorithm, &self.signed_info, &self.value) {
+            return Err(Fault::new(
+                Kind::SignatureInvalid,
+                "The signature's value does not hold with the key of the sender's certificate.",
+                "Do not trust the message. The sender must sign it anew with the key of this certificate.",
+            )
+            .of(certificate));
+        }
+        let proof = Proof {
+            form: Form::XmlDsig,
+            signer: Arc::clone(signer),
+            algorithm: self.algorithm,
+            digest: self.digest,
+            signed_at: None,
+        };
+        Ok(Verified::after_check(self.covered, proof))
     }
 }
 
-/// How to sign.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Options {
-    /// Where the signature goes.
-    pub shape: Shape,
-    /// Canonical form of document and SignedInfo.
-    pub canonical: Canonical,
-    /// Algorithm; none for the key's default.
-    pub algorithm: Option<SignatureAlgorithm>,
+/// What is wrong, and where; its line is looked up only when it is told.
+#[derive(Debug, Clone)]
+struct Wrong {
+    kind: Kind,
+    at: Offset,
+    message: String,
 }
 
-/// Signs a document: the same text with the signature put in; every other byte stays.
-///
-/// # Errors
-/// [`crate::Kind::CannotSeal`] if the document is no XML, has a signature already, or the key fails.
-pub fn sign(
-    text: &str,
-    key: &dyn PrivateKey,
-    options: &Options,
-    attachments: &[Attachment<'_>],
-    limits: &Limits,
-) -> Result<String, Fault> {
-    let _ = (text, key, options, attachments, limits);
-    unimplemented!()
+impl Wrong {
+    fn new(kind: Kind, at: Offset, message: &str) -> Self {
+        Self { kind, at, message: message.to_owned() }
+    }
+
+    fn fault(self, text: &str) -> Fault {
+        let remedy = if self.kind == Kind::AlgorithmNotAllowed {
+            "The sender must sign with SHA-256 or longer, with RSA or ECDSA, and Canonical XML 1.0 or exclusive."
+        } else if self.kind == Kind::SignatureInvalid {
+            "Do not trust the message. The sender must sign and send it anew, and nobody may change it on the way."
+        } else if self.kind == Kind::LimitExceeded {
+            "The sender must leave out of the signature what is not needed to check it."
+        } else {
+            "The sender must sign once, the whole document and every attachment, in the form that the profile gives."
+        };
+        Fault::new(self.kind, self.message, remedy).at(Places::new(text).place(self.at))
+    }
+}
+
+/// A document that is not XML as we read it can have no signature that we check.
+fn not_xml(finding: &Finding) -> Fault {
+    let kind = if finding.code == Code::LimitExceeded { Kind::LimitExceeded } else { Kind::SignatureShape };
+    let fault = Fault::new(kind, finding.message.clone(), finding.remedy.clone());
+    if finding.line == 0 {
+        return fault;
+    }
+    fault.at(Place { line: finding.line, column: finding.column })
 }

@@ -1,0 +1,10 @@
+//! XML signatures: canonical forms, every algorithm both ways, other implementations, attacks.
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+mod attacks;
+mod canonical;
+mod ebxml;
+mod people;
+mod round_trips;
+mod shared;
+mod xmlsec;
