@@ -81,7 +81,7 @@ fn the_demo_is_trusted_with_every_kind_of_key() {
         assert_eq!(trusted.revocation().len(), 2, "of it and of the issuing CA");
         assert_eq!(trusted.good_until(), time(NOW) + SignedDuration::from_hours(23), "the next list");
     }
-    for kind in [KeyKind::Rsa2048, KeyKind::P256, KeyKind::P384] {
+    for kind in [KeyKind::Rsa2048, KeyKind::Rsa3072, KeyKind::Rsa4096, KeyKind::P256, KeyKind::P384] {
         let certificate = demo.issuing.certify(&signing(), &Key::generate(kind).unwrap()).unwrap();
         bench.judge(&certificate, Purpose::Signing).unwrap();
     }

@@ -43,11 +43,11 @@ pub const ROOT_CRL_URL: &str = "http://pki.example/root.crl";
 /// Where the fictitious OCSP responder is.
 pub const OCSP_URL: &str = "http://pki.example/ocsp";
 
-/// The number of the sender.
-pub const SENDER: &str = "974760673";
+/// The number of the sender: of the range that is kept for tests, nobody's.
+pub const SENDER: &str = "310000108";
 
 /// The number of the receiver.
-pub const RECEIVER: &str = "314052005";
+pub const RECEIVER: &str = "310000116";
 
 /// The time for which all of it is valid.
 #[must_use]
