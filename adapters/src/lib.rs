@@ -6,8 +6,11 @@ pub mod durations;
 pub mod folder;
 pub mod http;
 pub mod intake;
+pub mod keys;
 pub mod memory;
+pub mod registry;
 pub mod revocation;
+pub mod second_engine;
 pub mod secret;
 pub mod sqlite;
 

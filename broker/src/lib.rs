@@ -11,6 +11,7 @@ pub mod health;
 pub mod intake;
 pub mod mask;
 pub mod pool;
+pub mod protection;
 pub mod reload;
 pub mod schemas;
 pub mod telemetry;

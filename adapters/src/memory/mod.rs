@@ -2,9 +2,11 @@
 
 mod ends;
 mod journal;
+mod registry;
 mod revocation;
 mod store;
 
 pub use ends::{MemoryDestination, MemorySource, Scripted};
+pub use registry::MemoryRegistry;
 pub use revocation::{MemoryRevocation, Responder};
 pub use store::{Call, Fault, Image, MemoryStore};

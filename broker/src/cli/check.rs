@@ -1,18 +1,21 @@
 //! `check`: is a configuration sound, with all that it points at?
 
 use super::{Format, json_line};
-use crate::config::{Config, check};
+use crate::config::Config;
+use crate::config::check::{self, Checked};
+use crate::config::read::Fault;
 use crate::exit::{Failure, Verdict};
 use std::io::Write;
 use std::path::PathBuf;
 
 /// Prove a configuration and everything that it points at: parties, rules with their examples, schemas,
-/// tokens, certificates and folders. No port is opened and nothing is changed.
+/// tokens, keys, certificates and folders. No port is opened and nothing is changed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   budstikke check broker.toml
 
-Exit codes: 0 sound, 3 faulty; all faults are named, each with file, line, field and remedy.")]
+Exit codes: 0 sound, 3 faulty; all faults are named, each with file, line, field and remedy. Warnings (a
+certificate that expires soon, a key that others may read) are named too and change no exit code.")]
 pub(super) struct Command {
     /// The configuration file.
     config: PathBuf,
@@ -23,17 +26,51 @@ pub(super) struct Command {
 
 impl Command {
     pub(super) fn run(self, out: &mut dyn Write) -> Result<Verdict, Failure> {
-        let checked = Config::load(&self.config).and_then(|config| check::check(&config));
-        match (checked, self.format) {
-            (Ok(summary), Format::Text) => writeln!(out, "{}: sound. {summary}", self.config.display())?,
-            (Ok(_), Format::Json) => {}
-            (Err(faults), Format::Text) => return Err(Failure::Config(faults)),
-            (Err(faults), Format::Json) => {
-                faults.iter().try_for_each(|fault| json_line(out, fault))?;
-                out.flush()?;
-                return Err(Failure::Config(faults));
-            }
+        let config = match Config::load(&self.config) {
+            Ok(config) => config,
+            Err(faults) => return self.refuse(faults, Vec::new(), out),
+        };
+        let Checked { summary, faults, warnings } = check::check(&config);
+        if !faults.is_empty() {
+            return self.refuse(faults, warnings, out);
+        }
+        self.warn(&warnings, out)?;
+        match self.format {
+            Format::Text => writeln!(out, "{}: sound. {summary}", self.config.display())?,
+            Format::Json => {}
         }
         Ok(Verdict::Good)
     }
+    fn refuse(
+        &self,
+        faults: Vec<Fault>,
+        warnings: Vec<Fault>,
+        out: &mut dyn Write,
+    ) -> Result<Verdict, Failure> {
+        self.warn(&warnings, out)?;
+        if self.format == Format::Json {
+            faults.iter().try_for_each(|fault| json_line(out, &Line { severity: "fault", fault }))?;
+        }
+        out.flush()?;
+        Err(Failure::Config(faults))
+    }
+
+    /// Warnings stop nothing.
+    fn warn(&self, warnings: &[Fault], out: &mut dyn Write) -> Result<(), Failure> {
+        for fault in warnings {
+            match self.format {
+                Format::Text => writeln!(out, "warning: {fault}")?,
+                Format::Json => json_line(out, &Line { severity: "warning", fault })?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A fault or a warning as one line of JSON.
+#[derive(serde::Serialize)]
+struct Line<'a> {
+    severity: &'static str,
+    #[serde(flatten)]
+    fault: &'a Fault,
 }

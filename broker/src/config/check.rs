@@ -3,17 +3,29 @@
 
 use super::Config;
 use super::read::Fault;
+use crate::protection::{self, Material};
 use crate::schemas;
 use crate::world::Tables;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-/// Proves everything that a configuration points at. Says in a few words what it found.
-///
-/// # Errors
-/// All faults.
-pub fn check(config: &Config) -> Result<String, Vec<Fault>> {
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Checked {
+    /// In a few words, what there is.
+    pub summary: String,
+    /// What must be mended before the broker can run.
+    pub faults: Vec<Fault>,
+    /// What should be mended all the same.
+    pub warnings: Vec<Fault>,
+}
+
+/// Proves everything that a configuration points at.
+#[must_use]
+pub fn check(config: &Config) -> Checked {
     let mut faults = Vec::new();
+    let mut warnings = Vec::new();
     if let Err(found) = schemas::load(config.schemas.as_deref()) {
         faults.extend(found);
     }
@@ -46,16 +58,29 @@ pub fn check(config: &Config) -> Result<String, Vec<Fault>> {
             pem(&tls.key_file, "sources.http.tls.key_file", "PRIVATE KEY", &mut faults);
         }
     }
-    match tables {
-        Some(tables) if faults.is_empty() => Ok(format!(
-            "{} parties, {} destinations, {} folders to read{}.",
-            tables.parties.iter().count(),
-            config.destinations.len(),
-            config.sources.folders.len(),
-            if config.sources.http.is_some() { ", and HTTP" } else { "" }
-        )),
-        Some(_) | None => Err(faults),
+    let keys = match Material::load(&config.trust, BTreeMap::new()) {
+        Ok(material) => {
+            let found = protection::check::check(&config.trust, &material);
+            faults.extend(found.faults);
+            warnings.extend(found.warnings);
+            material.keys.iter().count()
+        }
+        Err(found) => {
+            faults.extend(found);
+            0
+        }
+    };
+    for (field, cache) in protection::check::caches(&config.trust) {
+        can_be_made(cache, field, &mut faults);
     }
+    let summary = format!(
+        "{} parties, {} destinations, {} folders to read{}, {keys} keys.",
+        tables.map_or(0, |tables| tables.parties.iter().count()),
+        config.destinations.len(),
+        config.sources.folders.len(),
+        if config.sources.http.is_some() { ", and HTTP" } else { "" }
+    );
+    Checked { summary, faults, warnings }
 }
 
 fn fault(path: &Path, field: &str, message: String, remedy: &str) -> Fault {

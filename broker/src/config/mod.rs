@@ -6,6 +6,7 @@
 
 pub mod check;
 pub mod read;
+pub mod trust;
 
 use crate::{one_of, settings};
 use broker_core::policy::Policy;
@@ -37,6 +38,8 @@ settings! {
         sources: Sources = Sources { folders: BTreeMap::new(), http: None },
         /// Where messages go, by the names that parties and rules use.
         destinations: BTreeMap<DestinationId, Destination>,
+        /// Whom we trust, and what we sign and open with.
+        trust: trust::Trust = trust::Trust::default(),
         /// What this installation decides for itself: invalid messages, receipts, deadlines, tests.
         policy: Policy = Policy::default(),
         /// How much of one document is read.
@@ -163,7 +166,7 @@ macro_rules! default_is_the_empty_section {
     )+};
 }
 
-default_is_the_empty_section!(Work, Admin, Log);
+default_is_the_empty_section!(Work, Admin, Log, trust::Trust, trust::Partners, trust::Revocation);
 
 impl Config {
     /// Reads a configuration file.
@@ -263,6 +266,7 @@ impl Config {
                 reading.fault_at(&format!("work.{name}"), "0 would stop all work.", "Write 1 or more.");
             }
         }
+        self.trust.agree(reading);
         if self.work.bytes.0 < self.limits.message_bytes {
             reading.fault_at(
                 "work.bytes",

@@ -117,6 +117,16 @@ pub struct Wanted {
     pub ocsp_request: Vec<u8>,
 }
 
+/// From when an answer is, and until when it may be used: for whoever fetches the next one in time. Its signature is
+/// not checked here. None if it cannot be read.
+#[must_use]
+pub fn lifetime(kind: SourceKind, bytes: &[u8]) -> Option<(Timestamp, Timestamp)> {
+    match kind {
+        SourceKind::Crl => Crl::read(bytes).ok().map(|crl| (crl.this_update, crl.next_update)),
+        SourceKind::Ocsp => Answer::read(bytes).ok()?.lifetime(),
+    }
+}
+
 impl Evidence {
     /// The same evidence and a CRL more. Its signature is checked when it is used.
     ///

@@ -1,7 +1,7 @@
 //! OCSP (RFC 6960): the question, and reading answers.
 
 use super::crl::each_extension;
-use super::{Signature, Source, SourceKind, Standing, is_fresh, time};
+use super::{Signature, Source, SourceKind, Standing, fresh_until, is_fresh, time};
 use crate::ber::{Malformed, Reader, Value, without_leading_zeroes};
 use crate::certificate::Certificate;
 use crate::der::{self, tag};
@@ -136,6 +136,12 @@ impl Answer {
 
     pub(super) fn is_fresh(&self, now: Timestamp) -> bool {
         self.singles.iter().any(|s| is_fresh(s.this_update, s.next_update, now))
+    }
+
+    /// From when it is, and until when it may be used; of several, the one that is over first.
+    pub(super) fn lifetime(&self) -> Option<(Timestamp, Timestamp)> {
+        let of = |s: &Single| (s.this_update, fresh_until(s.this_update, s.next_update));
+        self.singles.iter().map(of).min_by_key(|(_, over)| *over)
     }
 
     /// What it says of a certificate; none if it does not concern it, says "unknown", is not fresh, or is signed by

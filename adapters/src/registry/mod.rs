@@ -1,0 +1,13 @@
+//! Partners' certificates: from files, and from a registry over HTTP with a cache that outlives it.
+//!
+//! **Invariants.** What a registry says is trusted for nothing: a certificate is judged each time it is used. A registry
+//! that is away changes nothing for partners that are known: what it said last is served, and said to be stale. What it
+//! no longer lists stays known, since a message is judged by what was listed when it was sent.
+
+mod files;
+mod kept;
+mod rest;
+
+pub use files::{FileFault, Files};
+pub use kept::{Kept, KeptOptions, Told};
+pub use rest::{Error as RestError, Options as RestOptions, Rest};
