@@ -184,15 +184,6 @@ impl<'a> Value<'a> {
         Ok(joined)
     }
 
-    /// The bytes of a non-negative INTEGER, without leading zeroes (X.690 §8.3).
-    pub(crate) fn unsigned(&self) -> Result<&'a [u8], Malformed> {
-        let first = *self.content.first().ok_or(Malformed::Length)?;
-        if self.tag != crate::der::tag::INTEGER || first & 0x80 != 0 {
-            return Err(Malformed::Unexpected);
-        }
-        Ok(without_leading_zeroes(self.content))
-    }
-
     /// A small non-negative INTEGER or ENUMERATED: versions, lengths, states.
     pub(crate) fn small(&self) -> Result<u32, Malformed> {
         let first = *self.content.first().ok_or(Malformed::Length)?;
@@ -364,10 +355,10 @@ mod tests {
 
     #[test]
     fn numbers_are_read_without_their_sign_byte() {
-        assert_eq!(Value::only(&[2, 2, 0, 0x80]).unwrap().unsigned(), Ok(&[0x80][..]));
-        assert_eq!(Value::only(&[2, 1, 0]).unwrap().unsigned(), Ok(&[][..]));
-        assert_eq!(Value::only(&[2, 1, 0x80]).unwrap().unsigned(), Err(Malformed::Unexpected));
-        assert_eq!(Value::only(&[2, 0]).unwrap().unsigned(), Err(Malformed::Length));
+        assert_eq!(Value::only(&[2, 2, 0, 0x80]).unwrap().small(), Ok(0x80));
+        assert_eq!(Value::only(&[2, 1, 0]).unwrap().small(), Ok(0));
+        assert_eq!(Value::only(&[2, 1, 0x80]).unwrap().small(), Err(Malformed::Unexpected));
+        assert_eq!(Value::only(&[2, 0]).unwrap().small(), Err(Malformed::Length));
         assert_eq!(Value::only(&[0x0A, 1, 6]).unwrap().small(), Ok(6));
         assert_eq!(Value::only(&[2, 5, 1, 0, 0, 0, 0]).unwrap().small(), Err(Malformed::Unexpected));
     }
@@ -382,7 +373,6 @@ mod tests {
                 seen += value.raw.len();
                 let joined = value.octets().map_or(0, |bytes| bytes.len());
                 prop_assert!(joined <= value.content.len());
-                prop_assert!(value.unsigned().is_err() || value.tag == tag::INTEGER);
                 prop_assert!(value.small().is_err() || !value.content.is_empty());
             }
         }

@@ -1,7 +1,7 @@
 //! Judgements that still hold, so that a sender's second message does not cost a chain again.
 
 use super::{Anchors, Moment, Purpose, Trusted};
-use crate::certificate::{Certificate, Thumbprint};
+use crate::certificate::Thumbprint;
 use crate::revocation::Evidence;
 use foldhash::fast::FixedState;
 use jiff::Timestamp;
@@ -42,12 +42,12 @@ struct Entry {
 impl Key {
     pub(super) fn new(
         anchors: &Anchors,
-        certificate: &Certificate,
+        certificate: Thumbprint,
         purpose: Purpose,
         evidence: &Evidence,
     ) -> Self {
         let anchors = anchors.fingerprint();
-        Self { certificate: certificate.thumbprint, purpose, anchors, evidence: evidence.generation() }
+        Self { certificate, purpose, anchors, evidence: evidence.generation() }
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) fn judge(
     policy(certificate, &anchors.policies)?;
     let revocation = revocation(anchors, certificate, &chain, moment, evidence)?;
     let good_until = good_until(certificate, &chain, &revocation, moment.now);
-    Ok(Trusted { certificate: Arc::clone(certificate), chain, revocation, moment, good_until })
+    Ok(Trusted { certificate: Arc::clone(certificate), purpose, chain, revocation, moment, good_until })
 }
 
 /// OpenSSL lets some old certificates pass as CAs that do not say so; we do not. Roots are trusted as they are.

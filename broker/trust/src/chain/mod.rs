@@ -8,8 +8,8 @@ mod tests;
 
 pub use cache::Cache;
 
-use crate::certificate::Certificate;
-use crate::fault::Fault;
+use crate::certificate::{Certificate, Thumbprint};
+use crate::fault::{Fault, Kind};
 use crate::revocation::{Evidence, Status, Wanted};
 use jiff::Timestamp;
 use std::fmt;
@@ -75,6 +75,7 @@ pub struct Moment {
 #[derive(Debug, Clone)]
 pub struct Trusted {
     certificate: Arc<Certificate>,
+    purpose: Purpose,
     chain: Vec<Arc<Certificate>>,
     revocation: Vec<Status>,
     moment: Moment,
@@ -86,6 +87,11 @@ impl Trusted {
     #[must_use]
     pub const fn certificate(&self) -> &Arc<Certificate> {
         &self.certificate
+    }
+    /// What it was judged for.
+    #[must_use]
+    pub const fn purpose(&self) -> Purpose {
+        self.purpose
     }
     /// The chain above it, issuer first, root last.
     #[must_use]
@@ -106,6 +112,19 @@ impl Trusted {
     #[must_use]
     pub const fn good_until(&self) -> Timestamp {
         self.good_until
+    }
+
+    /// A certificate that was judged for sealing proves nothing about a signature.
+    pub(crate) fn must_be_for_signing(&self) -> Result<(), Fault> {
+        match self.purpose {
+            Purpose::Signing => Ok(()),
+            Purpose::Sealing => Err(Fault::new(
+                Kind::CertificateUsage,
+                "The certificate was judged for sealing, and a signature is to be checked with it.",
+                "This is a mistake in the program: report it.",
+            )
+            .of(&self.certificate)),
+        }
     }
 }
 
@@ -140,6 +159,20 @@ impl fmt::Display for Refusal {
 impl std::error::Error for Refusal {}
 
 impl Anchors {
+    /// A judgement that still holds, found by the certificate's thumbprint: the second message of a sender costs no
+    /// reading of certificates.
+    #[must_use]
+    pub fn known(
+        &self,
+        certificate: Thumbprint,
+        purpose: Purpose,
+        moment: Moment,
+        evidence: &Evidence,
+        cache: &Cache,
+    ) -> Option<Arc<Trusted>> {
+        cache.get(&cache::Key::new(self, certificate, purpose, evidence), moment)
+    }
+
     /// Judges a certificate. `embedded` are certificates that came with the message, in any order; they help to
     /// build the chain and are trusted for nothing.
     ///
@@ -154,7 +187,7 @@ impl Anchors {
         evidence: &Evidence,
         cache: &Cache,
     ) -> Result<Arc<Trusted>, Refusal> {
-        let key = cache::Key::new(self, certificate, purpose, evidence);
+        let key = cache::Key::new(self, certificate.thumbprint, purpose, evidence);
         if let Some(known) = cache.get(&key, moment) {
             return Ok(known);
         }

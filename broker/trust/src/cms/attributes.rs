@@ -5,9 +5,8 @@ use super::algorithms::oid;
 use super::malformed;
 use crate::ber::{Malformed, Reader, Value};
 use crate::der::{self, tag};
+use crate::revocation::time;
 use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
 
 /// More than any signer writes; some add the whole name of their issuer, or a policy.
 const MOST_BYTES: usize = 64 * 1024;
@@ -61,7 +60,7 @@ impl Attributes {
             return Err(Malformed::Unexpected.into());
         }
         let message_digest = message_digest.content.to_vec();
-        let signed_at = signing_time.and_then(|value| read_time(&value));
+        let signed_at = signing_time.and_then(|value| time::read(&value));
         Ok(Self { message_digest, signed_at, signed })
     }
 }
@@ -89,7 +88,7 @@ pub(super) fn write(message_digest: &[u8], at: Timestamp) -> Vec<u8> {
     der::set_of(vec![
         attribute(oid::CONTENT_TYPE, der::oid(oid::DATA)),
         attribute(oid::MESSAGE_DIGEST, der::octets(message_digest)),
-        attribute(oid::SIGNING_TIME, write_time(at)),
+        attribute(oid::SIGNING_TIME, time::write(at)),
     ])
 }
 
@@ -126,45 +125,4 @@ fn single(mut values: Reader<'_>) -> Result<Value<'_>, Malformed> {
 
 fn missing(what: &str) -> Problem {
     Problem(malformed(&format!("the signed attributes have no {what}")))
-}
-
-const UTC_TIME: u8 = 0x17;
-const GENERALIZED_TIME: u8 = 0x18;
-
-/// A Time in the form that RFC 5652 §11.3 asks for; none for any other, since nothing hangs on it.
-fn read_time(value: &Value<'_>) -> Option<Timestamp> {
-    let digits = value.content.strip_suffix(b"Z")?;
-    if !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    let number = |bytes: &[u8]| bytes.iter().fold(0_i16, |n, b| n * 10 + i16::from(b - b'0'));
-    let (year, rest) = match (value.tag, digits.len()) {
-        (UTC_TIME, 12) => {
-            let (year, rest) = digits.split_at_checked(2)?;
-            let year = number(year);
-            (if year < 50 { 2000 + year } else { 1900 + year }, rest)
-        }
-        (GENERALIZED_TIME, 14) => {
-            let (year, rest) = digits.split_at_checked(4)?;
-            (number(year), rest)
-        }
-        _ => return None,
-    };
-    let mut parts = rest.chunks(2).map(|two| i8::try_from(number(two)).unwrap_or(-1));
-    let mut part = || parts.next().unwrap_or(-1);
-    let time = DateTime::new(year, part(), part(), part(), part(), part(), 0).ok()?;
-    time.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
-}
-
-/// UTCTime through 2049, GeneralizedTime after (RFC 5652 §11.3).
-fn write_time(at: Timestamp) -> Vec<u8> {
-    let time = at.to_zoned(TimeZone::UTC).datetime();
-    let rest = [time.month(), time.day(), time.hour(), time.minute(), time.second()]
-        .map(|part| format!("{part:02}"))
-        .concat();
-    if (1950..2050).contains(&time.year()) {
-        der::value(UTC_TIME, format!("{:02}{rest}Z", time.year() % 100).as_bytes())
-    } else {
-        der::value(GENERALIZED_TIME, format!("{:04}{rest}Z", time.year()).as_bytes())
-    }
 }

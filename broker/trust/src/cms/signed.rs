@@ -131,6 +131,7 @@ impl<'a> Signed<'a> {
     /// [`Kind::SignerUnknown`] if the signature names another certificate; [`Kind::SignatureInvalid`];
     /// [`Kind::AlgorithmNotAllowed`].
     pub fn verify(self, signer: &Arc<Trusted>, allowed: Allowed) -> Result<Verified<Vec<u8>>, Fault> {
+        signer.must_be_for_signing()?;
         let certificate = signer.certificate();
         if !self.signer.is(certificate) {
             return Err(self.another_signer().of(certificate));

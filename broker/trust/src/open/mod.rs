@@ -17,7 +17,7 @@ pub use directory::Directory;
 pub use report::{Covered, Layer, Recipient, Revocation, Sealed, Signed, Summary};
 
 use crate::algorithm::Allowed;
-use crate::certificate::Certificate;
+use crate::certificate::{Certificate, Thumbprint};
 use crate::chain::{Anchors, Cache, Moment, Purpose, Trusted};
 use crate::cms;
 use crate::fault::{Fault, Kind};
@@ -215,8 +215,11 @@ impl Opening<'_> {
     /// SignedData: the signer by its own word is judged, then its key checks the signature.
     fn verify(&mut self, bytes: &[u8]) -> Result<Vec<u8>, Fault> {
         let signed = cms::signed(bytes, self.context.limits)?;
-        let embedded = signed.certificates();
-        let claimed = embedded.iter().find(|c| signed.signer.is(c));
+        // A signer whose judgement still holds is found without reading a certificate.
+        let known = signed.claimed_thumbprint().and_then(|thumbprint| self.known(thumbprint));
+        let embedded = if known.is_some() { Vec::new() } else { signed.certificates() };
+        let claimed = known.as_ref().map(|trusted| trusted.certificate());
+        let claimed = claimed.or_else(|| embedded.iter().find(|c| signed.signer.is(c)));
         let claimed = claimed.or_else(|| self.context.directory.find(&signed.signer)).cloned();
         let mut report = Signed {
             form: Form::Cms,
@@ -231,7 +234,10 @@ impl Opening<'_> {
             covered: None,
         };
         let verified = claimed.ok_or_else(unknown_signer).and_then(|certificate| {
-            let trusted = self.judge(&certificate, &embedded, signed.signed_at)?;
+            let trusted = match known {
+                Some(trusted) => trusted,
+                None => self.judge(&certificate, &embedded, signed.signed_at)?,
+            };
             signed.verify(&trusted, self.context.allowed)
         });
         match &verified {
@@ -297,6 +303,12 @@ impl Opening<'_> {
         }
         self.found.layers.push(Layer::Signed(Box::new(report)));
         verified.map(Some)
+    }
+
+    /// A signer that was judged before.
+    fn known(&self, certificate: Thumbprint) -> Option<Arc<Trusted>> {
+        let Context { anchors, evidence, cache, moment, .. } = self.context;
+        anchors.known(certificate, Purpose::Signing, moment, evidence, cache)
     }
 
     /// Judges a signer, at the moment that counts.

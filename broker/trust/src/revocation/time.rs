@@ -14,7 +14,7 @@ pub(super) fn is_time(tag: u8) -> bool {
 }
 
 /// The time, if it is one.
-pub(super) fn read(value: &Value<'_>) -> Option<Timestamp> {
+pub(crate) fn read(value: &Value<'_>) -> Option<Timestamp> {
     let digits = value.content.strip_suffix(b"Z")?;
     let mut numbers = digits.chunks(2).map(|pair| match pair {
         [tens @ b'0'..=b'9', ones @ b'0'..=b'9'] => {

@@ -128,6 +128,7 @@ impl Signed {
     /// # Errors
     /// [`Kind::SignatureInvalid`]; [`Kind::SignerUnknown`] if KeyInfo names another certificate.
     pub fn verify(self, signer: &Arc<Trusted>) -> Result<Verified<Vec<u8>>, Fault> {
+        signer.must_be_for_signing()?;
         let certificate = signer.certificate();
         if !self.candidates.is_empty() && !self.candidates.iter().any(|der| **der == *certificate.der) {
             return Err(Fault::new(

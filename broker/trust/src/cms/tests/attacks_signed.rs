@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::algorithm::{Digest, SignatureAlgorithm};
+use crate::certificate::KeyUsage;
 use crate::cms::algorithms::{oid, write_digest, write_signature};
 use crate::cms::sign::{issuer_and_serial, wrapped};
 use crate::der;
@@ -262,6 +263,22 @@ fn a_certificate_with_the_same_name_and_number_is_not_the_senders() {
     forged.signers[0].id = issuer_and_serial(own().certificate());
     forged.certificates.insert(0, own().certificate().der.to_vec());
     assert_eq!(forged.kind(), Kind::SignatureInvalid);
+}
+
+#[test]
+fn a_certificate_that_was_judged_for_sealing_verifies_nothing() {
+    // One certificate for both uses, as old ones are: each use is judged by itself.
+    let demo = Demo::shared();
+    let mut profile = Profile::signing("Example Hospital", demo::SENDER.parse().unwrap(), demo::valid());
+    profile.usage = profile.usage.map(|usage| KeyUsage { key_encipherment: true, ..usage });
+    let both = demo.issuing.issue(&profile, Key::generate(KeyKind::Rsa2048).unwrap()).unwrap();
+    let bytes = Forged::by(&both, PAYLOAD).bytes();
+    let verify = |purpose| {
+        let trusted = judged(both.certificate(), &above(), purpose, "2026-01-01T00:00:00Z");
+        signed(&bytes, &limits()).unwrap().verify(&trusted, DEFAULT)
+    };
+    assert!(verify(Purpose::Signing).is_ok());
+    assert_eq!(verify(Purpose::Sealing).unwrap_err().kind, Kind::CertificateUsage);
 }
 
 #[test]

@@ -29,6 +29,15 @@ fn limits() -> Limits {
 
 /// Judges a certificate for signing, below these roots, with revocation left out.
 fn trusted(certificate: &Arc<Certificate>, others: &[Arc<Certificate>], at: &str) -> Arc<Trusted> {
+    judged(certificate, others, Purpose::Signing, at)
+}
+
+fn judged(
+    certificate: &Arc<Certificate>,
+    others: &[Arc<Certificate>],
+    purpose: Purpose,
+    at: &str,
+) -> Arc<Trusted> {
     let anchors = Anchors {
         roots: others.iter().filter(|c| c.is_self_issued()).cloned().collect(),
         intermediates: others.to_vec(),
@@ -37,9 +46,7 @@ fn trusted(certificate: &Arc<Certificate>, others: &[Arc<Certificate>], at: &str
     };
     let at = at.parse().unwrap();
     let moment = Moment { at, now: at };
-    anchors
-        .judge(certificate, &[], Purpose::Signing, moment, &Evidence::default(), &Cache::default())
-        .unwrap()
+    anchors.judge(certificate, &[], purpose, moment, &Evidence::default(), &Cache::default()).unwrap()
 }
 
 /// The demo's sender, judged.
@@ -50,9 +57,13 @@ fn sender() -> Arc<Trusted> {
 
 /// A certificate of the demo's CA, judged for signing.
 fn of_demo(certificate: &Arc<Certificate>) -> Arc<Trusted> {
+    trusted(certificate, &above(), "2026-01-01T00:00:00Z")
+}
+
+/// The demo's CAs.
+fn above() -> [Arc<Certificate>; 2] {
     let demo = Demo::shared();
-    let above = [Arc::clone(demo.issuing.certificate()), Arc::clone(demo.root.certificate())];
-    trusted(certificate, &above, "2026-01-01T00:00:00Z")
+    [Arc::clone(demo.issuing.certificate()), Arc::clone(demo.root.certificate())]
 }
 
 /// The demo's sender signs.

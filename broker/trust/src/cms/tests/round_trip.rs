@@ -3,7 +3,7 @@
 use super::*;
 use crate::algorithm::{Digest, KeyTransport};
 use crate::cms::seal::seal_by;
-use crate::pki::{Key, KeyKind, Profile, demo};
+use crate::pki::{Crl, Key, KeyKind, Profile, demo};
 
 #[test]
 fn a_message_goes_and_arrives() {
@@ -84,6 +84,35 @@ fn after_a_roll_over_the_old_key_still_opens() {
         let opened = open(&sealed, &keys, DEFAULT, &limits()).unwrap();
         assert_eq!(opened.key.thumbprint, pair.certificate().thumbprint);
     }
+}
+
+#[test]
+fn the_second_message_of_a_sender_reads_no_certificate() {
+    let demo = Demo::shared();
+    let at = |text: &str| {
+        let at = text.parse().unwrap();
+        Moment { at, now: at }
+    };
+    let now = at("2026-01-01T00:00:00Z");
+    let lists = [&demo.root, &demo.issuing].map(|ca| ca.crl(&Crl::fresh(now.now)).unwrap());
+    let evidence = lists.iter().fold(Evidence::default(), |evidence, crl| evidence.with_crl(crl).unwrap());
+    let (anchors, cache) = (demo.anchors(), Cache::default());
+    let known = |message: &[u8], purpose, moment| {
+        let thumbprint = signed(message, &limits()).unwrap().claimed_thumbprint().unwrap();
+        anchors.known(thumbprint, purpose, moment, &evidence, &cache)
+    };
+    let (first, second) = (sign_as_sender(PAYLOAD, true), sign_as_sender(b"<second/>", false));
+    assert!(known(&first, Purpose::Signing, now).is_none());
+    let read = signed(&first, &limits()).unwrap();
+    let judged =
+        anchors.judge(&read.claimed().unwrap(), &[], Purpose::Signing, now, &evidence, &cache).unwrap();
+    assert!(read.verify(&judged, DEFAULT).is_ok());
+
+    let again = known(&second, Purpose::Signing, now).unwrap();
+    assert!(Arc::ptr_eq(&again, &judged));
+    assert!(signed(&second, &limits()).unwrap().verify(&again, DEFAULT).is_ok());
+    assert!(known(&second, Purpose::Sealing, now).is_none());
+    assert!(known(&second, Purpose::Signing, at("2050-01-01T00:00:00Z")).is_none());
 }
 
 #[test]
