@@ -8,6 +8,7 @@ pub mod finding;
 pub mod head;
 pub mod ids;
 pub mod limits;
+pub mod mime;
 pub mod rules;
 pub mod schema;
 pub mod time;
