@@ -58,7 +58,9 @@ impl Anchors {
         for list in [&self.roots, &self.intermediates] {
             hasher.write_usize(list.len());
             for certificate in list {
-                hasher.write(&certificate.thumbprint.0);
+                // A thumbprint is a hash already: eight bytes of it tell certificates apart.
+                let [a, b, c, d, e, f, g, h, ..] = certificate.thumbprint.0;
+                hasher.write_u64(u64::from_ne_bytes([a, b, c, d, e, f, g, h]));
             }
         }
         self.policies.hash(&mut hasher);

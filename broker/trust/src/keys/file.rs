@@ -1,6 +1,6 @@
 //! Keys and certificates from files' bytes: PKCS#12 (RFC 7292), PEM and DER.
 
-use super::{PrivateKey, SoftwareKey};
+use super::{PrivateKey, SoftwareKey, pkcs12};
 use crate::certificate::{Certificate, malformed};
 use crate::fault::{Fault, Kind};
 use openssl::error::ErrorStack;
@@ -8,15 +8,34 @@ use openssl::pkcs12::{ParsedPkcs12_2, Pkcs12};
 use openssl::pkey::{PKey, Private};
 use std::sync::Arc;
 
-/// Reads the key, its certificate and its chain from PKCS#12: the first key, if there are several.
+/// Reads the key, its certificate and its chain from PKCS#12: the first key, if there are several ([`all_from_pkcs12`]).
 ///
 /// # Errors
 /// A wrong password, or nothing usable in it; never the password itself.
 pub fn from_pkcs12(bytes: &[u8], password: &str) -> Result<Arc<dyn PrivateKey>, Fault> {
-    let mut parsed = pkcs12(bytes, password)?;
+    let mut parsed = parse(bytes, password)?;
     let key = parsed.pkey.take().ok_or_else(|| no_key("There is no private key in the PKCS#12 file."))?;
     let certificates = certificates(&parsed)?;
     Ok(Arc::new(SoftwareKey::new(key, &certificates)?))
+}
+
+/// Reads every key of a PKCS#12 file, each with its certificate and chain: some stores hold several.
+///
+/// # Errors
+/// As for [`from_pkcs12`], also when one key is not usable.
+pub fn all_from_pkcs12(bytes: &[u8], password: &str) -> Result<Vec<Arc<dyn PrivateKey>>, Fault> {
+    let certificates = certificates_from_pkcs12(bytes, password)?;
+    let bags = pkcs12::shrouded_keys(bytes)
+        .map_err(|_| malformed("its PKCS#12 structure is not one that is read"))?;
+    let mut keys: Vec<Arc<dyn PrivateKey>> = Vec::new();
+    for bag in bags {
+        let key = PKey::private_key_from_pkcs8_passphrase(&bag, password.as_bytes()).map_err(|_| {
+            no_key("A private key in the PKCS#12 file does not open with the file's password.")
+        })?;
+        keys.push(Arc::new(SoftwareKey::new(key, &certificates)?));
+    }
+    // A store without shrouded keys may still hold a plain or doubly wrapped one, which OpenSSL finds.
+    if keys.is_empty() { from_pkcs12(bytes, password).map(|key| vec![key]) } else { Ok(keys) }
 }
 
 /// Reads all certificates of a PKCS#12 file, the key's own first: for trust stores in this form.
@@ -24,7 +43,7 @@ pub fn from_pkcs12(bytes: &[u8], password: &str) -> Result<Arc<dyn PrivateKey>, 
 /// # Errors
 /// As for [`from_pkcs12`].
 pub fn certificates_from_pkcs12(bytes: &[u8], password: &str) -> Result<Vec<Arc<Certificate>>, Fault> {
-    certificates(&pkcs12(bytes, password)?)
+    certificates(&parse(bytes, password)?)
 }
 
 /// Reads a key and its certificates from PEM: the certificate that fits the key is its own, the rest its chain.
@@ -51,7 +70,7 @@ pub fn from_parts(
     Ok(Arc::new(SoftwareKey::new(key, &certificates)?))
 }
 
-fn pkcs12(bytes: &[u8], password: &str) -> Result<ParsedPkcs12_2, Fault> {
+fn parse(bytes: &[u8], password: &str) -> Result<ParsedPkcs12_2, Fault> {
     let read = Pkcs12::from_der(bytes).map_err(|_| malformed("it is no PKCS#12 file"))?;
     read.parse2(password).map_err(|errors| {
         if errors.errors().iter().any(|e| e.reason().is_some_and(|r| r.contains("unsupported"))) {

@@ -1,11 +1,12 @@
 //! Our own keys: the port that a hardware module can take, and keys in memory from PKCS#12 and PEM.
 
 mod file;
+mod pkcs12;
 mod software;
 #[cfg(test)]
 mod tests;
 
-pub use file::{certificates_from_pkcs12, from_parts, from_pem, from_pkcs12};
+pub use file::{all_from_pkcs12, certificates_from_pkcs12, from_parts, from_pem, from_pkcs12};
 pub use software::SoftwareKey;
 pub(crate) use software::strong;
 

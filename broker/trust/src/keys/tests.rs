@@ -45,6 +45,10 @@ fn shared_key_stores_open() {
         assert_eq!(certificates_from_pkcs12(&bytes, "123456789").unwrap().len(), certificates, "{file}");
         let signature = key.sign(key.default_algorithm(), b"data").unwrap();
         assert!(key.certificate().verifies(key.default_algorithm(), b"data", &signature));
+        let all = all_from_pkcs12(&bytes, "123456789").unwrap();
+        assert_eq!(all.len(), certificates, "{file}: each has its key");
+        assert!(all.iter().any(|k| k.certificate().thumbprint == key.certificate().thumbprint));
+        assert_eq!(all_from_pkcs12(&bytes, "1234567890").unwrap_err().kind, Kind::OwnKeyMissing);
     }
     let Some(bytes) = shared("ebxml/nav/keystore/truststore_test.p12") else { return };
     assert_eq!(certificates_from_pkcs12(&bytes, "123456789").unwrap().len(), 31);

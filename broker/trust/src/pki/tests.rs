@@ -221,6 +221,15 @@ fn key_files_open_with_the_tool_and_the_tools_files_with_us() {
         let key = crate::keys::from_pkcs12(&tool.read("theirs.p12"), "passord").unwrap();
         assert_eq!(key.certificate().thumbprint, pair.certificate().thumbprint);
         assert_eq!(key.chain().len(), 1);
+        let all = crate::keys::all_from_pkcs12(&tool.read("theirs.p12"), "passord").unwrap();
+        assert_eq!(all[0].certificate().thumbprint, pair.certificate().thumbprint);
+    }
+    let (made, _) = tool.run(
+        "pkcs12 -export -legacy -in leaf.pem -inkey leaf.key -certfile issuing.pem -passout pass:passord -out rc2.p12",
+    );
+    if made {
+        let fault = crate::keys::from_pkcs12(&tool.read("rc2.p12"), "passord").unwrap_err();
+        assert!(fault.message.contains("RC2"), "{fault}");
     }
     let (good, said) = tool.run("rsa -in leaf.key -aes256 -passout pass:passord -traditional -out old.key");
     assert!(good, "{said}");
