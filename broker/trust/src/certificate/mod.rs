@@ -7,6 +7,8 @@ mod tests;
 
 use crate::algorithm::{Digest, SignatureAlgorithm};
 use crate::fault::{Fault, Kind};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use message_schemas::OrgNumber;
 use openssl::pkey::{PKey, Public};
@@ -119,6 +121,18 @@ impl Certificate {
     /// [`crate::Kind::CertificateMalformed`], also when there is none.
     pub fn all_from(bytes: &[u8]) -> Result<Vec<Arc<Self>>, Fault> {
         read::certificates(bytes)
+    }
+
+    /// As PEM (RFC 7468 §5).
+    #[must_use]
+    pub fn pem(&self) -> String {
+        let text = STANDARD.encode(&self.der);
+        let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
+        for line in text.as_bytes().chunks(64) {
+            pem.extend(line.iter().map(|&b| char::from(b)));
+            pem.push('\n');
+        }
+        pem + "-----END CERTIFICATE-----\n"
     }
 
     /// Which certificate, whose, in one line: subject, serial number, validity, thumbprint.

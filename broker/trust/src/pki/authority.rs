@@ -72,6 +72,18 @@ impl Authority {
         read(&certificate)
     }
 
+    /// A CA that was made before and kept in files; `above` are the CAs above it, root last.
+    #[must_use]
+    pub const fn again(key: Key, certificate: Arc<Certificate>, above: Vec<Arc<Certificate>>) -> Self {
+        Self { key, certificate, above }
+    }
+
+    /// Its key, to keep it in a file.
+    #[must_use]
+    pub const fn key(&self) -> &Key {
+        &self.key
+    }
+
     /// Its certificate.
     #[must_use]
     pub const fn certificate(&self) -> &Arc<Certificate> {

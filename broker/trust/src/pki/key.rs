@@ -53,6 +53,14 @@ impl Key {
         made.map(Self).map_err(failed)
     }
 
+    /// One that [`Self::pem`] wrote without a password.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn from_pem(pem: &[u8]) -> Result<Self, Fault> {
+        PKey::private_key_from_pem(pem).map(Self).map_err(failed)
+    }
+
     /// As PKCS#8 in PEM, encrypted with AES-256 if there is a password.
     ///
     /// # Errors
