@@ -12,6 +12,7 @@ pub mod intake;
 pub mod mask;
 pub mod pool;
 pub mod protection;
+pub mod proof;
 pub mod reload;
 pub mod schemas;
 pub mod telemetry;
