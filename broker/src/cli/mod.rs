@@ -10,11 +10,17 @@ mod files;
 mod inspect;
 mod journal;
 mod ledger;
+mod material;
+mod open;
+mod output;
+mod pki;
 mod receipt;
 mod route;
 mod run;
 mod schema_diff;
+mod seal;
 mod send;
+mod sign;
 mod trace;
 mod translate;
 mod validate;
@@ -45,6 +51,10 @@ enum Command {
     Inspect(inspect::Command),
     Translate(translate::Command),
     Receipt(receipt::Command),
+    Open(open::Command),
+    Sign(sign::Command),
+    Seal(seal::Command),
+    Pki(pki::Command),
     Route(route::Command),
     SchemaDiff(schema_diff::Command),
     Completions(Completions),
@@ -101,6 +111,10 @@ impl Cli {
             Command::Inspect(command) => command.run(&mut out),
             Command::Translate(command) => command.run(&mut out),
             Command::Receipt(command) => command.run(&mut out),
+            Command::Open(command) => command.run(&mut out),
+            Command::Sign(command) => command.run(&mut out),
+            Command::Seal(command) => command.run(&mut out),
+            Command::Pki(command) => command.run(&mut out),
             Command::Route(command) => command.run(&mut out),
             Command::SchemaDiff(command) => command.run(&mut out),
             Command::Completions(command) => command.run(&mut out),
