@@ -180,7 +180,9 @@ impl Certificate {
 
     /// Whether this certificate's key signed the other one. Says nothing of whether it may.
     pub(crate) fn signed(&self, other: &Self) -> bool {
-        other.issuer_der == self.subject_der && other.x509.verify(&self.key).unwrap_or(false)
+        let signed = other.issuer_der == self.subject_der && other.x509.verify(&self.key).unwrap_or(false);
+        forget_errors();
+        signed
     }
 
     /// Whether a signature of its key holds over `data`. Any failure of OpenSSL is a no.
@@ -212,8 +214,15 @@ impl Certificate {
             }
             verifier.verify_oneshot(signature, data)
         };
-        fits && check().unwrap_or(false)
+        let holds = fits && check().unwrap_or(false);
+        forget_errors();
+        holds
     }
+}
+
+/// Empties OpenSSL's list of errors: a check that fails leaves some, and they must not show up elsewhere.
+pub(crate) fn forget_errors() {
+    drop(openssl::error::ErrorStack::get());
 }
 
 /// OpenSSL's name of a hash function.

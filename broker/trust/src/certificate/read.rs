@@ -97,6 +97,17 @@ struct Extensions {
     ocsp_urls: Vec<String>,
 }
 
+/// The extensions that are read below, as content bytes.
+const ASKED: [&[u8]; 7] = [
+    &[0x55, 0x1D, 14],
+    &[0x55, 0x1D, 15],
+    &[0x55, 0x1D, 19],
+    &[0x55, 0x1D, 31],
+    &[0x55, 0x1D, 32],
+    &[0x55, 0x1D, 37],
+    &[0x2B, 0x06, 0x01, 0x05, 0x05, 0x07, 0x01, 0x01],
+];
+
 fn extensions(parsed: &X509Certificate<'_>) -> Result<Extensions, Fault> {
     let mut out = Extensions::default();
     let mut seen = HashSet::new();
@@ -111,7 +122,10 @@ fn extensions(parsed: &X509Certificate<'_>) -> Result<Extensions, Fault> {
             reason = "the parser knows many extensions that say nothing to us"
         )]
         match extension.parsed_extension() {
-            ParsedExtension::ParseError { .. } => return Err(malformed("one of its extensions is broken")),
+            // Others are left alone: some CAs write things in them that no reader understands.
+            ParsedExtension::ParseError { .. } if ASKED.contains(&extension.oid.as_bytes()) => {
+                return Err(malformed("one of its extensions is broken"));
+            }
             ParsedExtension::SubjectKeyIdentifier(id) => out.key_id = Some(id.0.to_vec()),
             ParsedExtension::KeyUsage(usage) => {
                 out.usage = Some(KeyUsage {

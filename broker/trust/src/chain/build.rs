@@ -2,7 +2,7 @@
 //! constraints, path length, name constraints, critical extensions), with its errors told in our words.
 
 use super::{Anchors, Moment};
-use crate::certificate::{Certificate, malformed};
+use crate::certificate::{Certificate, forget_errors, malformed};
 use crate::fault::{Fault, Kind};
 use openssl::error::ErrorStack;
 use openssl::stack::Stack;
@@ -76,6 +76,7 @@ fn ask(
     let mut context = X509StoreContext::new()?;
     context.init(&store, &certificate.x509, &untrusted, |context| {
         if !context.verify_cert()? {
+            forget_errors();
             return Ok(Err(fault(context, certificate)));
         }
         let chain = context.chain().into_iter().flatten();

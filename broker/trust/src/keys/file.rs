@@ -1,7 +1,7 @@
 //! Keys and certificates from files' bytes: PKCS#12 (RFC 7292), PEM and DER.
 
 use super::{PrivateKey, SoftwareKey, pkcs12};
-use crate::certificate::{Certificate, malformed};
+use crate::certificate::{Certificate, forget_errors, malformed};
 use crate::fault::{Fault, Kind};
 use openssl::error::ErrorStack;
 use openssl::pkcs12::{ParsedPkcs12_2, Pkcs12};
@@ -72,6 +72,7 @@ pub fn from_parts(
 
 fn parse(bytes: &[u8], password: &str) -> Result<ParsedPkcs12_2, Fault> {
     let read = Pkcs12::from_der(bytes).map_err(|_| malformed("it is no PKCS#12 file"))?;
+    forget_errors();
     read.parse2(password).map_err(|errors| {
         if errors.errors().iter().any(|e| e.reason().is_some_and(|r| r.contains("unsupported"))) {
             no_key(
@@ -98,7 +99,7 @@ fn certificates(parsed: &ParsedPkcs12_2) -> Result<Vec<Arc<Certificate>>, Fault>
     all
 }
 
-fn key_from_pem(pem: &[u8], password: Option<&str>) -> Result<PKey<Private>, Fault> {
+pub(crate) fn key_from_pem(pem: &[u8], password: Option<&str>) -> Result<PKey<Private>, Fault> {
     let mut asked = false;
     // Always with a callback of our own: OpenSSL's would ask at the terminal.
     let read = PKey::private_key_from_pem_callback(pem, |buffer| {

@@ -6,6 +6,7 @@ mod software;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use file::key_from_pem;
 pub use file::{all_from_pkcs12, certificates_from_pkcs12, from_parts, from_pem, from_pkcs12};
 pub use software::SoftwareKey;
 pub(crate) use software::strong;

@@ -53,12 +53,12 @@ impl Key {
         made.map(Self).map_err(failed)
     }
 
-    /// One that [`Self::pem`] wrote without a password.
+    /// One that [`Key::pem`] wrote without a password.
     ///
     /// # Errors
-    /// When it is none.
+    /// [`crate::Kind::OwnKeyMissing`].
     pub fn from_pem(pem: &[u8]) -> Result<Self, Fault> {
-        PKey::private_key_from_pem(pem).map(Self).map_err(failed)
+        crate::keys::key_from_pem(pem, None).map(Self)
     }
 
     /// As PKCS#8 in PEM, encrypted with AES-256 if there is a password.

@@ -206,6 +206,18 @@ fn our_responder_answers_the_tool_and_the_tool_answers_us() {
 }
 
 #[test]
+fn an_authority_goes_on_from_its_files() {
+    let made = &Demo::shared().issuing;
+    let key = super::Key::from_pem(&made.key().pem(None).unwrap()).unwrap();
+    let certificate = crate::Certificate::all_from(made.certificate().pem().as_bytes()).unwrap().remove(0);
+    assert_eq!(certificate.thumbprint, made.certificate().thumbprint);
+    let again = super::Authority::again(key, certificate, made.above().to_vec());
+    let evidence = Evidence::default().with_crl(&again.crl(&Crl::fresh(now())).unwrap()).unwrap();
+    let roots = Demo::shared().root.crl(&Crl::fresh(now())).unwrap();
+    assert_eq!(we(&evidence.with_crl(&roots).unwrap()), Ok(()));
+}
+
+#[test]
 fn key_files_open_with_the_tool_and_the_tools_files_with_us() {
     let Some(tool) = Tool::new() else { return };
     let pair = &Demo::shared().sender.signing;

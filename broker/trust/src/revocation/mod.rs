@@ -128,7 +128,7 @@ pub fn lifetime(kind: SourceKind, bytes: &[u8]) -> Option<(Timestamp, Timestamp)
 }
 
 impl Evidence {
-    /// The same evidence and a CRL more. Its signature is checked when it is used.
+    /// The same evidence and a CRL more; one that it has already changes nothing. Its signature is checked when it is used.
     ///
     /// # Errors
     /// When it is no CRL, or one of a kind that is not used: delta, indirect, for some reasons only.
@@ -137,7 +137,9 @@ impl Evidence {
         let mut crls = HashMap::clone(&self.crls);
         room(&mut crls);
         let list = crls.entry(crl.issuer.clone()).or_default();
-        list.retain(|known| known.der != crl.der);
+        if list.iter().any(|known| known.der == crl.der) {
+            return Ok(self.clone());
+        }
         first_in_first_out(list, MOST_CRLS);
         list.push(crl);
         Ok(Self { generation: next(), crls: Arc::new(crls), answers: Arc::clone(&self.answers) })
@@ -170,6 +172,9 @@ impl Evidence {
         answers.values_mut().for_each(|list| list.retain(|answer| answer.is_fresh(now)));
         crls.retain(|_, list| !list.is_empty());
         answers.retain(|_, list| !list.is_empty());
+        if count(&crls) == count(&self.crls) && count(&answers) == count(&self.answers) {
+            return self.clone();
+        }
         Self { generation: next(), crls: Arc::new(crls), answers: Arc::new(answers) }
     }
 
@@ -225,10 +230,13 @@ impl Evidence {
 
 impl fmt::Debug for Evidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let crls: usize = self.crls.values().map(Vec::len).sum();
-        let answers: usize = self.answers.values().map(Vec::len).sum();
+        let (crls, answers) = (count(&self.crls), count(&self.answers));
         f.debug_struct("Evidence").field("crls", &crls).field("answers", &answers).finish_non_exhaustive()
     }
+}
+
+fn count<T>(map: &HashMap<Vec<u8>, Vec<T>>) -> usize {
+    map.values().map(Vec::len).sum()
 }
 
 fn next() -> u64 {

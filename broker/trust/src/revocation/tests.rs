@@ -1,6 +1,7 @@
 //! What CRLs and OCSP answers say, ours and real ones.
 
 use super::*;
+use crate::ber::without_leading_zeroes;
 use crate::keys::certificates_from_pkcs12;
 use crate::pki::demo::{Demo, valid};
 use crate::pki::{self, Authority, Key, KeyKind, Pair, Part, Profile, Responder};
@@ -72,6 +73,29 @@ fn a_list_is_used_only_while_it_is_fresh() {
     let both = with(&stale);
     assert_eq!(format!("{:?}", both.fresh(now())), "Evidence { crls: 0, answers: 0, .. }");
     assert_ne!(both.generation(), both.fresh(now()).generation());
+    // What changes nothing leaves judgements in the cache.
+    let fresh = with(&pki::Crl::fresh(now()));
+    assert_eq!(fresh.generation(), fresh.fresh(now()).generation());
+    let crl = Demo::shared().issuing.crl(&pki::Crl::fresh(now())).unwrap();
+    let once = Evidence::default().with_crl(&crl).unwrap();
+    assert_eq!(once.generation(), once.with_crl(&crl).unwrap().generation());
+}
+
+#[test]
+fn long_lists_are_searched() {
+    let revoked: Vec<_> =
+        (1..20_000_u32).map(|n| (n.wrapping_mul(2_654_435_761).to_be_bytes().to_vec(), now())).collect();
+    let mut crl = pki::Crl { revoked, ..pki::Crl::fresh(now()) };
+    assert_eq!(standing(&with(&crl)), Standing::Good);
+    crl.revoked.push(sender_revoked());
+    // Twice in one list: since the first time.
+    crl.revoked.push((sender_revoked().0, now()));
+    assert_eq!(standing(&with(&crl)), Standing::Revoked { since: sender_revoked().1 });
+    let read = Crl::read(&Demo::shared().issuing.crl(&crl).unwrap()).unwrap();
+    let known = |n: &u32| {
+        read.revoked_since(without_leading_zeroes(&n.wrapping_mul(2_654_435_761).to_be_bytes())).is_some()
+    };
+    assert_eq!((1..25_000_u32).filter(known).count(), 19_999);
 }
 
 #[test]
