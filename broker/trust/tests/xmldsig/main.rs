@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 mod attacks;
+mod attacks_ebxml;
 mod canonical;
 mod ebxml;
 mod people;

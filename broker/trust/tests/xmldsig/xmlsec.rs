@@ -45,25 +45,27 @@ impl Tool {
         let mut command = Command::new("xmlsec1");
         command.args(["--verify", "--enabled-key-data", "key-name", "--pubkey-cert-pem"]);
         command.arg(self.certificate(pair));
+        self.map(&mut command, attachments);
+        command.arg(document).output().unwrap().status.success()
+    }
+
+    /// Says where attachments are.
+    fn map(&self, command: &mut Command, attachments: &[Attachment<'_>]) {
         for (n, attachment) in attachments.iter().enumerate() {
             let file = self.file(&format!("part{n}"), attachment.bytes);
             command.arg(format!("--url-map:cid:{}", attachment.id)).arg(file);
         }
-        command.arg(document).output().unwrap().status.success()
     }
 
     /// Fills in a template.
-    fn signs(&self, template: &str, pair: &Pair) -> Option<String> {
+    fn signs(&self, template: &str, pair: &Pair, attachments: &[Attachment<'_>]) -> Option<String> {
         let template = self.file("template.xml", template.as_bytes());
         let key = self.file("key.pem", &pair.key().pem(None).unwrap());
         let certificate = self.certificate(pair);
-        let output = Command::new("xmlsec1")
-            .arg("--sign")
-            .arg("--privkey-pem")
-            .arg(format!("{},{}", path(&key), path(&certificate)))
-            .arg(template)
-            .output()
-            .unwrap();
+        let mut command = Command::new("xmlsec1");
+        command.args(["--sign", "--privkey-pem"]).arg(format!("{},{}", path(&key), path(&certificate)));
+        self.map(&mut command, attachments);
+        let output = command.arg(template).output().unwrap();
         output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
     }
 }
@@ -120,7 +122,7 @@ fn we_verify_what_xmlsec_signs() {
     for signed_info in FORMS {
         for document in FORMS.into_iter().chain([""]) {
             let template = template(signed_info, document, RSA_SHA256, SHA256);
-            let text = tool.signs(&inside(DOCUMENT, "</m:Message>", &template), pair).unwrap();
+            let text = tool.signs(&inside(DOCUMENT, "</m:Message>", &template), pair, &[]).unwrap();
             verify(&text, Shape::Enveloped, &[], pair)
                 .unwrap_or_else(|f| panic!("{signed_info} {document}: {f}"));
         }
@@ -146,7 +148,7 @@ fn we_verify_every_algorithm_of_xmlsec() {
             "http://www.w3.org/2001/04/xmlenc#sha512",
         ] {
             let template = template(FORMS[2], FORMS[0], &method, digest);
-            let text = tool.signs(&inside(DOCUMENT, "</m:Message>", &template), pair).unwrap();
+            let text = tool.signs(&inside(DOCUMENT, "</m:Message>", &template), pair, &[]).unwrap();
             verify(&text, Shape::Enveloped, &[], pair).unwrap_or_else(|f| panic!("{method} {digest}: {f}"));
         }
     }
@@ -198,6 +200,45 @@ fn xmlsec_verifies_our_envelopes() {
         let without_block = text.replace("<eb:SyncReply", "<eb:Other");
         assert!(tool.verifies(&without_block, pair, &parts), "it is for the next node");
         assert!(!tool.verifies(&text.replace(">x<", ">y<"), pair, &parts));
+    }
+}
+
+/// The deviations of the field: no XPath, another order, the exclusive form, empty Transforms at attachments.
+#[test]
+fn we_verify_envelopes_of_xmlsec() {
+    let Some(tool) = Tool::here() else { return };
+    let pair = &people().sender;
+    let parts = [Attachment { id: "1@example", bytes: b"first" }];
+    let inclusive = "http://www.w3.org/TR/2001/REC-xml-c14n-20010315";
+    let enveloped = "<Transform Algorithm=\"http://www.w3.org/2000/09/xmldsig#enveloped-signature\"/>";
+    let xpath = "<Transform Algorithm=\"http://www.w3.org/TR/1999/REC-xpath-19991116\"><XPath \
+        xmlns:S=\"http://schemas.xmlsoap.org/soap/envelope/\">\n not(ancestor-or-self::node()[@S:actor=\
+        'http://schemas.xmlsoap.org/soap/actor/next'] | ancestor-or-self::node()[@S:actor=\
+        'urn:oasis:names:tc:ebxml-msg:actor:nextMSH'])\n</XPath></Transform>";
+    let form = |uri: &str| format!("<Transform Algorithm=\"{uri}\"/>");
+    let digest = format!("<DigestMethod Algorithm=\"{SHA256}\"/><DigestValue/></Reference>");
+    for (name, transforms) in [
+        ("as profiled", format!("{enveloped}{xpath}{}", form(inclusive))),
+        ("no XPath", format!("{enveloped}{}", form(inclusive))),
+        ("no canonical form", format!("{enveloped}{xpath}")),
+        ("only enveloped", enveloped.to_owned()),
+        ("another order", format!("{xpath}{enveloped}{}", form(inclusive))),
+        ("exclusive", format!("{enveloped}{xpath}{}", form("http://www.w3.org/2001/10/xml-exc-c14n#"))),
+    ] {
+        for at_part in ["", "<Transforms/>"] {
+            let signature = format!(
+                "<Signature xmlns=\"http://www.w3.org/2000/09/xmldsig#\"><SignedInfo>\
+                 <CanonicalizationMethod Algorithm=\"{inclusive}\"/><SignatureMethod Algorithm=\"{RSA_SHA256}\"/>\
+                 <Reference URI=\"\"><Transforms>{transforms}</Transforms>{digest}\
+                 <Reference URI=\"cid:1@example\">{at_part}{digest}</SignedInfo><SignatureValue/><KeyInfo><X509Data>\
+                 <X509Certificate/></X509Data></KeyInfo></Signature>"
+            );
+            let template = inside(ENVELOPE, "</SOAP:Header>", &signature);
+            let text = tool.signs(&template, pair, &parts).unwrap();
+            let covered = verify(&text, Shape::Ebxml, &parts, pair).unwrap_or_else(|f| panic!("{name}: {f}"));
+            let with_block = String::from_utf8(covered).unwrap().contains("SyncReply");
+            assert_eq!(with_block, !transforms.contains("XPath"), "{name}");
+        }
     }
 }
 
