@@ -15,5 +15,8 @@ CREATE TABLE evidence (
     PRIMARY KEY (owner, hash)
 ) STRICT;
 
+-- Everything that was made from one message is looked up for its proof.
+CREATE INDEX document_message ON document (message);
+
 CREATE TRIGGER evidence_is_append_only BEFORE UPDATE ON evidence
 BEGIN SELECT RAISE(ABORT, 'evidence is never changed'); END;

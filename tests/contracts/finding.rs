@@ -39,6 +39,8 @@ pub(crate) async fn a_message_is_found_by_every_id(rig: impl Rig) {
     ] {
         assert_eq!(find(&store, &text).await, [id], "{text:?}");
     }
+    assert_eq!(store.documents(id).await.expect("a search").len(), 1);
+    assert_eq!(store.documents(id).await.expect("a search")[0].id, document);
     for text in ["", " ", "Rapport", "no such id", "%", "00000000-0000-0000-0000-000000000000"] {
         assert_eq!(find(&store, text).await, [], "{text:?}");
     }
@@ -64,6 +66,7 @@ pub(crate) async fn evidence_is_kept_once_and_found_by_its_hash(rig: impl Rig) {
         ..message(n)
     };
     assert_eq!(store.evidence(list.hash).await, Ok(None));
+    assert_eq!(store.documents(message_id(1)).await, Ok(Vec::new()));
     let together = vec![protected(1, &own(1)), protected(2, &own(2)), message(3)];
     store.commit(together).await.expect("a commit");
     commit(&store, protected(4, &own(4))).await;

@@ -474,6 +474,11 @@ impl Journal {
         self.documents.get(&id).map(|(_, d)| (d.kind.media_type(), Arc::clone(&d.bytes)))
     }
 
+    pub(super) fn documents(&self, of: MessageId) -> Vec<Document> {
+        let message = self.message_ids.get(&of).and_then(|seq| self.messages.get(*seq));
+        message.map_or_else(Vec::new, |m| m.entry.documents.clone())
+    }
+
     pub(super) fn evidence(&self, hash: ContentHash) -> Option<Arc<[u8]>> {
         self.evidence.get(&hash).cloned()
     }

@@ -8,8 +8,8 @@
 use super::journal::Journal;
 use broker_core::ContentHash;
 use broker_core::journal::{
-    CommitResult, Delivery, Entry, EventRecord, Known, Ledger, Lookup, MessageRecord, Overdue, RecipientId,
-    RecipientRecord, SetAside, Settlement,
+    CommitResult, Delivery, Document, Entry, EventRecord, Known, Ledger, Lookup, MessageRecord, Overdue,
+    RecipientId, RecipientRecord, SetAside, Settlement,
 };
 use broker_core::ports::{Backlog, Store, StoreError};
 use jiff::Timestamp;
@@ -195,6 +195,10 @@ impl Store for MemoryStore {
 
     async fn document(&self, id: Uuid) -> Result<Option<(&'static str, Arc<[u8]>)>, StoreError> {
         self.step(Call::Read, |j| Ok(j.document(id)))
+    }
+
+    async fn documents(&self, of: MessageId) -> Result<Vec<Document>, StoreError> {
+        self.step(Call::Read, |j| Ok(j.documents(of)))
     }
 
     async fn evidence(&self, hash: ContentHash) -> Result<Option<Arc<[u8]>>, StoreError> {

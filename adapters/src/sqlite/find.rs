@@ -7,7 +7,7 @@ use super::read::Reader;
 use crate::records::{self, Meant};
 use broker_core::ContentHash;
 use broker_core::journal::{
-    EventRecord, MessageRecord, RecipientId, RecipientRecord, SetAside, VerdictRecord,
+    Document, EventRecord, MessageRecord, RecipientId, RecipientRecord, SetAside, VerdictRecord,
 };
 use broker_core::ports::StoreError;
 use dead_letter::Reason;
@@ -168,6 +168,26 @@ pub(super) async fn document(
     Ok(Some((kind.media_type(), bytes(&row, 1)?)))
 }
 
+const DOCUMENTS: &str = "SELECT d.kind, d.id, b.codec, b.size, b.bytes
+    FROM message m CROSS JOIN document d ON d.message = m.seq CROSS JOIN body b ON b.seq = d.body
+    WHERE m.id = $1 AND m.owner = $2 ORDER BY d.seq";
+
+/// Everything that was made from a message.
+pub(super) async fn documents(from: &Reader, of: MessageId) -> Result<Vec<Document>, StoreError> {
+    let rows = sqlx::query(DOCUMENTS)
+        .bind(id_bytes(of.0))
+        .bind(&*from.owner)
+        .fetch_all(&from.pool)
+        .await
+        .map_err(sort)?;
+    let document = |row: &SqliteRow| {
+        let kind = records::kind_of(row.try_get(0).map_err(sort)?).ok_or_else(|| unreadable("a kind"))?;
+        let id = uuid(row.try_get(1).map_err(sort)?)?;
+        Ok(Document { kind, id, bytes: bytes(row, 2)? })
+    };
+    rows.iter().map(document).collect()
+}
+
 const EVIDENCE: &str = "SELECT codec, size, bytes FROM evidence WHERE owner = $1 AND hash = $2";
 
 /// Bytes that the protection of a message names by this hash.
@@ -243,4 +263,4 @@ pub(super) fn event(row: &SqliteRow) -> Result<EventRecord, StoreError> {
 /// For the test of the plans.
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] =
-    &[FIND, SEQ_OF, RECORD, RECIPIENTS, EVENTS_OF, BODY, DOCUMENT, EVIDENCE, SET_ASIDE, EVENTS];
+    &[FIND, SEQ_OF, RECORD, RECIPIENTS, EVENTS_OF, BODY, DOCUMENT, DOCUMENTS, EVIDENCE, SET_ASIDE, EVENTS];

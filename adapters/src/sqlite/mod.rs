@@ -30,8 +30,8 @@ mod writer;
 use crate::records;
 use broker_core::ContentHash;
 use broker_core::journal::{
-    CommitResult, Delivery, Entry, EventRecord, Known, Ledger, Lookup, MessageRecord, Overdue, RecipientId,
-    RecipientRecord, SetAside, Settlement,
+    CommitResult, Delivery, Document, Entry, EventRecord, Known, Ledger, Lookup, MessageRecord, Overdue,
+    RecipientId, RecipientRecord, SetAside, Settlement,
 };
 use broker_core::ports::{Backlog, Clock, Store, StoreError};
 use failure::sort;
@@ -323,6 +323,10 @@ impl Store for SqliteStore {
 
     async fn document(&self, id: Uuid) -> Result<Option<(&'static str, Arc<[u8]>)>, StoreError> {
         find::document(self.reader(), id).await
+    }
+
+    async fn documents(&self, of: MessageId) -> Result<Vec<Document>, StoreError> {
+        find::documents(self.reader(), of).await
     }
 
     async fn evidence(&self, hash: ContentHash) -> Result<Option<Arc<[u8]>>, StoreError> {

@@ -11,8 +11,8 @@ pub use revocation::{NotFetched, Question, RevocationSource};
 
 use crate::arrival::Arrival;
 use crate::journal::{
-    CommitResult, Committed, Delivery, Entry, EventRecord, Known, Ledger, Lookup, MessageRecord, Overdue,
-    RecipientId, RecipientRecord, SetAside, Settlement, VerdictRecord,
+    CommitResult, Committed, Delivery, Document, Entry, EventRecord, Known, Ledger, Lookup, MessageRecord,
+    Overdue, RecipientId, RecipientRecord, SetAside, Settlement, VerdictRecord,
 };
 use dead_letter::Attempt;
 use jiff::Timestamp;
@@ -104,6 +104,9 @@ pub trait Store: Send + Sync + 'static {
         &self,
         id: uuid::Uuid,
     ) -> impl Future<Output = Result<Option<StoredDocument>, StoreError>> + Send;
+
+    /// Everything that was made from a message, in the order in which it was made.
+    fn documents(&self, of: MessageId) -> impl Future<Output = Result<Vec<Document>, StoreError>> + Send;
 
     /// Bytes that the protection of a message names by this hash.
     fn evidence(

@@ -231,6 +231,7 @@ impl Opening<'_> {
             verified: false,
             chain: Vec::new(),
             revocation: Vec::new(),
+            judged: None,
             covered: None,
         };
         let verified = claimed.ok_or_else(unknown_signer).and_then(|certificate| {
@@ -291,6 +292,7 @@ impl Opening<'_> {
             verified: false,
             chain: Vec::new(),
             revocation: Vec::new(),
+            judged: None,
             covered: None,
         };
         let verified = claimed.ok_or_else(unknown_signer).and_then(|certificate| {

@@ -87,6 +87,9 @@ pub struct Signed {
     pub chain: Vec<Summary>,
     /// What was known of revocation, of the signer's certificate and upwards.
     pub revocation: Vec<Revocation>,
+    /// When its certificate was judged: revocation answers were fresh then. None if it does not hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub judged: Option<Timestamp>,
     /// What it covers; none if it does not hold.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub covered: Option<Covered>,
@@ -203,6 +206,7 @@ impl Signed {
     /// The signature holds over these bytes, by this certificate.
     pub(super) fn holds(&mut self, covered: &[u8], signer: &Trusted) {
         self.verified = true;
+        self.judged = Some(signer.moment().now);
         self.signer = Some(Summary::from(&**signer.certificate()));
         self.chain = signer.chain().iter().map(|c| Summary::from(&**c)).collect();
         self.revocation = signer.revocation().iter().map(Revocation::from).collect();
