@@ -149,7 +149,7 @@ impl<'a> Envelope<'a> {
     fn ours<'k>(&'k self, keys: &'k KeyRing) -> Result<Ours<'k>, Fault> {
         let mut refused = None;
         for recipient in &self.recipients {
-            let Some(key) = keys.iter().find(|key| recipient.id.is(key.certificate())) else { continue };
+            let Some(key) = keys.decrypting(&recipient.id).next() else { continue };
             match &recipient.transport {
                 Ok(transport) => {
                     return Ok(Ours { key, transport: *transport, wrapped: &recipient.wrapped });

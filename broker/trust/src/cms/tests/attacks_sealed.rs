@@ -10,21 +10,21 @@ use crate::keys::KeyFailed;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use zeroize::Zeroizing;
 
-const GARBAGE: [u8; 256] = [0x5A; 256];
+pub(super) const GARBAGE: [u8; 256] = [0x5A; 256];
 
 /// An envelope of which every part can be wrong.
-struct Forged {
-    authenticated: bool,
-    recipients: Vec<Vec<u8>>,
-    inner: &'static [u8],
-    cipher: Vec<u8>,
-    content: Vec<u8>,
-    tag: Vec<u8>,
+pub(super) struct Forged {
+    pub(super) authenticated: bool,
+    pub(super) recipients: Vec<Vec<u8>>,
+    pub(super) inner: &'static [u8],
+    pub(super) cipher: Vec<u8>,
+    pub(super) content: Vec<u8>,
+    pub(super) tag: Vec<u8>,
 }
 
 impl Forged {
     /// With the content that is in a well-made one, and the key in it wrapped anew.
-    fn new(cipher: ContentCipher, wrapped: &[u8]) -> Self {
+    pub(super) fn new(cipher: ContentCipher, wrapped: &[u8]) -> Self {
         let iv = vec![7; cipher.iv_bytes()];
         Self {
             authenticated: cipher.is_gcm(),
@@ -36,7 +36,7 @@ impl Forged {
         }
     }
 
-    fn bytes(&self) -> Vec<u8> {
+    pub(super) fn bytes(&self) -> Vec<u8> {
         let version = der::unsigned(&[0]);
         let recipients = der::value(tag::SET, &self.recipients.concat());
         let info = der::sequence(&[&der::oid(self.inner), &self.cipher, &der::value(0x80, &self.content)]);
@@ -53,11 +53,11 @@ fn receiver() -> &'static Arc<Certificate> {
     Demo::shared().receiver.sealing.certificate()
 }
 
-fn recipient(transport: KeyTransport, wrapped: &[u8]) -> Vec<u8> {
+pub(super) fn recipient(transport: KeyTransport, wrapped: &[u8]) -> Vec<u8> {
     recipient_with(&write_transport(transport), wrapped)
 }
 
-fn recipient_with(transport: &[u8], wrapped: &[u8]) -> Vec<u8> {
+pub(super) fn recipient_with(transport: &[u8], wrapped: &[u8]) -> Vec<u8> {
     let id = issuer_and_serial(receiver());
     der::sequence(&[&der::unsigned(&[0]), &id, transport, &der::octets(wrapped)])
 }
@@ -97,7 +97,7 @@ impl PrivateKey for Counting {
 }
 
 /// The content key, encrypted for the receiver as it should be: out of a well-made envelope with this content.
-fn wrapped(content_key: &[u8], transport: KeyTransport) -> Vec<u8> {
+pub(super) fn wrapped(content_key: &[u8], transport: KeyTransport) -> Vec<u8> {
     use openssl::{encrypt::Encrypter, rsa::Padding};
     let mut encrypter = Encrypter::new(&receiver().key).unwrap();
     encrypter

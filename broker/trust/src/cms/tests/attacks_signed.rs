@@ -10,30 +10,30 @@ use crate::pki::{Authority, Key, KeyKind, Pair, Profile, demo};
 
 /// A SignedData of which every part can be wrong.
 #[derive(Clone)]
-struct Forged {
+pub(super) struct Forged {
     content_type: &'static [u8],
-    content: Option<Vec<u8>>,
-    certificates: Vec<Vec<u8>>,
-    signers: Vec<Signer>,
+    pub(super) content: Option<Vec<u8>>,
+    pub(super) certificates: Vec<Vec<u8>>,
+    pub(super) signers: Vec<Signer>,
 }
 
 #[derive(Clone)]
-struct Signer {
-    id: Vec<u8>,
-    digest: Vec<u8>,
+pub(super) struct Signer {
+    pub(super) id: Vec<u8>,
+    pub(super) digest: Vec<u8>,
     /// DER of the SET.
-    attributes: Option<Vec<u8>>,
-    algorithm: Vec<u8>,
+    pub(super) attributes: Option<Vec<u8>>,
+    pub(super) algorithm: Vec<u8>,
     signature: Vec<u8>,
 }
 
-fn own() -> &'static Pair {
+pub(super) fn own() -> &'static Pair {
     &Demo::shared().sender.signing
 }
 
 impl Forged {
     /// Well made, by this key, over this content.
-    fn by(pair: &Pair, content: &[u8]) -> Self {
+    pub(super) fn by(pair: &Pair, content: &[u8]) -> Self {
         let signature = pair.private_key().sign(RSA_SHA256, content).unwrap();
         Self {
             content_type: oid::DATA,
@@ -50,7 +50,7 @@ impl Forged {
     }
 
     /// Well made, with these attributes.
-    fn with(pair: &Pair, content: &[u8], attributes: Vec<Vec<u8>>) -> Self {
+    pub(super) fn with(pair: &Pair, content: &[u8], attributes: Vec<Vec<u8>>) -> Self {
         let set = der::set_of(attributes);
         let mut forged = Self::by(pair, content);
         forged.signers[0].signature = pair.private_key().sign(RSA_SHA256, &set).unwrap();
@@ -58,7 +58,7 @@ impl Forged {
         forged
     }
 
-    fn bytes(&self) -> Vec<u8> {
+    pub(super) fn bytes(&self) -> Vec<u8> {
         let content = self.content.as_ref().map(|c| der::context(0, &der::octets(c))).unwrap_or_default();
         let signers: Vec<Vec<u8>> = self.signers.iter().map(Signer::bytes).collect();
         wrapped(
@@ -97,12 +97,12 @@ impl Signer {
 
 const RSA_SHA256: SignatureAlgorithm = SignatureAlgorithm::RsaPkcs1(Digest::Sha256);
 
-fn attribute(name: &[u8], values: &[Vec<u8>]) -> Vec<u8> {
+pub(super) fn attribute(name: &[u8], values: &[Vec<u8>]) -> Vec<u8> {
     der::sequence(&[&der::oid(name), &der::value(tag::SET, &values.concat())])
 }
 
 /// The attributes that must be there, for this content.
-fn needed(content: &[u8]) -> Vec<Vec<u8>> {
+pub(super) fn needed(content: &[u8]) -> Vec<Vec<u8>> {
     vec![
         attribute(oid::CONTENT_TYPE, &[der::oid(oid::DATA)]),
         attribute(oid::MESSAGE_DIGEST, &[der::octets(&openssl::sha::sha256(content))]),
@@ -110,7 +110,7 @@ fn needed(content: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// Another organisation below the same CA: trusted, but not the sender.
-fn third_party() -> demo::Organisation {
+pub(super) fn third_party() -> demo::Organisation {
     demo::Organisation::new(&Demo::shared().issuing, "Third Party", demo::RECEIVER, KeyKind::Rsa2048).unwrap()
 }
 

@@ -3,6 +3,7 @@
 mod attacks_sealed;
 mod attacks_signed;
 mod command_line;
+mod corpus;
 mod mutation;
 mod round_trip;
 mod vectors;
