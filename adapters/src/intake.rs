@@ -59,6 +59,7 @@ impl Intake {
             bytes,
             idempotency_key,
             envelope_receiver: None,
+            envelope_sender: None,
         }
     }
 

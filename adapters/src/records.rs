@@ -30,12 +30,14 @@ pub(crate) const fn kind_name(kind: DocumentKind) -> &'static str {
     match kind {
         DocumentKind::Receipt => "receipt",
         DocumentKind::FhirJson => "fhir-json",
+        DocumentKind::Opened => "opened",
+        DocumentKind::Sealed => "sealed",
     }
 }
 
 /// The kind of document of this name.
 pub(crate) fn kind_of(name: &str) -> Option<DocumentKind> {
-    [DocumentKind::Receipt, DocumentKind::FhirJson].into_iter().find(|k| kind_name(*k) == name)
+    DocumentKind::ALL.into_iter().find(|k| kind_name(*k) == name)
 }
 
 /// What a recipient is sent, by name.

@@ -55,6 +55,7 @@ fn entry(offer: &Offer) -> Entry {
     let id = Uuid::from_bytes(rand(&arrival.id.0, Book::Receipt));
     Entry {
         content_hash: arrival.content_hash(),
+        payload_hash: arrival.content_hash(),
         verdict: if refused {
             VerdictRecord::Refused { reason: Reason::SchemaInvalid }
         } else {

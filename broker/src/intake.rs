@@ -158,6 +158,11 @@ impl<S: Store> Intake<S> {
         let intake = Arc::clone(self);
         self.pool.run(judge, move |outcome| match outcome {
             Ok(Outcome::Judged(entry)) => Ready { message, entry, prepared: None }.send(),
+            // Fetching is not done here yet; the message is parked, and judged again.
+            Ok(Outcome::Fetch { prepared, .. }) => {
+                let lookups = prepared.lookups();
+                Waiting { message, world, lookups, prepared: prepared.into() }.send();
+            }
             Ok(Outcome::Need { lookups, prepared }) => {
                 Waiting { message, world, lookups, prepared: prepared.into() }.send();
             }

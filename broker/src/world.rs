@@ -100,6 +100,7 @@ pub fn world(config: &Config, schemas: Arc<SchemaSet>, tables: Tables) -> World 
         parties: Arc::new(tables.parties),
         rules: Arc::new(tables.rules),
         policy: Arc::new(config.policy.clone()),
+        trust: None,
         limits: config.limits,
         heads: head::Settings::default(),
         documents: Arc::new(document::Options { organisations, ..document::Options::default() }),

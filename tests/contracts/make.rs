@@ -38,9 +38,11 @@ pub(crate) fn message(n: u128) -> Entry {
         bytes,
         idempotency_key: None,
         envelope_receiver: None,
+        envelope_sender: None,
     };
     Entry {
         content_hash: arrival.content_hash(),
+        payload_hash: arrival.content_hash(),
         arrival,
         verdict: VerdictRecord::Accepted,
         head: None,
@@ -74,6 +76,7 @@ impl With for Entry {
     fn bytes(mut self, bytes: &[u8]) -> Self {
         self.arrival.bytes = bytes.into();
         self.content_hash = ContentHash::of(bytes);
+        self.payload_hash = self.content_hash;
         self
     }
 

@@ -40,6 +40,7 @@ fn world() -> World {
         parties: Arc::new(parties),
         rules: Arc::new(rules),
         policy: Arc::new(policy),
+        trust: None,
         limits: Limits::default(),
         heads: head::Settings::default(),
         documents: Arc::default(),

@@ -236,6 +236,7 @@ impl Simulation {
             bytes,
             idempotency_key,
             envelope_receiver: None,
+            envelope_sender: None,
         }
     }
 
@@ -250,7 +251,9 @@ impl Simulation {
                 let read = batch.into_iter().map(|(source, arrival)| {
                     let chance = &mut self.chance;
                     match process(arrival, &self.world, self.now, &mut || chance.uuid()) {
-                        Outcome::Need { prepared, .. } => (source, *prepared),
+                        Outcome::Need { prepared, .. } | Outcome::Fetch { prepared, .. } => {
+                            (source, *prepared)
+                        }
                         Outcome::Judged(_) => unreachable!("these have a sender and an id"),
                     }
                 });

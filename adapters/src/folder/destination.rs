@@ -161,7 +161,8 @@ impl FileName {
     fn of(delivery: &Delivery) -> Self {
         let recipient = MessageId(delivery.recipient.0).short().replace('-', "");
         let ending = match delivery.kind {
-            None => "xml",
+            None | Some(DocumentKind::Opened) => "xml",
+            Some(DocumentKind::Sealed) => "p7m",
             Some(DocumentKind::Receipt) => "receipt.xml",
             Some(DocumentKind::FhirJson) => "fhir.json",
         };
@@ -187,7 +188,7 @@ struct Meta<'a> {
     short: String,
     recipient: Uuid,
     document: Option<Uuid>,
-    /// `message`, `receipt` or `fhir-document`.
+    /// `message`, `receipt`, `fhir-document`; `sealed-message` or `sealed-receipt` for a CMS envelope.
     kind: &'static str,
     family: Option<&'a str>,
     receiver_her_id: Option<HerId>,
@@ -209,7 +210,9 @@ impl<'a> Meta<'a> {
             document: delivery.document,
             kind: match delivery.kind {
                 None if delivery.book == Book::Receipt => "receipt",
-                None => "message",
+                None | Some(DocumentKind::Opened) => "message",
+                Some(DocumentKind::Sealed) if delivery.book == Book::Receipt => "sealed-receipt",
+                Some(DocumentKind::Sealed) => "sealed-message",
                 Some(DocumentKind::Receipt) => "receipt",
                 Some(DocumentKind::FhirJson) => "fhir-document",
             },

@@ -97,7 +97,7 @@ impl Journal {
             self.duplicates
                 .entry((key.sender.clone(), key.msg_id.clone()))
                 .or_default()
-                .insert(key.receiver.clone(), (id, entry.content_hash));
+                .insert(key.receiver.clone(), (id, entry.payload_hash));
         }
         if let Some(key) = idempotency {
             self.idempotency.insert(key, (id, entry.content_hash));

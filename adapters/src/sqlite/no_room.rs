@@ -38,6 +38,7 @@ fn entry(number: u128) -> Entry {
     let bytes: Arc<[u8]> = (0..100_000).map(|_| next()).collect();
     Entry {
         content_hash: ContentHash::of(&bytes),
+        payload_hash: ContentHash::of(&bytes),
         arrival: Arrival {
             id: MessageId(Uuid::from_u128(number)),
             source: "http".into(),
@@ -45,6 +46,7 @@ fn entry(number: u128) -> Entry {
             bytes,
             idempotency_key: Some(number.to_string()),
             envelope_receiver: None,
+            envelope_sender: None,
         },
         verdict: VerdictRecord::Accepted,
         head: None,

@@ -119,7 +119,7 @@ impl<'c> Transaction<'c> {
         }
         for key in &entry.duplicate_keys {
             if self.found.duplicates.insert(key.clone()) {
-                self.new.add_duplicate(key, entry.id, hash);
+                self.new.add_duplicate(key, entry.id, entry.payload_hash);
             }
         }
         let Found { heads, provenances, .. } = &mut self.found;

@@ -231,6 +231,7 @@ fn entry(made: &mut u64, kind: Body, to: &str) -> Entry {
         bytes: bytes.into(),
         idempotency_key: Some(id.to_string()),
         envelope_receiver: None,
+        envelope_sender: None,
     };
     let recipient = |n: u64, book, payload| Recipient {
         id: RecipientId(self::id(*made, n)),
@@ -248,6 +249,7 @@ fn entry(made: &mut u64, kind: Body, to: &str) -> Entry {
     };
     Entry {
         content_hash: ContentHash::of(&arrival.bytes),
+        payload_hash: ContentHash::of(&arrival.bytes),
         arrival,
         verdict: VerdictRecord::Accepted,
         head: None,

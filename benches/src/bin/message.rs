@@ -145,11 +145,12 @@ fn decide(bytes: &Arc<[u8]>, world: &World) -> Option<usize> {
         bytes: Arc::clone(bytes),
         idempotency_key: None,
         envelope_receiver: None,
+        envelope_sender: None,
     };
     let mut ids = Uuid::nil;
     let entry = match process(arrival, world, now(), &mut ids) {
         Outcome::Judged(entry) => *entry,
-        Outcome::Need { prepared, .. } => {
+        Outcome::Need { prepared, .. } | Outcome::Fetch { prepared, .. } => {
             prepared.decide(&broker_core::outcome::nothing_known(), world, now(), &mut ids)
         }
     };
@@ -178,6 +179,7 @@ fn world(answers: &str, format: &str, with_rules: bool) -> Result<World, Failure
         parties: Arc::new(parties),
         rules: Arc::new(rules),
         policy: Arc::new(Policy::default()),
+        trust: None,
         limits: Limits::default(),
         heads: head::Settings::default(),
         documents: Arc::default(),

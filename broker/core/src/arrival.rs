@@ -25,6 +25,8 @@ pub struct Arrival {
     /// The party that the transport named as receiver, if it names one (an ebXML `To`, a queue); folders and
     /// HTTP name none.
     pub envelope_receiver: Option<HerId>,
+    /// The party that the transport named as sender, if it names one. What the message says must agree with it.
+    pub envelope_sender: Option<HerId>,
 }
 
 impl Arrival {

@@ -35,6 +35,9 @@ pub struct Entry {
     pub arrival: Arrival,
     /// SHA-256 of its bytes.
     pub content_hash: ContentHash,
+    /// SHA-256 of its payload: what was inside, for a sealed one. A repeat is recognised by this, since sealing the
+    /// same message twice gives other bytes.
+    pub payload_hash: ContentHash,
     /// What was decided on it.
     pub verdict: VerdictRecord,
     /// Its head, as far as it could be read.
@@ -185,7 +188,7 @@ pub struct Recipient {
 }
 
 /// What is sent to a recipient.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Payload {
     /// The message, byte for byte as received.
@@ -219,15 +222,24 @@ pub enum DocumentKind {
     Receipt,
     /// A FHIR R4 document Bundle, JSON.
     FhirJson,
+    /// What was inside a sealed, signed or packed message, byte for byte.
+    Opened,
+    /// Signed by us and sealed for its receiver: SignedData inside EnvelopedData.
+    Sealed,
 }
 
 impl DocumentKind {
+    /// All kinds.
+    pub const ALL: [Self; 4] = [Self::Receipt, Self::FhirJson, Self::Opened, Self::Sealed];
+
     /// Media type of the bytes.
     #[must_use]
     pub const fn media_type(self) -> &'static str {
         match self {
-            Self::Receipt => "application/xml",
+            Self::Receipt | Self::Opened => "application/xml",
             Self::FhirJson => "application/fhir+json",
+            // So the profile names it; it is SignedData nested in EnvelopedData (HITS 1216:2018 §2.3).
+            Self::Sealed => "application/pkcs7-mime; smime-type=signed-and-enveloped-data",
         }
     }
 }
@@ -393,7 +405,9 @@ impl Delivery {
     pub fn format(&self) -> Format {
         match self.kind {
             Some(DocumentKind::FhirJson) => Format::FhirDocument,
-            Some(DocumentKind::Receipt) | None => Format::KithXml,
+            Some(DocumentKind::Receipt | DocumentKind::Opened | DocumentKind::Sealed) | None => {
+                Format::KithXml
+            }
         }
     }
 }
@@ -513,6 +527,12 @@ pub struct MessageRecord {
     pub head: Option<MessageHead>,
     /// What was found.
     pub findings: Findings,
+    /// Whom the transport named as receiver.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub envelope_receiver: Option<HerId>,
+    /// Whom the transport named as sender.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub envelope_sender: Option<HerId>,
     /// What it was judged by.
     pub provenance: Provenance,
     /// Routing's account.

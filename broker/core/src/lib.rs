@@ -7,9 +7,11 @@ pub mod outcome;
 pub mod policy;
 pub mod ports;
 pub mod process;
+pub mod protection;
 pub mod telemetry;
 pub mod verdict;
 
 pub use arrival::{Arrival, ContentHash, Ids};
 pub use outcome::Outcome;
 pub use process::{World, process};
+pub use protection::Protection;

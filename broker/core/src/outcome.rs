@@ -2,6 +2,7 @@
 
 use crate::journal::{Entry, Known, Lookup};
 use crate::process::Prepared;
+use trust::revocation::Wanted;
 
 /// What `process` decided.
 #[derive(Debug)]
@@ -9,6 +10,15 @@ pub enum Outcome {
     /// The decision: all that one transaction shall take in. A message that is refused, parked or a repeat
     /// is an entry too; its verdict says so.
     Judged(Box<Entry>),
+    /// Whether a certificate is revoked cannot be told from what is at hand. The shell fetches what is wanted, puts it
+    /// into [`crate::World::trust`], and calls `process` again; once. If it cannot be had, it goes on with
+    /// [`Prepared::proceed`]: the message is parked then, and judged again later.
+    Fetch {
+        /// What to fetch.
+        wanted: Vec<Wanted>,
+        /// What goes on without.
+        prepared: Box<Prepared>,
+    },
     /// Something must be looked up first. The shell fetches it and calls [`Prepared::decide`]; what was
     /// opened, read and validated so far is kept, not done again.
     Need {
@@ -24,7 +34,7 @@ impl Outcome {
     #[must_use]
     pub fn lookups(&self) -> &[Lookup] {
         match self {
-            Self::Judged(_) => &[],
+            Self::Judged(_) | Self::Fetch { .. } => &[],
             Self::Need { lookups, .. } => lookups,
         }
     }

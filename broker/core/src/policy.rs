@@ -5,6 +5,7 @@
 
 use jiff::SignedDuration;
 use message_schemas::Family;
+use routing_rules::{Cipher, DocumentSignature, Gets, Legacy, Requires};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
 
@@ -20,6 +21,8 @@ pub struct Policy {
     pub time_to_live: Deadline,
     /// When a receipt says E21, and which messages are answered by another message.
     pub receipts: message_schemas::apprec::Settings,
+    /// How messages must be protected, and how ours are; nothing of it is asked where no trust is configured.
+    pub protection: ProtectionPolicy,
     /// What becomes of messages marked as tests.
     pub test_messages: TestMessages,
 }
@@ -31,7 +34,42 @@ impl Default for Policy {
             receipt_deadline: PerFamily { default: Deadline::standard(), ..PerFamily::default() },
             time_to_live: Deadline::After(SignedDuration::from_hours(14 * 24)),
             receipts: message_schemas::apprec::Settings::default(),
+            protection: ProtectionPolicy::default(),
             test_messages: TestMessages::Deliver,
+        }
+    }
+}
+
+/// Protection where a party, and its enterprise, say nothing else (`[party.protection]`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProtectionPolicy {
+    /// What a message must have: `nothing`, `signed`, `sealed`, `signed-and-sealed`.
+    pub requires: PerFamily<Requires>,
+    /// Whether the document itself must be signed: `required`, `verified-if-present`.
+    pub document_signature: PerFamily<DocumentSignature>,
+    /// Old algorithms that everybody may use: `sha1`, `triple-des`. Better named for single parties.
+    pub allow: Vec<Legacy>,
+    /// What receivers get: `plain`, `signed-and-sealed`.
+    pub gets: Gets,
+    /// How it is encrypted: `aes256-cbc`, `aes256-gcm`.
+    pub cipher: Cipher,
+    /// So long is a message judged again by itself while it cannot be told whether a certificate is revoked.
+    pub revocation_patience: Deadline,
+    /// So long may a message be under way: a certificate that ended meanwhile was good when it signed. `off`: none.
+    pub under_way: Deadline,
+}
+
+impl Default for ProtectionPolicy {
+    fn default() -> Self {
+        Self {
+            requires: PerFamily::default(),
+            document_signature: PerFamily::default(),
+            allow: Vec::new(),
+            gets: Gets::default(),
+            cipher: Cipher::default(),
+            revocation_patience: Deadline::After(SignedDuration::from_hours(24)),
+            under_way: Deadline::Off,
         }
     }
 }
@@ -93,6 +131,15 @@ impl Deadline {
     #[must_use]
     pub const fn standard() -> Self {
         Self::After(SignedDuration::from_hours(96))
+    }
+
+    /// The length; none if off is a length of zero.
+    #[must_use]
+    pub const fn length(self) -> SignedDuration {
+        match self {
+            Self::Off => SignedDuration::ZERO,
+            Self::After(length) => length,
+        }
     }
 
     /// The moment, counted from `start`; none if off or beyond the calendar.

@@ -11,11 +11,14 @@
 mod answer;
 mod read;
 mod recipients;
+mod seal;
+mod unwrap;
 
 use crate::arrival::{Arrival, ContentHash, Ids};
 use crate::journal::{DuplicateKey, Entry, Known, Lookup, Provenance, VerdictRecord};
 use crate::outcome::Outcome;
 use crate::policy::Policy;
+use crate::protection::Protection;
 use crate::verdict::{Fault, Kept};
 use jiff::Timestamp;
 use message_schemas::document;
@@ -37,6 +40,8 @@ pub struct World {
     pub parties: Arc<Parties>,
     /// Where messages go.
     pub rules: Arc<Rules>,
+    /// What opening and sealing rest on; without it, nothing is opened, asked for or sealed.
+    pub trust: Option<Arc<Protection>>,
     /// What this installation decides for itself.
     pub policy: Arc<Policy>,
     /// How much we are willing to read.
@@ -54,18 +59,16 @@ pub struct World {
 pub struct Prepared {
     arrival: Arrival,
     content_hash: ContentHash,
+    payload_hash: ContentHash,
     reading: Reading,
 }
 
 /// Reads and judges a message as far as that goes without knowing the past.
 pub fn process(arrival: Arrival, world: &World, now: Timestamp, ids: &mut impl Ids) -> Outcome {
-    let reading = read::read(&arrival, world, now);
-    let prepared = Box::new(Prepared { content_hash: arrival.content_hash(), arrival, reading });
-    let lookups = prepared.lookups();
-    if lookups.is_empty() {
-        return Outcome::Judged(Box::new(prepared.decide(&Known::default(), world, now, ids)));
-    }
-    Outcome::Need { lookups, prepared }
+    let mut reading = read::read(&arrival, world, now);
+    let wanted = std::mem::take(&mut reading.wanted);
+    let prepared = Box::new(Prepared::new(arrival, reading));
+    if wanted.is_empty() { prepared.proceed(world, now, ids) } else { Outcome::Fetch { wanted, prepared } }
 }
 
 /// Sender and message id, as repeats are recognised by.
@@ -85,6 +88,27 @@ fn sender_key(sender: &Party) -> Option<String> {
 }
 
 impl Prepared {
+    fn new(arrival: Arrival, reading: Reading) -> Self {
+        let content_hash = arrival.content_hash();
+        let payload_hash = reading.payload.as_deref().map_or(content_hash, ContentHash::of);
+        Self { arrival, content_hash, payload_hash, reading }
+    }
+
+    /// Goes on without what [`Outcome::Fetch`] asked for.
+    pub fn proceed(self: Box<Self>, world: &World, now: Timestamp, ids: &mut impl Ids) -> Outcome {
+        let lookups = self.lookups();
+        if lookups.is_empty() {
+            return Outcome::Judged(Box::new(self.decide(&Known::default(), world, now, ids)));
+        }
+        Outcome::Need { lookups, prepared: self }
+    }
+
+    /// The message as it came.
+    #[must_use]
+    pub const fn arrival(&self) -> &Arrival {
+        &self.arrival
+    }
+
     /// Our id of the message.
     #[must_use]
     pub const fn message(&self) -> MessageId {
@@ -104,7 +128,7 @@ impl Prepared {
     #[must_use]
     pub fn decide(&self, known: &Known, world: &World, now: Timestamp, ids: &mut impl Ids) -> Entry {
         let reading = &self.reading;
-        let conflicting = known.seen.iter().any(|seen| seen.content_hash != self.content_hash);
+        let conflicting = known.seen.iter().any(|seen| seen.content_hash != self.payload_hash);
         let had_it: Vec<&str> = known.seen.iter().map(|seen| seen.receiver.as_str()).collect();
 
         let addressed = || reading.addressing.receivers.iter().filter(|r| r.role != Role::Mentioned);
@@ -124,6 +148,7 @@ impl Prepared {
             conflicting.then_some(Fault::ConflictingContent).or_else(|| reading.faults.first().copied());
         let mut recipients = Recipients::default();
         let verdict = match fault {
+            None if reading.opaque => recipients.pass_on(&self.arrival, world, ids),
             Some(fault) => recipients.stop(fault, reading, world, now, ids, &had_it),
             None => recipients.deliver(&self.arrival, reading, known, world, now, ids, &had_it),
         };
@@ -132,8 +157,9 @@ impl Prepared {
         } else {
             verdict
         };
-        // What is in conflict must not take the key of what it conflicts with.
-        let keys = match identity(&reading.addressing).filter(|_| !conflicting) {
+        seal::protect(&mut recipients, &self.arrival, reading, world, now, ids);
+        // What is in conflict must not take the key of what it conflicts with, nor a forgery that of what it forges.
+        let keys = match identity(&reading.addressing).filter(|_| !conflicting && !reading.unproven) {
             None => Vec::new(),
             Some((sender, msg_id)) => {
                 let mut receivers: Vec<String> =
@@ -157,7 +183,7 @@ impl Prepared {
         let mut recipients = Recipients::default();
         recipients.nowhere(None, Fault::Internal, ids);
         let reading = Reading::nothing(&world.limits);
-        let prepared = Self { content_hash: arrival.content_hash(), arrival, reading };
+        let prepared = Self::new(arrival, reading);
         let reason = Fault::Internal.consequence().reason;
         prepared.entry(world, VerdictRecord::Parked { reason }, recipients, Vec::new())
     }
@@ -169,20 +195,24 @@ impl Prepared {
         recipients: Recipients,
         duplicate_keys: Vec<DuplicateKey>,
     ) -> Entry {
+        let protection = &self.reading.protection;
+        let mut findings = self.reading.findings.clone();
+        recipients.findings.into_iter().for_each(|finding| findings.push(finding));
         Entry {
             arrival: self.arrival.clone(),
             content_hash: self.content_hash,
+            payload_hash: self.payload_hash,
             verdict,
             head: self.reading.head.clone(),
-            findings: self.reading.findings.clone(),
+            findings,
             provenance: Arc::clone(&world.provenance),
             recipients: recipients.list,
             documents: recipients.documents,
             closings: recipients.closings,
             duplicate_keys,
             explanation: recipients.explanation,
-            protection: None,
-            evidence: Vec::new(),
+            protection: protection.as_ref().map(|account| account.json.clone()),
+            evidence: protection.as_ref().map(|account| account.evidence.clone()).unwrap_or_default(),
         }
     }
 }

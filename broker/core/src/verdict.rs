@@ -6,8 +6,11 @@
 //! The rule behind the table: what the sender can mend is refused, and the sender hears it by the code of
 //! the standard; what is ours or unclear is parked, somebody here is told, and nobody is blamed.
 
+use crate::policy::Policy;
 use dead_letter::{Reason, Wake};
+use jiff::Timestamp;
 use message_schemas::apprec::ErrorCode;
+use trust::Kind;
 
 /// Everything that can be wrong with a message, or with its way to one receiver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -46,6 +49,10 @@ pub enum Fault {
     NoReturnAddress,
     /// A receipt for something that is receipted already, or that we answered ourselves.
     SecondReceipt,
+    /// Its protection: not there, not good, or not the sender's.
+    Trust(Kind),
+    /// For too long it could not be told whether its certificate is revoked.
+    RevocationStillUnknown,
     /// The program failed on it.
     Internal,
 }
@@ -89,8 +96,8 @@ const fn parked(reason: Reason) -> Consequence {
 }
 
 impl Fault {
-    /// All faults.
-    pub const ALL: [Self; 18] = [
+    /// All faults but those of protection, which are [`Kind::ALL`].
+    pub const ALL: [Self; 19] = [
         Self::NotXml,
         Self::UnknownFormat,
         Self::SchemaInvalid,
@@ -108,8 +115,19 @@ impl Fault {
         Self::TranslationFailed,
         Self::NoReturnAddress,
         Self::SecondReceipt,
+        Self::RevocationStillUnknown,
         Self::Internal,
     ];
+
+    /// The fault of a protection fault of this kind; patience with the world's revocation services ends some day.
+    #[must_use]
+    pub fn of_trust(kind: Kind, received: Timestamp, policy: &Policy, now: Timestamp) -> Self {
+        let until = policy.protection.revocation_patience.from(received);
+        if kind == Kind::RevocationUnknown && until.is_none_or(|until| now >= until) {
+            return Self::RevocationStillUnknown;
+        }
+        Self::Trust(kind)
+    }
 
     /// The row of the table.
     #[must_use]
@@ -141,6 +159,8 @@ impl Fault {
             Self::TranslationFailed => parked(Reason::TranslationFailed),
             Self::NoReturnAddress => parked(Reason::NoReturnAddress),
             Self::Internal => parked(Reason::InternalFault),
+            Self::RevocationStillUnknown => parked(Reason::RevocationStillUnknown),
+            Self::Trust(kind) => trust(kind),
 
             //= test sheet AppRec, case 13
             //# A second receipt for the same original: the first stands, the later is ignored.
@@ -154,13 +174,90 @@ impl Fault {
     }
 }
 
+/// The rows of protection.
+const fn trust(kind: Kind) -> Consequence {
+    use ErrorCode as E;
+    match kind {
+        // Not what was agreed: no code says it better than "other".
+        Kind::NotSigned | Kind::NotSealed | Kind::AlgorithmNotAllowed | Kind::LimitExceeded => {
+            refused(E::OtherSignature, Reason::ProtectionNotAgreed)
+        }
+        // The signature says nothing of this message, or not of all of it.
+        Kind::SignatureInvalid | Kind::SignatureShape | Kind::SignatureAmbiguous | Kind::NotCovered => {
+            refused(E::Signature, Reason::SignatureInvalid)
+        }
+        // The signature may hold, but its certificate may not sign for this sender now.
+        Kind::SignerUnknown
+        | Kind::CertificateUntrusted
+        | Kind::CertificateExpired
+        | Kind::CertificateNotYetValid
+        | Kind::CertificateUsage
+        | Kind::CertificatePolicy
+        | Kind::CertificateMalformed
+        | Kind::KeyWeak
+        | Kind::OrganisationMismatch => refused(E::Certificate, Reason::CertificateNotAccepted),
+        Kind::CertificateRevoked => refused(E::CertificateRevoked, Reason::CertificateRevoked),
+
+        // Whoever is named as sender may not be who sent: no answer to them, and a person is told.
+        Kind::SenderContradicts => parked(Reason::SenderContradicts),
+        // Nobody can be read, so nobody is answered: there is nothing to learn from us, however often one asks.
+        Kind::CmsMalformed | Kind::CannotOpen => parked(Reason::CannotOpen),
+
+        // Ours, or the world's: the sender did nothing wrong and hears nothing of it.
+        Kind::OwnKeyMissing => parked(Reason::OwnKeyMissing),
+        Kind::RevocationUnknown => parked(Reason::RevocationUnknown),
+        Kind::CannotSeal => parked(Reason::CannotSeal),
+        Kind::EnginesDiffer => parked(Reason::EnginesDiffer),
+    }
+}
+
+/// What the AMQP profile's error queue says of a fault (HITS 1216:2018 §2.6); none where nothing goes out: what is ours
+/// stays with us, and that a revocation service is away is never told.
+#[must_use]
+pub const fn transport_error(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::NotSigned | Kind::NotSealed | Kind::CmsMalformed => Some("transport:invalid-cms-pkcs"),
+        // One text for every cause of a failed decryption.
+        Kind::CannotOpen | Kind::OwnKeyMissing => Some("transport:decryption-failed"),
+        Kind::AlgorithmNotAllowed => Some("transport:unsupported-message"),
+        Kind::SignatureInvalid | Kind::SignatureShape | Kind::SignatureAmbiguous | Kind::NotCovered => {
+            Some("transport:invalid-signature")
+        }
+        Kind::SignerUnknown
+        | Kind::CertificateUntrusted
+        | Kind::CertificateUsage
+        | Kind::CertificatePolicy
+        | Kind::CertificateMalformed
+        | Kind::KeyWeak
+        | Kind::OrganisationMismatch => Some("transport:invalid-certificate"),
+        Kind::CertificateExpired | Kind::CertificateNotYetValid => Some("transport:expired-certificate"),
+        Kind::CertificateRevoked => Some("transport:revoked-certificate"),
+        Kind::SenderContradicts => Some("abuse:spoofing-attack"),
+        Kind::LimitExceeded => Some("transport:invalid-field-value"),
+        Kind::RevocationUnknown | Kind::CannotSeal | Kind::EnginesDiffer => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn all() -> impl Iterator<Item = Fault> {
+        Fault::ALL.into_iter().chain(Kind::ALL.map(Fault::Trust))
+    }
+
+    #[test]
+    fn the_world_is_never_told_of_what_is_ours() {
+        for kind in [Kind::RevocationUnknown, Kind::CannotSeal, Kind::EnginesDiffer] {
+            assert_eq!(transport_error(kind), None, "{kind:?}");
+        }
+        // Which of the two it was would tell somebody which keys we have.
+        assert_eq!(transport_error(Kind::CannotOpen), transport_error(Kind::OwnKeyMissing));
+    }
+
     #[test]
     fn what_is_ours_never_blames_the_sender() {
-        for fault in Fault::ALL {
+        for fault in all() {
             let row = fault.consequence();
             assert_eq!(
                 row.heard.is_none(),
@@ -172,7 +269,7 @@ mod tests {
 
     #[test]
     fn what_lies_still_is_told_to_somebody() {
-        for fault in Fault::ALL {
+        for fault in all() {
             let row = fault.consequence();
             if row.kept == Kept::Parked {
                 assert!(row.wake() != Wake::Nobody, "{fault:?} parks a message and nobody is told");
@@ -183,7 +280,7 @@ mod tests {
 
     #[test]
     fn every_row_has_its_page() {
-        for fault in Fault::ALL {
+        for fault in all() {
             let code = fault.consequence().reason.as_str();
             assert!(dead_letter::page(code).is_some(), "{code} has no page in dead-letter/reasons");
         }

@@ -84,6 +84,7 @@ fn world(change: impl FnOnce(&mut Policy)) -> World {
         parties: Arc::new(parties),
         rules: Arc::new(Rules::none()),
         policy: Arc::new(policy),
+        trust: None,
         limits: Limits::default(),
         heads: head::Settings::default(),
         documents: Arc::default(),
@@ -151,6 +152,7 @@ fn arrival(bytes: &[u8]) -> Arrival {
         bytes: bytes.into(),
         idempotency_key: None,
         envelope_receiver: None,
+        envelope_sender: None,
     }
 }
 
@@ -162,7 +164,9 @@ fn judge_with(bytes: &[u8], world: &World, known: &Known) -> Entry {
     };
     match process(arrival(bytes), world, now(), &mut ids) {
         Outcome::Judged(entry) => *entry,
-        Outcome::Need { prepared, .. } => prepared.decide(known, world, now(), &mut ids),
+        Outcome::Need { prepared, .. } | Outcome::Fetch { prepared, .. } => {
+            prepared.decide(known, world, now(), &mut ids)
+        }
     }
 }
 

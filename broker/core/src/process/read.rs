@@ -1,5 +1,6 @@
 //! The first stages: bytes to a head, its findings, and the faults of the message as a whole.
 
+use super::unwrap::{self, Account, Inside, Stopped, Unwrapped};
 use super::{World, is_receipt, no_findings};
 use crate::arrival::Arrival;
 use crate::policy::Invalid;
@@ -7,6 +8,8 @@ use crate::verdict::Fault;
 use jiff::Timestamp;
 use message_schemas::head::{self, Addressing, HeadReader};
 use message_schemas::{Code, Family, Finding, Findings, Limits, MessageHead, rules, xml};
+use std::sync::Arc;
+use trust::revocation::Wanted;
 
 /// A message as far as it could be read.
 #[derive(Debug)]
@@ -21,6 +24,18 @@ pub(super) struct Reading {
     pub(super) faults: Vec<Fault>,
     /// Its schema, or a rule, finds fault with it (notes do not count).
     pub(super) flawed: bool,
+    /// Its protection does not hold, or is not the sender's: what it says is believed in nothing.
+    pub(super) unproven: bool,
+    /// It is sealed for somebody else, and passed on unread.
+    pub(super) opaque: bool,
+    /// The payload, where that is not the message as it came.
+    pub(super) payload: Option<Arc<[u8]>>,
+    /// What was read, where that is not the payload: what the document's signature covers.
+    covered: Option<Arc<[u8]>>,
+    /// How it was protected.
+    pub(super) protection: Option<Account>,
+    /// What must be fetched before its certificate can be judged.
+    pub(super) wanted: Vec<Wanted>,
 }
 
 impl Reading {
@@ -32,7 +47,26 @@ impl Reading {
             findings: no_findings(limits),
             faults: Vec::new(),
             flawed: false,
+            unproven: false,
+            opaque: false,
+            payload: None,
+            covered: None,
+            protection: None,
+            wanted: Vec::new(),
         }
+    }
+
+    /// The bytes that are read: covered by the document's signature, else inside the protection, else as it came.
+    pub(super) fn content<'a>(&'a self, arrival: &'a Arrival) -> &'a [u8] {
+        self.covered.as_deref().or(self.payload.as_deref()).unwrap_or(&arrival.bytes)
+    }
+
+    /// Its protection stops it.
+    fn stop(&mut self, fault: &trust::Fault, arrival: &Arrival, world: &World, now: Timestamp) {
+        self.findings.push(fault.finding());
+        self.flawed = true;
+        self.unproven = true;
+        self.faults.insert(0, Fault::of_trust(fault.kind, arrival.received, &world.policy, now));
     }
 }
 
@@ -46,11 +80,72 @@ pub(super) fn read(arrival: &Arrival, world: &World, now: Timestamp) -> Reading 
             format!("The message exceeds the limit of {} bytes.", limits.message_bytes),
             "Send a smaller message, or have the receiver raise the limit.",
         );
-        return not_xml(reading, arrival, finding);
+        return not_xml(reading, &arrival.bytes, finding);
     }
-    let decoded = match xml::decode(&arrival.bytes) {
+    let inside = match unwrap::unwrap(arrival, world, now) {
+        Unwrapped::AsItCame => None,
+        Unwrapped::Opened(inside) => Some(inside),
+        Unwrapped::Opaque(account) => {
+            reading.opaque = true;
+            reading.protection = Some(account);
+            reading.findings.push(unwrap::passed_on_unread());
+            return reading;
+        }
+        Unwrapped::Refused(stopped) => return stopped_by(reading, *stopped, arrival, world, now),
+    };
+    if let Some(inside) = &inside {
+        reading.payload.clone_from(&inside.payload);
+        reading.covered.clone_from(&inside.covered);
+        reading.protection = Some(inside.account.clone());
+    }
+    let mut reading = content(reading, arrival, world, now);
+    agree(&mut reading, inside.as_deref(), arrival, world, now);
+    reading
+}
+
+/// What was agreed with the sender, and what the transport says of it.
+fn agree(reading: &mut Reading, inside: Option<&Inside>, arrival: &Arrival, world: &World, now: Timestamp) {
+    let sender = reading.addressing.sender.clone();
+    let family = reading.head.as_ref().map(|h| h.kind).or(reading.addressing.kind).map(|k| k.family);
+    let agreed = inside.map_or(Ok(None), |inside| unwrap::agree(inside, sender.as_ref(), family, world));
+    match agreed {
+        Ok(note) => note.into_iter().for_each(|note| reading.findings.push(note)),
+        Err(fault) => reading.stop(&fault, arrival, world, now),
+    }
+    // Last, so that it is the first fault: whoever is named here is not to be answered.
+    if let Some(fault) = unwrap::contradiction(arrival, sender.as_ref(), world) {
+        reading.stop(&fault, arrival, world, now);
+    }
+}
+
+/// Not opened: what could be read may still tell whom to answer, and nothing else.
+fn stopped_by(
+    mut reading: Reading,
+    stopped: Stopped,
+    arrival: &Arrival,
+    world: &World,
+    now: Timestamp,
+) -> Reading {
+    let Stopped { fault, unverified, wanted, account } = stopped;
+    reading.protection = account;
+    reading.wanted = wanted;
+    reading.stop(&fault, arrival, world, now);
+    if let Some(addressing) = unverified.as_deref().and_then(head::salvage) {
+        reading.addressing = addressing;
+    }
+    if let Some(fault) = unwrap::contradiction(arrival, reading.addressing.sender.as_ref(), world) {
+        reading.stop(&fault, arrival, world, now);
+    }
+    reading
+}
+
+/// Decodes, parses, validates and reads the head of what is inside.
+fn content(mut reading: Reading, arrival: &Arrival, world: &World, now: Timestamp) -> Reading {
+    let limits = &world.limits;
+    let bytes = Arc::<[u8]>::from(reading.content(arrival));
+    let decoded = match xml::decode(&bytes) {
         Ok(decoded) => decoded,
-        Err(finding) => return not_xml(reading, arrival, finding),
+        Err(finding) => return not_xml(reading, &bytes, finding),
     };
     if let Some(note) = decoded.note {
         reading.findings.push(note);
@@ -58,7 +153,7 @@ pub(super) fn read(arrival: &Arrival, world: &World, now: Timestamp) -> Reading 
     let mut validator = world.schemas.validator(&decoded.text, limits);
     let mut head_reader = HeadReader::new();
     if let Err(finding) = xml::read(&decoded.text, limits, &mut (&mut validator, &mut head_reader)) {
-        return not_xml(reading, arrival, finding);
+        return not_xml(reading, &bytes, finding);
     }
     let schema = validator.finish();
     reading.flawed = !schema.valid;
@@ -112,11 +207,11 @@ fn judge(reading: &mut Reading, head: &MessageHead, valid: bool, found: &Finding
 }
 
 /// Not XML as we read it. What stands before the fault may still tell whom to answer.
-fn not_xml(mut reading: Reading, arrival: &Arrival, finding: Finding) -> Reading {
+fn not_xml(mut reading: Reading, bytes: &[u8], finding: Finding) -> Reading {
     reading.findings.push(finding);
     reading.flawed = true;
     reading.faults.push(Fault::NotXml);
-    if let Some(addressing) = head::salvage(&arrival.bytes) {
+    if let Some(addressing) = head::salvage(bytes) {
         reading.addressing = addressing;
     }
     reading

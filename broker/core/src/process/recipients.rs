@@ -15,7 +15,7 @@ use message_schemas::apprec::{Due, Envelope, ErrorCode, Ownership, Silence, rece
 use message_schemas::head::{Party, Receiver, Role};
 use message_schemas::ids::MsgId;
 use message_schemas::xml::{self, Tree};
-use message_schemas::{HerId, MessageHead, document};
+use message_schemas::{Finding, HerId, MessageHead, document};
 use routing_rules::{Answers, Decision, Facts, Format, Leg, PartyEntry, ReceiptDeadline, route};
 
 /// What a message leaves behind in the journal besides itself.
@@ -25,6 +25,7 @@ pub(super) struct Recipients {
     pub(super) documents: Vec<Document>,
     pub(super) closings: Vec<Closing>,
     pub(super) explanation: Option<String>,
+    pub(super) findings: Vec<Finding>,
 }
 
 impl Recipients {
@@ -156,6 +157,27 @@ impl Recipients {
         }
     }
 
+    /// What is sealed for its receiver goes to the party that the transport names, by what the party file says; it was
+    /// not read, so no rule can speak of it, and nobody here can answer it.
+    pub(super) fn pass_on(&mut self, arrival: &Arrival, world: &World, ids: &mut impl Ids) -> VerdictRecord {
+        let party = arrival.envelope_receiver.and_then(|h| world.parties.get(h));
+        let destination = party.and_then(|p| world.parties.destination(p, false));
+        let fault = match (party, destination) {
+            (None, _) => Some(Fault::NotForUs),
+            (Some(party), _) if !party.valid_at(arrival.received) => Some(Fault::PartyExpired),
+            (Some(_), None) => Some(Fault::NoDestination),
+            (Some(_), Some(_)) => None,
+        };
+        self.nowhere(arrival.envelope_receiver, fault.unwrap_or(Fault::NoDestination), ids);
+        let (None, Some(last)) = (fault, self.list.last_mut()) else {
+            return verdict_of(fault.unwrap_or(Fault::NotForUs));
+        };
+        last.destination = destination.cloned();
+        (last.state, last.reason) = (State::Waiting, None);
+        last.expires = world.policy.time_to_live.from(arrival.received);
+        VerdictRecord::Accepted
+    }
+
     /// A recipient that goes nowhere.
     pub(super) fn nowhere(&mut self, receiver: Option<HerId>, fault: Fault, ids: &mut impl Ids) {
         let row = fault.consequence();
@@ -197,7 +219,7 @@ impl Recipients {
         let mut awaits = plan.answers == Answers::Party;
         let mut keys = if is_receipt { Vec::new() } else { original_keys(head, receiver) };
         for leg in plan.legs {
-            for (payload, fault) in self.payloads(leg, arrival, world) {
+            for (payload, fault) in self.payloads(leg, arrival, reading, world) {
                 let stopped = fault.or_else(|| plan.answered.stops());
                 let state = match stopped.map(|f| f.consequence().kept) {
                     None => State::Waiting,
@@ -230,13 +252,19 @@ impl Recipients {
     }
 
     /// What a leg sends: the original, or the documents made from it, each made once per message.
-    fn payloads(&mut self, leg: &Leg, arrival: &Arrival, world: &World) -> Vec<(Payload, Option<Fault>)> {
+    fn payloads(
+        &mut self,
+        leg: &Leg,
+        arrival: &Arrival,
+        reading: &Reading,
+        world: &World,
+    ) -> Vec<(Payload, Option<Fault>)> {
         match leg.format {
             Format::KithXml => vec![(Payload::Original, None)],
             Format::FhirDocument => {
                 let made = |d: &(usize, &Document)| d.1.kind == DocumentKind::FhirJson;
                 if !self.documents.iter().enumerate().any(|d| made(&d)) {
-                    match translate(arrival, world) {
+                    match translate(reading.content(arrival), world) {
                         Ok(documents) => self.documents.extend(documents),
                         Err(fault) => return vec![(Payload::Original, Some(fault))],
                     }
@@ -263,9 +291,9 @@ struct Plan<'a> {
 }
 
 /// The documents of a message, as bytes.
-fn translate(arrival: &Arrival, world: &World) -> Result<Vec<Document>, Fault> {
+fn translate(bytes: &[u8], world: &World) -> Result<Vec<Document>, Fault> {
     let failed = |_| Fault::TranslationFailed;
-    let decoded = xml::decode(&arrival.bytes).map_err(|_| Fault::TranslationFailed)?;
+    let decoded = xml::decode(bytes).map_err(|_| Fault::TranslationFailed)?;
     let tree = Tree::parse(&decoded.text, &world.limits).map_err(|_| Fault::TranslationFailed)?;
     let documents = document::translate(&decoded.text, &tree, &world.documents).map_err(failed)?;
     Ok(documents

@@ -23,6 +23,7 @@ use crate::cms;
 use crate::fault::{Fault, Kind};
 use crate::keys::KeyRing;
 use crate::revocation::{Evidence, Wanted};
+use crate::second_opinion::{Question, SecondOpinion};
 use crate::verified::{Form, Proof, Verified};
 use crate::xmldsig::{self, Shape};
 use jiff::{SignedDuration, Timestamp};
@@ -45,6 +46,8 @@ pub struct Context<'a> {
     pub cache: &'a Cache,
     /// Partners' certificates, for signatures that bring none along. They are judged like all others.
     pub directory: &'a Directory,
+    /// A second engine for the signatures of documents, if there is one.
+    pub second: Option<&'a dyn SecondOpinion>,
     /// The widest that any partner may use; the sender's own agreement is held against it afterwards.
     pub allowed: Allowed,
     /// When.
@@ -62,6 +65,23 @@ pub struct Opened<'a> {
     proofs: Vec<Proof>,
     payload: Cow<'a, [u8]>,
     covered: Option<Verified<Vec<u8>>>,
+    signed: Option<Vec<u8>>,
+}
+
+/// What an opened message leaves behind.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// What was found, outermost layer first.
+    pub layers: Vec<Layer>,
+    /// The signatures that hold, outermost first.
+    pub proofs: Vec<Proof>,
+    /// What was inside, byte for byte; none if nothing was around it.
+    pub payload: Option<Vec<u8>>,
+    /// What the document's signature covered; none if it has none.
+    pub covered: Option<Vec<u8>>,
+    /// The SignedData that was inside a sealed envelope: with it the signature can be checked when the key of ours is
+    /// long gone. None if it stands in the message as it came.
+    pub signed: Option<Vec<u8>>,
 }
 
 /// A message that was not opened, or not to be trusted.
@@ -120,10 +140,15 @@ impl<'a> Opened<'a> {
         self.proofs.iter().find(|proof| proof.form == form)
     }
 
-    /// The payload and what is read of it, for keeping: payload, then covered bytes where a signature covers them.
+    /// For keeping.
     #[must_use]
-    pub fn into_parts(self) -> (Cow<'a, [u8]>, Option<Vec<u8>>) {
-        (self.payload, self.covered.map(Verified::into_inner))
+    pub fn into_parts(self) -> Parts {
+        let Self { layers, proofs, payload, covered, signed } = self;
+        let payload = match payload {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(bytes) => Some(bytes),
+        };
+        Parts { layers, proofs, payload, covered: covered.map(Verified::into_inner), signed }
     }
 }
 
@@ -137,9 +162,9 @@ pub fn open<'a>(bytes: &'a [u8], context: &Context<'_>) -> Result<Opened<'a>, Bo
         let covered = opening.document(&payload)?;
         Ok((payload, covered))
     });
-    let Found { layers, proofs, unverified, wanted } = opening.found;
+    let Found { layers, proofs, unverified, wanted, signed } = opening.found;
     match result {
-        Ok((payload, covered)) => Ok(Opened { layers, proofs, payload, covered }),
+        Ok((payload, covered)) => Ok(Opened { layers, proofs, payload, covered, signed }),
         Err(fault) => Err(Box::new(Refused { fault, layers, unverified, wanted })),
     }
 }
@@ -156,6 +181,7 @@ struct Found {
     proofs: Vec<Proof>,
     unverified: Option<Vec<u8>>,
     wanted: Vec<Wanted>,
+    signed: Option<Vec<u8>>,
 }
 
 impl Opening<'_> {
@@ -172,7 +198,11 @@ impl Opening<'_> {
                 }
                 Packing::Signed => {
                     self.once(|l| matches!(l, Layer::Signed(_)), "CMS signature")?;
-                    self.verify(&content)?
+                    let verified = self.verify(&content)?;
+                    if let Cow::Owned(signed) = content {
+                        self.found.signed = Some(signed);
+                    }
+                    verified
                 }
                 Packing::Gzip => {
                     self.once(|l| matches!(l, Layer::Gzip { .. }), "gzip")?;
@@ -297,7 +327,12 @@ impl Opening<'_> {
         };
         let verified = claimed.ok_or_else(unknown_signer).and_then(|certificate| {
             let trusted = self.judge(&certificate, &certificates, None)?;
-            signed.verify(&trusted)
+            let verified = signed.verify(&trusted);
+            if let Some(second) = self.context.second {
+                let question = Question { text, shape, attachments: &[], certificate: &certificate, allowed };
+                second.ask(&question).against(verified.is_ok(), &certificate)?;
+            }
+            verified
         });
         if let Ok(verified) = &verified {
             report.holds(verified.get(), &verified.proof().signer);

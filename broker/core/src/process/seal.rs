@@ -1,0 +1,82 @@
+//! The last stage: in which bytes each recipient gets it. What was opened is passed on as it was inside; what leaves
+//! protected is signed and sealed, once.
+
+use super::World;
+use super::read::Reading;
+use super::recipients::Recipients;
+use crate::arrival::{Arrival, Ids};
+use crate::journal::{Document, DocumentKind, Payload};
+use crate::lifecycle::State;
+use crate::protection::gets;
+use crate::verdict::Fault;
+use jiff::Timestamp;
+use message_schemas::HerId;
+use routing_rules::Gets;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Puts every recipient's payload into the form in which it leaves.
+pub(super) fn protect(
+    to: &mut Recipients,
+    arrival: &Arrival,
+    reading: &Reading,
+    world: &World,
+    now: Timestamp,
+    ids: &mut impl Ids,
+) {
+    if reading.opaque {
+        return;
+    }
+    let mut opened = None;
+    let mut sealed: HashMap<(Payload, HerId), usize> = HashMap::new();
+    let mut list = std::mem::take(&mut to.list);
+    // What was refused goes nowhere, in no form.
+    for recipient in list.iter_mut().filter(|r| r.state != State::Rejected) {
+        let payload = match recipient.payload {
+            Payload::Original => reading.payload.as_ref().map_or(Payload::Original, |bytes| {
+                let at = *opened.get_or_insert_with(|| to.add(DocumentKind::Opened, Arc::clone(bytes), ids));
+                Payload::Document(at)
+            }),
+            made @ Payload::Document(_) => made,
+        };
+        recipient.payload = payload;
+
+        let Some(protection) = &world.trust else { continue };
+        let Some(party) = recipient.receiver.and_then(|h| world.parties.get(h)) else { continue };
+        let (gets, cipher) = gets(party, &world.parties, &world.policy.protection);
+        match gets {
+            Gets::Plain => continue,
+            Gets::SignedAndSealed => {}
+        }
+        if let Some(at) = sealed.get(&(payload, party.her_id)) {
+            recipient.payload = Payload::Document(*at);
+            continue;
+        }
+        let content = match payload {
+            Payload::Original => Some(&arrival.bytes),
+            Payload::Document(at) => to.documents.get(at).map(|d| &d.bytes),
+        };
+        let Some(content) = content.map(Arc::clone) else { continue };
+        match protection.seal(&content, party, cipher, now) {
+            Ok(bytes) => {
+                let at = to.add(DocumentKind::Sealed, bytes.into(), ids);
+                sealed.insert((payload, party.her_id), at);
+                recipient.payload = Payload::Document(at);
+            }
+            Err(fault) => {
+                to.findings.push(fault.finding());
+                let fault = Fault::of_trust(fault.kind, arrival.received, &world.policy, now);
+                recipient.state = State::Parked;
+                recipient.reason = Some(fault.consequence().reason);
+            }
+        }
+    }
+    to.list = list;
+}
+
+impl Recipients {
+    fn add(&mut self, kind: DocumentKind, bytes: Arc<[u8]>, ids: &mut impl Ids) -> usize {
+        self.documents.push(Document { kind, id: ids.fresh(), bytes });
+        self.documents.len() - 1
+    }
+}
