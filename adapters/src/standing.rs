@@ -111,7 +111,8 @@ impl Standing {
             | Event::Park
             | Event::Expire
             | Event::ReceiptOk
-            | Event::ReceiptRejected => {}
+            | Event::ReceiptRejected
+            | Event::Replace => {}
         }
         self.next_attempt = self.is_claimable().then(|| change.next_attempt.unwrap_or(now));
         true
@@ -131,6 +132,7 @@ pub(crate) const fn event_name(event: Event) -> &'static str {
         Event::ReceiptOk => "receipt_ok",
         Event::ReceiptRejected => "receipt_rejected",
         Event::Replay => "replay",
+        Event::Replace => "replace",
     }
 }
 

@@ -56,6 +56,7 @@ fn entry(offer: &Offer) -> Entry {
     Entry {
         content_hash: arrival.content_hash(),
         payload_hash: arrival.content_hash(),
+        judged_again: None,
         verdict: if refused {
             VerdictRecord::Refused { reason: Reason::SchemaInvalid }
         } else {
@@ -119,7 +120,7 @@ async fn start_with(options: SourceOptions, budget: BudgetOptions) -> Running {
                                 offer.handle.not_taken(NotTaken::KeyReused { message });
                                 continue;
                             }
-                            CommitResult::Stale => panic!("no keys were given"),
+                            CommitResult::Stale | CommitResult::Overtaken => panic!("no keys were given"),
                         };
                         offer.handle.ack(Taken { committed, verdict, findings });
                     }

@@ -281,6 +281,8 @@ impl<S: Store> Intake<S> {
                     message.not_taken(NotTaken::KeyReused { message: first });
                 }
                 CommitResult::Stale => once_more(message, again),
+                // Only a message that was judged again can be overtaken, and none comes this way.
+                CommitResult::Overtaken => message.not_taken(NotTaken::Unavailable),
             }
         }
     }

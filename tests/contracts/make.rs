@@ -43,6 +43,7 @@ pub(crate) fn message(n: u128) -> Entry {
     Entry {
         content_hash: arrival.content_hash(),
         payload_hash: arrival.content_hash(),
+        judged_again: None,
         arrival,
         verdict: VerdictRecord::Accepted,
         head: None,

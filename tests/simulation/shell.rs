@@ -283,6 +283,7 @@ impl Simulation {
                             told.push(source);
                         }
                         CommitResult::Stale => stale.push((source, prepared)),
+                        CommitResult::Overtaken => unreachable!("nothing is judged again here"),
                     }
                 }
                 if !stale.is_empty() {

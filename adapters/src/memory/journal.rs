@@ -5,8 +5,8 @@ use crate::records;
 use crate::standing::{Change, Standing, event_name};
 use broker_core::ContentHash;
 use broker_core::journal::{
-    Balance, Book, CommitResult, Committed, Deadline, Delivery, Document, DuplicateKey, Entry, EventRecord,
-    Known, Ledger, Lookup, MessageRecord, Original, OriginalKey, Overdue, Payload, Provenance, Recipient,
+    Balance, Book, Closing, CommitResult, Committed, Deadline, Delivery, Document, Entry, EventRecord, Known,
+    Ledger, Lookup, MessageRecord, Original, OriginalKey, Overdue, Payload, Provenance, Recipient,
     RecipientId, RecipientRecord, Seen, SetAside, Settlement,
 };
 use broker_core::lifecycle::{Event, State};
@@ -59,7 +59,8 @@ struct Row {
 impl Journal {
     pub(super) fn commit(&mut self, entries: Vec<Entry>) -> Result<Vec<CommitResult>, StoreError> {
         let mut offered = HashSet::new();
-        for entry in entries.iter().filter(|e| !self.message_ids.contains_key(&e.arrival.id)) {
+        let new = |e: &&Entry| e.judged_again.is_some() || !self.message_ids.contains_key(&e.arrival.id);
+        for entry in entries.iter().filter(new) {
             for recipient in &entry.recipients {
                 if self.recipient_ids.contains_key(&recipient.id) || !offered.insert(recipient.id) {
                     return Err(StoreError::Damaged("a recipient's id was given before".into()));
@@ -74,6 +75,9 @@ impl Journal {
 
     fn take_in(&mut self, entry: Entry) -> CommitResult {
         let id = entry.arrival.id;
+        if entry.judged_again.is_some() {
+            return self.take_in_again(entry);
+        }
         if self.message_ids.contains_key(&id) {
             return CommitResult::Committed(Committed::after_durable_commit(id));
         }
@@ -82,31 +86,15 @@ impl Journal {
         if let Some((message, hash)) = idempotency.as_ref().and_then(|key| self.idempotency.get(key)) {
             return CommitResult::Repeated { message: *message, same_content: *hash == entry.content_hash };
         }
-        let taken = |k: &DuplicateKey| {
-            self.duplicates
-                .get(&(k.sender.clone(), k.msg_id.clone()))
-                .is_some_and(|seen| seen.contains_key(&k.receiver))
-        };
-        if entry.duplicate_keys.iter().any(taken) {
+        if self.is_taken(&entry) {
             return CommitResult::Stale;
         }
 
         let now = entry.arrival.received;
         let seq = self.messages.len();
-        for key in &entry.duplicate_keys {
-            self.duplicates
-                .entry((key.sender.clone(), key.msg_id.clone()))
-                .or_default()
-                .insert(key.receiver.clone(), (id, entry.payload_hash));
-        }
+        self.keep(seq, &entry);
         if let Some(key) = idempotency {
             self.idempotency.insert(key, (id, entry.content_hash));
-        }
-        for document in &entry.documents {
-            self.documents.insert(document.id, (seq, document.clone()));
-        }
-        for evidence in &entry.evidence {
-            self.evidence.entry(evidence.hash).or_insert_with(|| Arc::clone(&evidence.bytes));
         }
         let entry = Arc::new(entry);
         self.message_ids.insert(id, seq);
@@ -115,7 +103,77 @@ impl Journal {
         for recipient in &entry.recipients {
             self.enter(seq, recipient, now);
         }
-        for closing in &entry.closings {
+        self.close(&entry.closings, now);
+        CommitResult::Committed(Committed::after_durable_commit(id))
+    }
+
+    /// Puts a new decision in the place of recipients that lie set aside.
+    fn take_in_again(&mut self, entry: Entry) -> CommitResult {
+        let id = entry.arrival.id;
+        let (Some(again), Some(&seq)) = (entry.judged_again.clone(), self.message_ids.get(&id)) else {
+            return CommitResult::Overtaken;
+        };
+        let set_aside = |r: &RecipientId| {
+            let row = self.recipient_ids.get(r).and_then(|seq| self.recipients.get(*seq));
+            row.is_some_and(|row| row.message == seq && row.standing.state.after(Event::Replace).is_some())
+        };
+        if !again.in_place_of.iter().all(set_aside) {
+            return CommitResult::Overtaken;
+        }
+        if self.is_taken(&entry) {
+            return CommitResult::Stale;
+        }
+        let now = again.at;
+        self.keep(seq, &entry);
+        let Some(message) = self.messages.get_mut(seq) else { return CommitResult::Overtaken };
+        // What was made before stays, and so do the places that recipients of before point to.
+        let made_before = message.entry.documents.len();
+        let mut kept = entry.clone();
+        kept.documents = message.entry.documents.iter().chain(&entry.documents).cloned().collect();
+        message.entry = Arc::new(kept);
+        self.append(now, Some(id), None, "judged_again", Some(records::taken_in(&entry)));
+        for replaced in &again.in_place_of {
+            if let Some(&seq) = self.recipient_ids.get(replaced) {
+                self.change(seq, &Change::plain(Event::Replace), now);
+            }
+        }
+        for recipient in &entry.recipients {
+            let payload = match recipient.payload {
+                Payload::Original => Payload::Original,
+                Payload::Document(at) => Payload::Document(made_before + at),
+            };
+            self.enter(seq, &Recipient { payload, ..recipient.clone() }, now);
+        }
+        self.close(&entry.closings, now);
+        CommitResult::Committed(Committed::after_durable_commit(id))
+    }
+
+    /// Another message has one of the keys already.
+    fn is_taken(&self, entry: &Entry) -> bool {
+        entry.duplicate_keys.iter().any(|k| {
+            let seen = self.duplicates.get(&(k.sender.clone(), k.msg_id.clone()));
+            seen.is_some_and(|seen| seen.contains_key(&k.receiver))
+        })
+    }
+
+    /// What an entry leaves behind besides its message and recipients.
+    fn keep(&mut self, message: Seq, entry: &Entry) {
+        for key in &entry.duplicate_keys {
+            self.duplicates
+                .entry((key.sender.clone(), key.msg_id.clone()))
+                .or_default()
+                .insert(key.receiver.clone(), (entry.arrival.id, entry.payload_hash));
+        }
+        for document in &entry.documents {
+            self.documents.insert(document.id, (message, document.clone()));
+        }
+        for evidence in &entry.evidence {
+            self.evidence.entry(evidence.hash).or_insert_with(|| Arc::clone(&evidence.bytes));
+        }
+    }
+
+    fn close(&mut self, closings: &[Closing], now: Timestamp) {
+        for closing in closings {
             if let Some(&seq) = self.recipient_ids.get(&closing.recipient) {
                 let change = Change::from(closing);
                 if !self.change(seq, &change, now) {
@@ -125,7 +183,6 @@ impl Journal {
                 }
             }
         }
-        CommitResult::Committed(Committed::after_durable_commit(id))
     }
 
     fn enter(&mut self, message: Seq, recipient: &Recipient, now: Timestamp) {
@@ -431,6 +488,8 @@ impl Journal {
             findings: entry.findings.clone(),
             provenance: Provenance::clone(&entry.provenance),
             explanation: entry.explanation.as_deref().and_then(|text| serde_json::from_str(text).ok()),
+            envelope_receiver: entry.arrival.envelope_receiver,
+            envelope_sender: entry.arrival.envelope_sender,
             protection: entry.protection.as_deref().and_then(|text| serde_json::from_str(text).ok()),
             recipients: message.recipients.iter().filter_map(|seq| self.recipient(*seq)).collect(),
             events: message

@@ -68,7 +68,7 @@ const RECIPIENTS: &str =
 
 const RECORD: &str =
     "SELECT m.id, m.source, m.received, m.content_hash, m.size, m.verdict, m.reason, m.duplicate_of, m.head,
-    m.findings, m.explanation, p.record, m.protection
+    m.findings, m.explanation, p.record, m.protection, m.envelope_receiver, m.envelope_sender
     FROM message m JOIN provenance p ON p.seq = m.provenance WHERE m.seq = $1";
 
 async fn record(from: &Reader, seq: i64) -> Result<MessageRecord, StoreError> {
@@ -92,6 +92,8 @@ async fn record(from: &Reader, seq: i64) -> Result<MessageRecord, StoreError> {
         provenance: parse(row.try_get(11).map_err(sort)?, "a provenance")?,
         explanation: explanation.and_then(|text| serde_json::from_str(text).ok()),
         protection: protection.map(|text| parse(text, "the account of a protection")).transpose()?,
+        envelope_receiver: row.try_get::<Option<u32>, _>(13).map_err(sort)?.map(HerId),
+        envelope_sender: row.try_get::<Option<u32>, _>(14).map_err(sort)?.map(HerId),
         recipients: recipients.iter().map(|row| recipient(row, 0)).collect::<Result<_, _>>()?,
         events: events.iter().map(event).collect::<Result<_, _>>()?,
     })

@@ -28,7 +28,8 @@ pub(super) struct Wanted {
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) heads: Heads,
-    pub(super) messages: HashMap<MessageId, ContentHash>,
+    /// With their numbers.
+    pub(super) messages: HashMap<MessageId, (ContentHash, i64)>,
     pub(super) idempotency: HashMap<(String, String), (MessageId, ContentHash)>,
     pub(super) duplicates: HashSet<DuplicateKey>,
     pub(super) provenances: HashMap<String, i64>,
@@ -65,7 +66,7 @@ SELECT 'heads', coalesce((SELECT max(seq) FROM message), 0), coalesce((SELECT ma
     coalesce((SELECT max(seq) FROM document), 0), coalesce((SELECT max(seq) FROM recipient), 0),
     coalesce((SELECT max(seq) FROM provenance), 0), coalesce((SELECT max(seq) FROM event), 0),
     (SELECT hash FROM event ORDER BY seq DESC LIMIT 1);
-SELECT 'message', m.id, m.content_hash FROM json_each($1) k CROSS JOIN message m ON m.id = unhex(k.value);
+SELECT 'message', m.id, m.content_hash, m.seq FROM json_each($1) k CROSS JOIN message m ON m.id = unhex(k.value);
 SELECT 'idempotency', i.source, i.key, i.message, i.content_hash FROM json_each($2) k
     CROSS JOIN idempotency_key i ON i.owner = $6 AND i.source = k.value->>0 AND i.key = k.value->>1;
 SELECT 'duplicate', d.sender, d.msg_id, d.receiver FROM json_each($3) k CROSS JOIN duplicate_key d
@@ -122,7 +123,8 @@ impl Found {
                 };
             }
             "message" => {
-                self.messages.insert(message_id(row, 1)?, content_hash(row, 2)?);
+                let known = (content_hash(row, 2)?, row.try_get(3).map_err(sort)?);
+                self.messages.insert(message_id(row, 1)?, known);
             }
             "idempotency" => {
                 let key = (row.try_get(1).map_err(sort)?, row.try_get(2).map_err(sort)?);

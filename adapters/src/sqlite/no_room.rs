@@ -39,6 +39,7 @@ fn entry(number: u128) -> Entry {
     Entry {
         content_hash: ContentHash::of(&bytes),
         payload_hash: ContentHash::of(&bytes),
+        judged_again: None,
         arrival: Arrival {
             id: MessageId(Uuid::from_u128(number)),
             source: "http".into(),

@@ -5,7 +5,9 @@ use super::body::Body;
 use crate::records;
 use crate::standing::Standing;
 use broker_core::ContentHash;
-use broker_core::journal::{Closing, DuplicateKey, Entry, OriginalKey, Payload, Recipient, VerdictRecord};
+use broker_core::journal::{
+    Closing, DuplicateKey, Entry, JudgedAgain, OriginalKey, Payload, Recipient, VerdictRecord,
+};
 use broker_core::ports::StoreError;
 use jiff::Timestamp;
 use message_schemas::MessageId;
@@ -19,6 +21,9 @@ pub(super) struct Prepared {
     pub(super) idempotency_key: Option<String>,
     pub(super) content_hash: [u8; 32],
     pub(super) payload_hash: ContentHash,
+    pub(super) judged_again: Option<JudgedAgain>,
+    pub(super) envelope_receiver: Option<u32>,
+    pub(super) envelope_sender: Option<u32>,
     pub(super) message: MessageColumns,
     pub(super) provenance: String,
     pub(super) body: Body,
@@ -98,7 +103,7 @@ impl Prepared {
             explanation: entry.explanation.clone(),
             protection: entry.protection.clone(),
         };
-        let now = entry.arrival.received;
+        let now = entry.judged_again.as_ref().map_or(entry.arrival.received, |again| again.at);
         let recipients = entry
             .recipients
             .iter()
@@ -123,9 +128,12 @@ impl Prepared {
         let evidence = evidence.map(|e| (e.hash, Body::pack(&e.bytes))).collect();
         Ok(Self {
             id: entry.arrival.id,
-            received: now,
+            received: entry.arrival.received,
             content_hash: entry.content_hash.0,
             payload_hash: entry.payload_hash,
+            judged_again: entry.judged_again.clone(),
+            envelope_receiver: entry.arrival.envelope_receiver.map(|h| h.0),
+            envelope_sender: entry.arrival.envelope_sender.map(|h| h.0),
             message,
             provenance: json(&*entry.provenance)?,
             body: Body::pack(&entry.arrival.bytes),

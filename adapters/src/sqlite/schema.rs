@@ -17,6 +17,7 @@ use std::path::Path;
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "journal", include_str!("../../migrations/0001_journal.sql")),
     (2, "evidence", include_str!("../../migrations/0002_evidence.sql")),
+    (3, "envelope", include_str!("../../migrations/0003_envelope.sql")),
 ];
 
 /// How every file of SQLite begins; it takes a short file that begins otherwise for an empty one.

@@ -14,7 +14,7 @@ use crate::chain;
 use crate::records;
 use crate::standing::{Change, event_name};
 use broker_core::ContentHash;
-use broker_core::journal::{CommitResult, Committed, EventRecord, RecipientId, Settlement};
+use broker_core::journal::{CommitResult, Committed, EventRecord, JudgedAgain, RecipientId, Settlement};
 use broker_core::lifecycle::{Event, State};
 use broker_core::ports::StoreError;
 use jiff::Timestamp;
@@ -95,7 +95,10 @@ impl<'c> Transaction<'c> {
     /// Takes an entry in, unless something of it is there already.
     pub(super) fn take_in(&mut self, entry: &Prepared) -> Result<CommitResult, StoreError> {
         let committed = CommitResult::Committed(Committed::after_durable_commit(entry.id));
-        if let Some(hash) = self.found.messages.get(&entry.id) {
+        if let Some(again) = &entry.judged_again {
+            return self.take_in_again(entry, again);
+        }
+        if let Some((hash, _)) = self.found.messages.get(&entry.id) {
             // The same entry again, because the answer was lost.
             let same = hash.0 == entry.content_hash;
             return if same { Ok(committed) } else { Err(unreadable("two messages under one id")) };
@@ -112,34 +115,61 @@ impl<'c> Transaction<'c> {
         }
 
         let hash = ContentHash(entry.content_hash);
-        self.found.messages.insert(entry.id, hash);
+        let seq = self.found.heads.message + 1;
+        self.found.messages.insert(entry.id, (hash, seq));
         if let Some((source, key)) = idempotency {
             self.new.add_idempotency(&source, &key, entry.id, hash);
             self.found.idempotency.insert((source, key), (entry.id, hash));
         }
+        self.append(entry.received, Some(entry.id), None, "taken_in", Some(entry.taken_in.clone()));
+        self.add(entry, None, entry.received);
+        Ok(committed)
+    }
+
+    /// Puts a new decision in the place of recipients that lie set aside.
+    fn take_in_again(&mut self, entry: &Prepared, again: &JudgedAgain) -> Result<CommitResult, StoreError> {
+        let Some(&(_, seq)) = self.found.messages.get(&entry.id) else { return Ok(CommitResult::Overtaken) };
+        let set_aside = |r: &RecipientId| {
+            let loaded = self.found.recipients.get(r);
+            loaded.is_some_and(|r| r.message == entry.id && r.standing.state.after(Event::Replace).is_some())
+        };
+        if !again.in_place_of.iter().all(set_aside) {
+            return Ok(CommitResult::Overtaken);
+        }
+        if entry.duplicate_keys.iter().any(|key| self.found.duplicates.contains(key)) {
+            return Ok(CommitResult::Stale);
+        }
+        self.append(again.at, Some(entry.id), None, "judged_again", Some(entry.taken_in.clone()));
+        for replaced in &again.in_place_of {
+            self.change(*replaced, &Change::plain(Event::Replace), again.at);
+        }
+        self.add(entry, Some(seq), again.at);
+        Ok(CommitResult::Committed(Committed::after_durable_commit(entry.id)))
+    }
+
+    /// Adds the rows of an entry: of a new message, or of one that has this number already.
+    fn add(&mut self, entry: &Prepared, message: Option<i64>, now: Timestamp) {
         for key in &entry.duplicate_keys {
             if self.found.duplicates.insert(key.clone()) {
                 self.new.add_duplicate(key, entry.id, entry.payload_hash);
             }
         }
         let Found { heads, provenances, .. } = &mut self.found;
-        self.new.add(entry, heads, provenances, &mut self.queues);
-        self.append(entry.received, Some(entry.id), None, "taken_in", Some(entry.taken_in.clone()));
+        self.new.add(entry, message, heads, provenances, &mut self.queues);
         for prepared in &entry.recipients {
             let book = records::book_name(prepared.recipient.book).to_owned();
-            self.append(entry.received, Some(entry.id), Some(prepared.recipient.id), "accepted", Some(book));
+            self.append(now, Some(entry.id), Some(prepared.recipient.id), "accepted", Some(book));
         }
         for closing in &entry.closings {
             let change = Change::from(closing);
-            if !self.change(closing.recipient, &change, entry.received) {
+            if !self.change(closing.recipient, &change, now) {
                 let of = self.found.recipients.get(&closing.recipient).map(|r| r.message);
                 let told = records::left_alone(closing.event);
                 if of.is_some() {
-                    self.append(entry.received, of, Some(closing.recipient), "left_alone", Some(told));
+                    self.append(now, of, Some(closing.recipient), "left_alone", Some(told));
                 }
             }
         }
-        Ok(committed)
     }
 
     /// Lets an event happen to a recipient that was asked for. False if it cannot, or nobody knows it.

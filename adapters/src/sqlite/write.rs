@@ -27,6 +27,8 @@ pub(super) struct NewRows {
     bodies: Vec<(i64, Body)>,
     evidence: Vec<(ContentHash, Body)>,
     messages: Vec<(i64, i64, i64, Prepared)>,
+    /// Messages that were judged again: number, provenance.
+    judged_again: Vec<(i64, i64, Prepared)>,
     documents: Vec<DocumentRow>,
     recipients: Vec<RecipientRow>,
     duplicates: Vec<(String, String, String, String, String)>,
@@ -84,10 +86,11 @@ INSERT INTO event (owner, seq, at, message, recipient, what, detail, previous, h
 COMMIT;
 ";
 impl NewRows {
-    /// Adds an entry; gives the queues that its recipients join.
+    /// Adds an entry, of a new message or of one that has this number; gives the queues that its recipients join.
     pub(super) fn add(
         &mut self,
         entry: &Prepared,
+        known: Option<i64>,
         heads: &mut Heads,
         provenances: &mut HashMap<String, i64>,
         queues: &mut BTreeSet<Queue>,
@@ -97,11 +100,16 @@ impl NewRows {
             self.provenances.push((heads.provenance, entry.provenance.clone()));
             heads.provenance
         });
-        heads.body += 1;
-        heads.message += 1;
-        let message = heads.message;
-        self.bodies.push((heads.body, entry.body.clone()));
-        self.messages.push((message, heads.body, provenance, entry.clone()));
+        let message = known.unwrap_or_else(|| {
+            heads.body += 1;
+            heads.message += 1;
+            self.bodies.push((heads.body, entry.body.clone()));
+            self.messages.push((heads.message, heads.body, provenance, entry.clone()));
+            heads.message
+        });
+        if known.is_some() {
+            self.judged_again.push((message, provenance, entry.clone()));
+        }
         self.evidence.extend(entry.evidence.iter().cloned());
         let first_document = heads.document + 1;
         for document in &entry.documents {
@@ -153,7 +161,7 @@ impl NewRows {
         connection: &mut SqliteConnection,
         owner: &str,
     ) -> Result<(), StoreError> {
-        if self.messages.is_empty() {
+        if self.messages.is_empty() && self.judged_again.is_empty() {
             return Ok(());
         }
         for (seq, record) in &self.provenances {
@@ -187,7 +195,7 @@ impl NewRows {
                 .map_err(sort)?;
         }
         for rows in portions(&self.messages) {
-            let sql = values(INSERT_MESSAGES, 25, rows.len());
+            let sql = values(INSERT_MESSAGES, 27, rows.len());
             let mut query = sqlx::query(AssertSqlSafe(sql));
             for (seq, body, provenance, entry) in rows {
                 let m = &entry.message;
@@ -216,9 +224,35 @@ impl NewRows {
                     .bind(&m.head)
                     .bind(&m.findings)
                     .bind(&m.explanation)
-                    .bind(&m.protection);
+                    .bind(&m.protection)
+                    .bind(entry.envelope_receiver)
+                    .bind(entry.envelope_sender);
             }
             query.execute(&mut *connection).await.map_err(sort)?;
+        }
+        for (seq, provenance, entry) in &self.judged_again {
+            let m = &entry.message;
+            sqlx::query(JUDGED_AGAIN)
+                .bind(seq)
+                .bind(&m.sender)
+                .bind(&m.msg_id)
+                .bind(&m.document_id)
+                .bind(m.family)
+                .bind(&m.version)
+                .bind(&m.type_code)
+                .bind(m.generated)
+                .bind(m.test)
+                .bind(m.verdict)
+                .bind(m.reason)
+                .bind(m.duplicate_of.map(|id| id.0.as_bytes().to_vec()))
+                .bind(provenance)
+                .bind(&m.head)
+                .bind(&m.findings)
+                .bind(&m.explanation)
+                .bind(&m.protection)
+                .execute(&mut *connection)
+                .await
+                .map_err(sort)?;
         }
         sqlx::query(INSERT)
             .bind(json(&self.documents)?)
@@ -255,7 +289,12 @@ pub(super) async fn change_and_commit(
 
 const INSERT_MESSAGES: &str = "INSERT INTO message (seq, owner, id, short, received, source, sender, msg_id, \
     document_id, family, version, type, generated, test, verdict, reason, duplicate_of, size, content_hash, \
-    provenance, body, head, findings, explanation, protection) VALUES ";
+    provenance, body, head, findings, explanation, protection, envelope_receiver, envelope_sender) VALUES ";
+
+/// What a new judgement changes of a message; its bytes, and how it came, stay.
+const JUDGED_AGAIN: &str = "UPDATE message SET sender = $2, msg_id = $3, document_id = $4, family = $5, \
+    version = $6, type = $7, generated = $8, test = $9, verdict = $10, reason = $11, duplicate_of = $12, \
+    provenance = $13, head = $14, findings = $15, explanation = $16, protection = $17 WHERE seq = $1";
 
 const INSERT_EVIDENCE: &str =
     "INSERT OR IGNORE INTO evidence (owner, hash, codec, size, bytes) VALUES ($1, $2, $3, $4, $5)";

@@ -306,6 +306,7 @@ impl Call {
                     let key = entry.idempotency_key.clone();
                     wanted.idempotency.extend(key.map(|key| (entry.source.clone(), key)));
                     wanted.recipients.extend(entry.closings.iter().map(|c| c.recipient));
+                    wanted.recipients.extend(entry.judged_again.iter().flat_map(|again| &again.in_place_of));
                 }
             }
             Self::Settle(settlements, _) => wanted.recipients.extend(settlements.iter().map(|s| s.recipient)),

@@ -250,6 +250,7 @@ fn entry(made: &mut u64, kind: Body, to: &str) -> Entry {
     Entry {
         content_hash: ContentHash::of(&arrival.bytes),
         payload_hash: ContentHash::of(&arrival.bytes),
+        judged_again: None,
         arrival,
         verdict: VerdictRecord::Accepted,
         head: None,

@@ -38,6 +38,8 @@ pub struct Entry {
     /// SHA-256 of its payload: what was inside, for a sealed one. A repeat is recognised by this, since sealing the
     /// same message twice gives other bytes.
     pub payload_hash: ContentHash,
+    /// For a message that the journal has already: what this decision takes the place of.
+    pub judged_again: Option<JudgedAgain>,
     /// What was decided on it.
     pub verdict: VerdictRecord,
     /// Its head, as far as it could be read.
@@ -62,6 +64,17 @@ pub struct Entry {
     pub protection: Option<String>,
     /// The bytes that `protection` names by their hash.
     pub evidence: Vec<Evidence>,
+}
+
+/// A new decision on a message that the journal has: its bytes stay, its head, findings, verdict and protection are
+/// replaced, and so are recipients that lay parked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JudgedAgain {
+    /// When.
+    pub at: Timestamp,
+    /// Recipients that become [`State::Replaced`]. If one of them is parked no more, nothing is done
+    /// ([`CommitResult::Overtaken`]).
+    pub in_place_of: Vec<RecipientId>,
 }
 
 /// Bytes that a judgement of trust rests on: a certificate, a revocation answer, the signed content of a sealed
@@ -331,6 +344,8 @@ pub enum CommitResult {
     Committed(Committed),
     /// Another message took one of its duplicate keys in the meantime: look up and decide again.
     Stale,
+    /// What it was to take the place of is set aside no more: nothing was done.
+    Overtaken,
     /// The same source offered this idempotency key before.
     Repeated {
         /// The first message under the key.

@@ -11,7 +11,7 @@
 //!                 │         │  ╲        ╲──────→ rejected
 //!                 │         v   ╲→ rejected ╲──→ expired → receipted (a late receipt counts)
 //!                 │      unsure → (sending again: same id, same bytes)
-//!                 ├──→ parked (and back by replay)
+//!                 ├──→ parked (and back by replay; replaced when its message is judged again)
 //!                 └──→ expired (and back by replay)
 //! ```
 
@@ -39,6 +39,8 @@ pub enum State {
     Parked,
     /// Time to live over, or no receipt within the deadline. A person is told; a late receipt still counts.
     Expired,
+    /// It lay set aside, and its message was judged again: what that came to stands in its place. Final.
+    Replaced,
 }
 
 /// What can happen to a recipient.
@@ -65,11 +67,13 @@ pub enum Event {
     ReceiptRejected,
     /// A person sends it again.
     Replay,
+    /// Its message was judged again.
+    Replace,
 }
 
 impl State {
     /// All states, in the order in which they are printed.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Waiting,
         Self::Sending,
         Self::Unsure,
@@ -78,6 +82,7 @@ impl State {
         Self::Rejected,
         Self::Parked,
         Self::Expired,
+        Self::Replaced,
     ];
 
     /// The name in the ledger, the journal and metrics.
@@ -92,6 +97,7 @@ impl State {
             Self::Rejected => "rejected",
             Self::Parked => "parked",
             Self::Expired => "expired",
+            Self::Replaced => "replaced",
         }
     }
 
@@ -133,6 +139,7 @@ impl State {
                 E::ReceiptRejected,
             ) => Self::Rejected,
             (Self::Parked | Self::Expired, E::Replay) => Self::Waiting,
+            (Self::Parked, E::Replace) => Self::Replaced,
             (
                 Self::Waiting
                 | Self::Sending
@@ -141,7 +148,8 @@ impl State {
                 | Self::Receipted
                 | Self::Rejected
                 | Self::Parked
-                | Self::Expired,
+                | Self::Expired
+                | Self::Replaced,
                 E::Claim
                 | E::HandOver
                 | E::Retry
@@ -151,7 +159,8 @@ impl State {
                 | E::Expire
                 | E::ReceiptOk
                 | E::ReceiptRejected
-                | E::Replay,
+                | E::Replay
+                | E::Replace,
             ) => return None,
         })
     }
@@ -171,7 +180,7 @@ impl fmt::Display for State {
 
 impl Event {
     /// All events.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Claim,
         Self::HandOver,
         Self::Retry,
@@ -182,6 +191,7 @@ impl Event {
         Self::ReceiptOk,
         Self::ReceiptRejected,
         Self::Replay,
+        Self::Replace,
     ];
 }
 
@@ -209,7 +219,7 @@ mod tests {
 
     #[test]
     fn what_is_final_stays_so() {
-        for state in [State::Receipted, State::Rejected] {
+        for state in [State::Receipted, State::Rejected, State::Replaced] {
             assert!(Event::ALL.into_iter().all(|e| state.after(e).is_none()), "{state} has a way out");
         }
     }

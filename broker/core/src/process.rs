@@ -8,6 +8,7 @@
 //! **Invariant:** every arrival ends as an [`Entry`], whatever its bytes are, and every receiver that it
 //! names and that has not had it before becomes a recipient in exactly one state.
 
+mod again;
 mod answer;
 mod read;
 mod recipients;
@@ -20,6 +21,7 @@ use crate::outcome::Outcome;
 use crate::policy::Policy;
 use crate::protection::Protection;
 use crate::verdict::{Fault, Kept};
+pub use again::read_again;
 use jiff::Timestamp;
 use message_schemas::document;
 use message_schemas::head::{Addressing, Party, Role};
@@ -202,6 +204,7 @@ impl Prepared {
             arrival: self.arrival.clone(),
             content_hash: self.content_hash,
             payload_hash: self.payload_hash,
+            judged_again: None,
             verdict,
             head: self.reading.head.clone(),
             findings,

@@ -234,7 +234,12 @@ const fn parked_state(state: State) -> Option<ParkedState> {
         State::Parked => Some(ParkedState::Parked),
         State::Rejected => Some(ParkedState::Rejected),
         State::Expired => Some(ParkedState::Expired),
-        State::Waiting | State::Sending | State::Unsure | State::HandedOver | State::Receipted => None,
+        State::Waiting
+        | State::Sending
+        | State::Unsure
+        | State::HandedOver
+        | State::Receipted
+        | State::Replaced => None,
     }
 }
 
