@@ -107,6 +107,7 @@ impl Command {
         let signer = self.signer.as_deref().map(material::certificate).transpose()?;
         let directory = Directory::new(signer.iter().cloned());
         let context = Context {
+            second: None,
             keys: &keys,
             anchors: &anchors,
             evidence: &evidence,
