@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use message_schemas::OrgNumber;
 use openssl::pkey::{PKey, Public};
 use openssl::sign::{RsaPssSaltlen, Verifier};
-use openssl::x509::X509;
+use openssl::x509::{X509, X509VerifyResult};
 use openssl::{hash::MessageDigest, pkey::Id, rsa::Padding};
 use std::fmt;
 use std::sync::Arc;
@@ -178,9 +178,15 @@ impl Certificate {
         self.not_before <= moment && moment <= self.not_after
     }
 
+    /// Whether the other one names this one as its issuer. Names are the same in whatever string type each is written
+    /// (RFC 5280 §7.1): a few CAs write their own name in one and their certificates' issuer in another.
+    pub(crate) fn is_issuer_of(&self, other: &Self) -> bool {
+        self.x509.issued(&other.x509) == X509VerifyResult::OK
+    }
+
     /// Whether this certificate's key signed the other one. Says nothing of whether it may.
     pub(crate) fn signed(&self, other: &Self) -> bool {
-        let signed = other.issuer_der == self.subject_der && other.x509.verify(&self.key).unwrap_or(false);
+        let signed = self.is_issuer_of(other) && other.x509.verify(&self.key).unwrap_or(false);
         forget_errors();
         signed
     }

@@ -28,6 +28,8 @@ pub(super) fn certificates(bytes: &[u8]) -> Result<Vec<Arc<Certificate>>, Fault>
     if bytes.first() == Some(&0x30) {
         return Certificate::from_der(bytes).map(|one| vec![one]);
     }
+    // Windows' Notepad puts a byte order mark before PEM.
+    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     let mut found = Vec::new();
     for block in Pem::iter_from_buffer(bytes) {
         let block = block.map_err(|_| malformed("its PEM text is broken"))?;

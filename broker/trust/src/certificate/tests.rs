@@ -80,6 +80,8 @@ fn pem_and_der_are_read_however_many() {
     let prints: Vec<_> = all.iter().map(|c| c.thumbprint).collect();
     assert_eq!(prints, [leaf.thumbprint, issuing.thumbprint]);
     assert_eq!(Certificate::all_from(&leaf.der).unwrap().len(), 1);
+    let marked = [&b"\xEF\xBB\xBF"[..], &pem(leaf)].concat();
+    assert_eq!(Certificate::all_from(&marked).unwrap().len(), 1);
     for nothing in [&b""[..], b"no certificate", b"-----BEGIN CERTIFICATE-----\n", &[0x30, 0x80, 0, 0]] {
         assert_eq!(Certificate::all_from(nothing).unwrap_err().kind, Kind::CertificateMalformed);
     }

@@ -181,9 +181,10 @@ impl<'a> Responder<'a> {
     }
 
     fn single(&self, id: &CertId) -> Vec<u8> {
+        let issuer = self.authority.certificate();
         let revoked = self.revoked.iter().find(|(serial, _)| *serial == id.serial);
         let status = match revoked {
-            _ if !id.is_of(self.authority.certificate()) => der::value(0x82, &[]),
+            _ if !id.is_of(&issuer.subject_der, issuer) => der::value(0x82, &[]),
             Some((_, since)) => der::context(1, &time::generalized(*since)),
             None => der::value(0x80, &[]),
         };

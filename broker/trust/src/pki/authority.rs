@@ -4,7 +4,7 @@ use super::{Key, Number, Profile, Subject, extension, failed};
 use crate::certificate::{Certificate, KeyUsage, message_digest};
 use crate::fault::Fault;
 use crate::keys::{PrivateKey, SoftwareKey};
-use openssl::asn1::Asn1Time;
+use openssl::asn1::{Asn1Time, Asn1Type};
 use openssl::bn::{BigNum, MsbOption};
 use openssl::error::ErrorStack;
 use openssl::pkcs12::Pkcs12;
@@ -227,11 +227,12 @@ fn key_usage(usage: KeyUsage) -> Result<openssl::x509::X509Extension, ErrorStack
 
 fn name(subject: &Subject) -> Result<X509Name, ErrorStack> {
     let mut name = X509NameBuilder::new()?;
+    let kind = if subject.printable { Asn1Type::PRINTABLESTRING } else { Asn1Type::UTF8STRING };
     name.append_entry_by_text("C", "NO")?;
     if let Some(organisation) = &subject.organisation {
-        name.append_entry_by_text("O", organisation)?;
+        name.append_entry_by_text_with_type("O", organisation, kind)?;
     }
-    name.append_entry_by_text("CN", &subject.common_name)?;
+    name.append_entry_by_text_with_type("CN", &subject.common_name, kind)?;
     match subject.number {
         Some(Number::Serial(number)) => name.append_entry_by_text("serialNumber", &number.to_string())?,
         Some(Number::Registered(number)) => {

@@ -49,6 +49,8 @@ pub struct Subject {
     pub organisation: Option<String>,
     /// The organisation number, and where.
     pub number: Option<Number>,
+    /// Written as PrintableString, as old CAs do, not as UTF8String: the same name in other bytes.
+    pub printable: bool,
 }
 
 /// Where the number stands.
@@ -114,6 +116,7 @@ impl Profile {
             common_name: name.into(),
             organisation: Some(name.into()),
             number: Some(Number::Serial(number)),
+            printable: false,
         };
         Self { policies: vec![POLICY.into()], ..Self::plain(subject, valid, usage) }
     }
@@ -149,6 +152,7 @@ impl Subject {
             common_name: common_name.into(),
             organisation: Some("Budstikke Demo PKI".into()),
             number: None,
+            printable: false,
         }
     }
 }

@@ -55,9 +55,8 @@ impl Crl {
         issuer: &Certificate,
         now: Timestamp,
     ) -> Option<(Standing, Source)> {
-        let concerns = self.issuer == issuer.subject_der
-            && certificate.issuer_der == issuer.subject_der
-            && self.scope.includes(certificate);
+        let named = self.issuer == issuer.subject_der || self.issuer == certificate.issuer_der;
+        let concerns = named && issuer.is_issuer_of(certificate) && self.scope.includes(certificate);
         if !concerns || !is_fresh(self.this_update, Some(self.next_update), now) || !self.is_signed_by(issuer)
         {
             return None;

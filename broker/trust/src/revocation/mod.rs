@@ -223,7 +223,10 @@ impl Evidence {
         issuer: &'e Certificate,
         now: Timestamp,
     ) -> impl Iterator<Item = (Standing, Source)> + 'e {
-        let lists = self.crls.get(&certificate.issuer_der).into_iter().flatten();
+        // The issuer's name may be written in two ways.
+        let other = (certificate.issuer_der != issuer.subject_der).then_some(&issuer.subject_der);
+        let names = std::iter::once(&certificate.issuer_der).chain(other);
+        let lists = names.filter_map(|name| self.crls.get(name)).flatten();
         lists.filter_map(move |crl| crl.says(certificate, issuer, now))
     }
 }

@@ -73,7 +73,7 @@ pub(crate) struct CertId {
 pub(super) fn request(certificate: &Certificate, issuer: &Certificate) -> Vec<u8> {
     let id = der::sequence(&[
         &der::sequence(&[&der::oid(SHA1), der::NULL]),
-        &der::octets(&openssl::sha::sha1(&issuer.subject_der)),
+        &der::octets(&openssl::sha::sha1(&certificate.issuer_der)),
         &der::octets(&openssl::sha::sha1(&issuer.key_bits)),
         &der::unsigned(&certificate.serial),
     ]);
@@ -107,17 +107,14 @@ impl CertId {
     }
 
     /// Whether a certificate of this issuer is meant, as far as the issuer goes.
-    pub(crate) fn is_of(&self, issuer: &Certificate) -> bool {
-        let (name, key): (Vec<u8>, Vec<u8>) = match self.hash.as_slice() {
-            SHA1 => {
-                (openssl::sha::sha1(&issuer.subject_der).into(), openssl::sha::sha1(&issuer.key_bits).into())
-            }
-            SHA256 => {
-                (Sha256::digest(&issuer.subject_der).to_vec(), Sha256::digest(&issuer.key_bits).to_vec())
-            }
-            _ => return false,
+    pub(crate) fn is_of(&self, name: &[u8], issuer: &Certificate) -> bool {
+        let hash = |bytes: &[u8]| match self.hash.as_slice() {
+            SHA1 => Some(openssl::sha::sha1(bytes).to_vec()),
+            SHA256 => Some(Sha256::digest(bytes).to_vec()),
+            _ => None,
         };
-        self.name_hash == name && self.key_hash == key
+        hash(name).is_some_and(|h| h == self.name_hash)
+            && hash(&issuer.key_bits).is_some_and(|h| h == self.key_hash)
     }
 }
 
@@ -155,13 +152,12 @@ impl Answer {
     ) -> Option<(Standing, Source)> {
         let concerns = |s: &&Single| {
             s.id.serial == certificate.serial
-                && s.id.is_of(issuer)
-                && certificate.issuer_der == issuer.subject_der
+                && (s.id.is_of(&certificate.issuer_der, issuer) || s.id.is_of(&issuer.subject_der, issuer))
                 && is_fresh(s.this_update, s.next_update, now)
         };
         let single = self.singles.iter().filter(concerns).max_by_key(|s| s.this_update)?;
         let standing = single.standing?;
-        if !self.is_signed_for(issuer, now, unrevoked) {
+        if !issuer.is_issuer_of(certificate) || !self.is_signed_for(issuer, now, unrevoked) {
             return None;
         }
         let source = Source {

@@ -1,13 +1,14 @@
 //! What is trusted, and what is not.
 
+mod cache;
+mod real;
+
 use super::*;
 use crate::algorithm::Digest;
 use crate::certificate::KeyUsage;
 use crate::fault::Kind;
-use crate::keys::{certificates_from_pkcs12, from_pkcs12};
 use crate::pki::demo::{Demo, offered, valid};
-use crate::pki::{Authority, Crl, Key, KeyKind, Number, Profile};
-use crate::shared;
+use crate::pki::{Authority, Crl, Key, KeyKind, Number, Profile, Responder};
 use jiff::{SignedDuration, Timestamp};
 
 const NOW: &str = "2026-03-01T12:00:00Z";
@@ -174,6 +175,38 @@ fn chains_are_bounded() {
     // Whatever a message brings along, only so much of it is considered.
     bench.embedded = bench.anchors.intermediates.iter().cycle().take(5000).cloned().collect();
     bench.refuses(&below, Kind::CertificateUntrusted, "");
+}
+
+/// A CA whose own certificate has its name in another string type than what it issued.
+#[test]
+fn a_name_is_the_same_in_every_string_type() {
+    let demo = Demo::shared();
+    let mut bench = Bench::new();
+    let key = small();
+    let first = demo.root.authority(&Profile::issuing("Two Ways", valid()), key.clone()).unwrap();
+    let leaf = first.certify(&signing(), &small()).unwrap();
+    let mut profile = Profile::issuing("Two Ways", valid());
+    profile.subject.printable = true;
+    let second = demo.root.authority(&profile, key).unwrap();
+    assert_ne!(second.certificate().subject_der, leaf.issuer_der);
+    bench.anchors.intermediates = vec![Arc::clone(second.certificate())];
+    let root = demo.root.crl(&Crl::fresh(time(NOW))).unwrap();
+    let root = Evidence::default().with_crl(&root).unwrap();
+    bench.anchors.revocation = RevocationRule::IfOffered;
+    for authority in [&first, &second] {
+        let revoked = vec![(leaf.serial.clone(), time(NOW))];
+        for (revoked, good) in [(Vec::new(), true), (revoked, false)] {
+            let crl = authority.crl(&Crl { revoked: revoked.clone(), ..Crl::fresh(time(NOW)) }).unwrap();
+            let request = Evidence::wanted(&leaf, second.certificate()).ocsp_request;
+            let responder = Responder { revoked, ..Responder::fresh(&first, time(NOW)) };
+            let answer = responder.answer(&request).unwrap();
+            for evidence in [root.with_crl(&crl), root.with_ocsp(&answer)] {
+                bench.evidence = evidence.unwrap();
+                let judged = bench.judge(&leaf, Purpose::Signing).map_err(|r| r.fault.kind);
+                assert_eq!(judged.err(), (!good).then_some(Kind::CertificateRevoked));
+            }
+        }
+    }
 }
 
 #[test]
@@ -348,69 +381,4 @@ fn a_certificate_that_offers_nothing_passes_only_where_the_rule_says_so() {
     assert_eq!(trusted.good_until(), time(NOW) + SignedDuration::from_hours(1));
     // One that offers, and gives nothing, does not pass by that rule.
     bench.refuses(demo.sender.signing.certificate(), Kind::RevocationUnknown, "no fresh");
-}
-
-#[test]
-fn shared_certificates_are_judged_as_their_readme_says() {
-    let Some(bytes) = shared("helsenorge/Counterparty_Signature.p12") else { return };
-    let key = from_pkcs12(&bytes, "XVNQ2QEL1PrREwVD").unwrap();
-    let all = certificates_from_pkcs12(&bytes, "XVNQ2QEL1PrREwVD").unwrap();
-    let roots = all.iter().filter(|c| c.is_self_issued()).cloned().collect();
-    let test_mode = Some(TestMode::announced_loudly_by_the_caller());
-    let anchors =
-        Anchors { roots, policies: vec!["2.16.578.1.26.1.0.3.2".into()], test_mode, ..Anchors::default() };
-    let judge = |embedded: &[Arc<Certificate>], moment: &str, purpose| {
-        anchors.judge(
-            key.certificate(),
-            embedded,
-            purpose,
-            at(moment),
-            &Evidence::default(),
-            &Cache::default(),
-        )
-    };
-    let kind = |result: Result<Arc<Trusted>, Refusal>| result.unwrap_err().fault.kind;
-
-    let trusted = judge(&all, "2015-06-01T00:00:00Z", Purpose::Signing).unwrap();
-    assert_eq!(trusted.chain().len(), 2);
-    assert_eq!(kind(judge(&all, "2015-06-01T00:00:00Z", Purpose::Sealing)), Kind::CertificateUsage);
-    assert_eq!(kind(judge(&all, "2026-06-01T00:00:00Z", Purpose::Signing)), Kind::CertificateExpired);
-    assert_eq!(kind(judge(&all, "2014-08-01T00:00:00Z", Purpose::Signing)), Kind::CertificateNotYetValid);
-    assert_eq!(kind(judge(&[], "2015-06-01T00:00:00Z", Purpose::Signing)), Kind::CertificateUntrusted);
-}
-
-#[test]
-fn a_judgement_is_kept_while_it_holds() {
-    let bench = Bench::new();
-    let demo = Demo::shared();
-    let cache = Cache::default();
-    let signer = demo.sender.signing.certificate();
-    let ask = |moment: Moment, evidence: &Evidence, anchors: &Anchors, purpose| {
-        anchors.judge(signer, &[], purpose, moment, evidence, &cache)
-    };
-    let judge = |moment| ask(moment, &bench.evidence, &bench.anchors, Purpose::Signing);
-    let first = judge(bench.moment).unwrap();
-    assert!(Arc::ptr_eq(&first, &judge(bench.moment).unwrap()));
-    let earlier = Moment { at: time("2025-01-01T00:00:00Z"), now: bench.moment.now };
-    assert!(Arc::ptr_eq(&first, &judge(earlier).unwrap()), "valid then too");
-
-    let before = Moment { at: time("2019-01-01T00:00:00Z"), now: bench.moment.now };
-    assert_eq!(judge(before).unwrap_err().fault.kind, Kind::CertificateNotYetValid);
-    let after = Moment { at: time("2050-01-01T00:00:00Z"), now: bench.moment.now };
-    assert_eq!(judge(after).unwrap_err().fault.kind, Kind::CertificateExpired);
-    let tomorrow = Moment { at: bench.moment.at, now: first.good_until() + SignedDuration::from_hours(1) };
-    assert_eq!(judge(tomorrow).unwrap_err().fault.kind, Kind::RevocationUnknown, "the list is over");
-    let sealing = ask(bench.moment, &bench.evidence, &bench.anchors, Purpose::Sealing);
-    assert_eq!(sealing.unwrap_err().fault.kind, Kind::CertificateUsage);
-    let revoked = demo.evidence(bench.moment.now, &[signer]);
-    let revoked = ask(bench.moment, &revoked, &bench.anchors, Purpose::Signing);
-    assert_eq!(revoked.unwrap_err().fault.kind, Kind::CertificateRevoked, "new evidence");
-    let rootless = ask(bench.moment, &bench.evidence, &Anchors::default(), Purpose::Signing);
-    assert_eq!(rootless.unwrap_err().fault.kind, Kind::CertificateUntrusted, "other anchors");
-
-    cache.forget(signer.thumbprint);
-    let second = judge(bench.moment).unwrap();
-    assert!(!Arc::ptr_eq(&first, &second));
-    cache.clear();
-    assert!(!Arc::ptr_eq(&second, &judge(bench.moment).unwrap()));
 }
