@@ -24,8 +24,7 @@ pub struct Certificate {
     pub der: Arc<[u8]>,
     /// SHA-256 of them.
     pub thumbprint: Thumbprint,
-    /// Its subject, in one line. Only of CAs and of certificates with an organisation number: anything else may be a
-    /// person's certificate, and a person's name is not even kept.
+    /// Its subject, in one line. Only of CAs and of organisations' certificates: a person's name is not even kept.
     pub subject: String,
     /// Its issuer, in one line.
     pub issuer: String,
@@ -39,6 +38,8 @@ pub struct Certificate {
     pub key_id: Option<Vec<u8>>,
     /// The organisation number, from subject `serialNumber` (2.5.4.5) or `organizationIdentifier` (2.5.4.97, `NTRNO-`).
     pub organisation: Option<OrgNumber>,
+    /// It names a person, or may.
+    pub(crate) personal: bool,
     /// What its key may be used for; none if it does not say.
     pub usage: Option<KeyUsage>,
     /// Policies, as dotted numbers.
@@ -160,10 +161,10 @@ impl Certificate {
         if self.serial.is_empty() { "00".into() } else { hex(&self.serial) }
     }
 
-    /// No organisation's and no CA's: its subject may be a person, and is never printed.
+    /// Its subject names a person, or may, for it is neither an organisation's nor a CA's; it is never printed.
     #[must_use]
     pub const fn may_be_personal(&self) -> bool {
-        self.organisation.is_none() && !self.is_ca
+        self.personal
     }
 
     /// Issuer and subject have the same name.

@@ -9,6 +9,9 @@ use x509_parser::x509::{AttributeTypeAndValue, X509Name};
 static COMMON_NAME: Oid<'_> = oid!(2.5.4.3);
 static SERIAL_NUMBER: Oid<'_> = oid!(2.5.4.5);
 static ORGANISATION: Oid<'_> = oid!(2.5.4.10);
+static SURNAME: Oid<'_> = oid!(2.5.4.4);
+static GIVEN_NAME: Oid<'_> = oid!(2.5.4.42);
+static PSEUDONYM: Oid<'_> = oid!(2.5.4.65);
 static ORGANISATION_IDENTIFIER: Oid<'_> = oid!(2.5.4.97);
 
 /// The longest text that is taken from one attribute, in characters: whoever makes a certificate chooses its names.
@@ -38,6 +41,15 @@ pub(super) fn organisation(name: &X509Name<'_>) -> Result<Option<OrgNumber>, Fau
         }
     }
     Ok(found)
+}
+
+/// Whether a person is named: by names, or by the form of a serial number that persons' certificates have (Norwegian
+/// ones, and ETSI EN 319 412-1 §5.1.3). An employee's certificate names both a person and an organisation.
+pub(super) fn is_persons(name: &X509Name<'_>) -> bool {
+    let names = [&SURNAME, &GIVEN_NAME, &PSEUDONYM].into_iter().any(|oid| texts(name, oid).next().is_some());
+    let of_person =
+        |text: &str| ["UN:", "PNO", "IDC", "PAS", "TIN"].iter().any(|form| text.starts_with(form));
+    names || texts(name, &SERIAL_NUMBER).any(|text| of_person(&text))
 }
 
 fn texts<'n>(name: &'n X509Name<'_>, oid: &'n Oid<'_>) -> impl Iterator<Item = String> + 'n {

@@ -56,9 +56,9 @@ pub(super) fn certificate(der: &[u8]) -> Result<Certificate, Fault> {
     let key = x509.public_key().map_err(|_| malformed("its public key is of no kind that we know"))?;
     let extensions = extensions(&parsed)?;
     let organisation = name::organisation(parsed.subject())?;
-    let personal = organisation.is_none() && !extensions.is_ca;
+    let personal = !extensions.is_ca && (organisation.is_none() || name::is_persons(parsed.subject()));
     let self_issued = parsed.subject().as_raw() == parsed.issuer().as_raw();
-    let hidden = || "a certificate without organisation number".to_owned();
+    let hidden = || "a person's certificate, or one without organisation number".to_owned();
     Ok(Certificate {
         der: der.into(),
         thumbprint: Thumbprint(Sha256::digest(der).into()),
@@ -69,6 +69,7 @@ pub(super) fn certificate(der: &[u8]) -> Result<Certificate, Fault> {
         serial: without_leading_zeroes(parsed.raw_serial()),
         key_id: extensions.key_id,
         organisation,
+        personal,
         usage: extensions.usage,
         policies: extensions.policies,
         not_before: timestamp(parsed.validity().not_before),

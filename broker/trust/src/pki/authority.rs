@@ -225,6 +225,9 @@ fn key_usage(usage: KeyUsage) -> Result<openssl::x509::X509Extension, ErrorStack
     bits.build()
 }
 
+/// The form of a number in personal certificates; nobody's.
+const PERSON: &str = "UN:NO-0000-0000-000000000";
+
 fn name(subject: &Subject) -> Result<X509Name, ErrorStack> {
     let mut name = X509NameBuilder::new()?;
     let kind = if subject.printable { Asn1Type::PRINTABLESTRING } else { Asn1Type::UTF8STRING };
@@ -238,7 +241,13 @@ fn name(subject: &Subject) -> Result<X509Name, ErrorStack> {
         Some(Number::Registered(number)) => {
             name.append_entry_by_text("organizationIdentifier", &format!("NTRNO-{number}"))?;
         }
-        Some(Number::Person) => name.append_entry_by_text("serialNumber", "UN:NO-0000-0000-000000000")?,
+        Some(Number::Employee(number)) => {
+            name.append_entry_by_text("organizationIdentifier", &format!("NTRNO-{number}"))?;
+            name.append_entry_by_text("GN", "Fiktiv")?;
+            name.append_entry_by_text("SN", "Person")?;
+            name.append_entry_by_text("serialNumber", PERSON)?;
+        }
+        Some(Number::Person) => name.append_entry_by_text("serialNumber", PERSON)?,
         None => {}
     }
     Ok(name.build())

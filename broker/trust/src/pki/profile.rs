@@ -60,6 +60,8 @@ pub enum Number {
     Serial(OrgNumber),
     /// `NTRNO-` and nine digits in `organizationIdentifier`.
     Registered(OrgNumber),
+    /// An employee's: a person's names and number beside the organisation's.
+    Employee(OrgNumber),
     /// A person's: no organisation number, but a `serialNumber` of the form that personal certificates have.
     Person,
 }

@@ -290,18 +290,25 @@ fn usage_policy_and_strength() {
 #[test]
 fn a_personal_certificate_is_told_of_without_its_person() {
     let bench = Bench::new();
-    let mut profile = Profile { policies: vec![], ..signing() };
-    profile.subject.common_name = "Kari Fiktiv".into();
-    profile.subject.number = Some(Number::Person);
-    let certificate = issued(&profile);
-    let refusal = bench.judge(&certificate, Purpose::Signing).unwrap_err();
-    for text in
-        [refusal.to_string(), format!("{refusal:?}"), certificate.describe(), format!("{certificate:?}")]
-    {
-        assert!(!text.contains("Kari") && !text.contains("UN:NO"), "{text}");
+    let number = Demo::shared().sender.number;
+    for (whose, organisation) in [(Number::Person, None), (Number::Employee(number), Some(number))] {
+        let mut profile = Profile { policies: vec![], ..signing() };
+        profile.subject.common_name = "Kari Fiktiv".into();
+        profile.subject.number = Some(whose);
+        let certificate = issued(&profile);
+        assert_eq!(certificate.organisation, organisation);
+        let refusal = bench.judge(&certificate, Purpose::Signing).unwrap_err();
+        let told = [
+            refusal.to_string(),
+            format!("{refusal:?}"),
+            certificate.describe(),
+            certificate.subject.clone(),
+        ];
+        for text in told {
+            assert!(!text.contains("Kari") && !text.contains("Fiktiv") && !text.contains("UN:NO"), "{text}");
+        }
+        assert!(certificate.may_be_personal() && certificate.describe().contains(&certificate.serial_hex()));
     }
-    assert!(!certificate.subject.contains("Kari"));
-    assert!(certificate.describe().contains(&certificate.serial_hex()));
 }
 
 #[test]
