@@ -82,14 +82,19 @@ pub(super) mod oid {
     ];
 }
 
-/// The name of an identifier for a text: a known one, or its numbers.
+/// The name of an identifier for a text: a known one, or its numbers. One that is longer than those of algorithms may
+/// be anything, also a piece of the message, and is not repeated.
 pub(super) fn name(oid: &[u8]) -> String {
+    const LONGEST: usize = 12;
+    if oid.len() > LONGEST {
+        return "one that nobody knows".to_owned();
+    }
     if let Some((_, name)) = oid::REFUSED.iter().find(|(known, _)| *known == oid) {
         return (*name).to_owned();
     }
     let mut numbers: Vec<String> = Vec::new();
     let mut number: u64 = 0;
-    for byte in oid.iter().take(32) {
+    for byte in oid {
         number = number << 7 | u64::from(byte & 0x7F);
         if byte & 0x80 == 0 {
             if numbers.is_empty() {

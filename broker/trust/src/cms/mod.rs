@@ -75,7 +75,7 @@ impl fmt::Display for CertificateId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const SHOWN: usize = 32;
         let (what, bytes) = match self {
-            Self::IssuerAndSerial(_, serial) => ("serial number", serial),
+            Self::IssuerAndSerial(_, serial) => ("issuer and serial number", serial),
             Self::KeyId(id) => ("subject key identifier", id),
         };
         write!(f, "{what} ")?;

@@ -4,7 +4,7 @@ use super::algorithms::{Identifier, name, not_allowed, oid};
 use super::attributes::{self, Attributes};
 use super::{CertificateId, Problem, check_size, content_info, embedded, malformed};
 use crate::algorithm::{Allowed, Digest, SignatureAlgorithm};
-use crate::ber::{Reader, Value};
+use crate::ber::{Malformed, Reader, Value};
 use crate::certificate::{Certificate, Thumbprint, message_digest};
 use crate::chain::Trusted;
 use crate::der::tag;
@@ -51,7 +51,7 @@ impl<'a> Signed<'a> {
     fn read(bytes: &'a [u8]) -> Result<Self, Problem> {
         let mut data = signed_data(bytes)?.inside()?;
         data.expect(tag::INTEGER)?.small()?;
-        data.expect(tag::SET)?; // digestAlgorithms: the signer's own says what counts
+        let announced = digests(data.enter(tag::SET)?)?;
         let content = content(data.enter(tag::SEQUENCE)?)?;
         let embedded = match data.optional(0xA0)? {
             Some(set) => embedded::certificates(set.inside()?)?,
@@ -76,6 +76,10 @@ impl<'a> Signed<'a> {
             None => None,
         };
         let (algorithm, salt) = Identifier::read(&mut info)?.signature(digest)?;
+        // It must be announced in front (§5.1): who reads as a stream hashes with what is announced there.
+        if !announced.contains(&digest) {
+            return Err(malformed("its hash is not the one that is announced in front").into());
+        }
         let signature = info.octets(tag::OCTET_STRING)?;
         info.optional(0xA1)?; // unsigned attributes: proven by nothing, so not read
         info.end()?;
@@ -190,6 +194,19 @@ fn signed_data(bytes: &[u8]) -> Result<Value<'_>, Problem> {
         (oid::SIGNED_DATA, data) => Ok(data),
         (other, _) => Err(malformed(&format!("it is {}, not signed data", name(other))).into()),
     }
+}
+
+/// DigestAlgorithmIdentifiers (RFC 5652 §5.1), those that we know.
+fn digests(mut set: Reader<'_>) -> Result<Vec<Digest>, Problem> {
+    const MOST: usize = 16;
+    let mut digests = Vec::new();
+    for _ in 0..MOST {
+        if set.is_empty() {
+            return Ok(digests);
+        }
+        digests.extend(Identifier::read(&mut set)?.digest().ok());
+    }
+    Err(Malformed::Excessive.into())
 }
 
 /// EncapsulatedContentInfo (RFC 5652 §5.2): data, and it is there.

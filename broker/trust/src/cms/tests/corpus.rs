@@ -2,7 +2,7 @@
 //! became of each in `cms-outcomes.txt` beside the folder. `UPDATE_CORPUS=1` makes all of it anew, with new keys.
 
 use super::attacks_sealed as sealed;
-use super::attacks_signed::{Forged, attribute, needed, own, third_party};
+use super::forge::{Forged, attribute, needed, own, third_party};
 use super::*;
 use crate::algorithm::{Digest, KeyTransport, SignatureAlgorithm};
 use crate::cms::algorithms::{oid, write_digest, write_signature};
@@ -223,6 +223,10 @@ fn bad_signatures() -> BTreeMap<&'static str, Vec<u8>> {
         ("bad-signed-twice", changed(&good, &|f| f.signers.extend(third.signers.clone()))),
         ("bad-signed-nobody", changed(&good, &|f| f.signers.clear())),
         ("bad-signed-many-certificates", changed(&good, &|f| f.certificates = vec![der::sequence(&[]); 33])),
+        (
+            "bad-signed-unannounced-hash",
+            changed(&good, &|f| f.announced = Some(write_digest(Digest::Sha384))),
+        ),
         ("bad-signed-other-hash", changed(&good, &|f| f.signers[0].digest = write_digest(Digest::Sha512))),
         (
             "bad-signed-kind-of-key",

@@ -4,6 +4,7 @@ mod attacks_sealed;
 mod attacks_signed;
 mod command_line;
 mod corpus;
+mod forge;
 mod mutation;
 mod round_trip;
 mod vectors;

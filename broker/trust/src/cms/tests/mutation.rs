@@ -3,6 +3,8 @@
 use super::*;
 use crate::cms::sign::wrapped;
 use crate::der;
+use openssl::cms::{CMSOptions, CmsContentInfo};
+use openssl::stack::Stack;
 use proptest::prelude::*;
 
 /// The same message as senders write it that stream: indefinite lengths, and long strings in segments. Certificates and
@@ -118,6 +120,66 @@ fn seeded_mutations_verify_nothing_but_the_truth() {
     }
     // Some changes do not matter: another certificate that came along, a number of a version.
     assert!(still_good < 800, "{still_good}");
+}
+
+/// What OpenSSL's own CMS says, given the sender's certificate and no other.
+fn openssl_verifies(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut certificates = Stack::new().unwrap();
+    certificates.push(sender().certificate().x509.clone()).unwrap();
+    let flags = CMSOptions::NOINTERN | CMSOptions::NO_SIGNER_CERT_VERIFY | CMSOptions::BINARY;
+    let mut content = Vec::new();
+    let mut message = CmsContentInfo::from_der(bytes).ok()?;
+    message.verify(Some(&certificates), None, None, Some(&mut content), flags).ok()?;
+    Some(content)
+}
+
+#[test]
+fn what_we_verify_openssl_verifies_too() {
+    let content = PAYLOAD.repeat(3);
+    let mut no_certificates = [false, true].map(|with_attributes| {
+        let mut bytes = sign_as_sender(&content, with_attributes);
+        // Nearly every byte that is left matters.
+        let (_, data) = content_info(&bytes).unwrap();
+        let mut inside = data.inside().unwrap();
+        let mut parts = Vec::new();
+        while !inside.is_empty() {
+            let part = inside.next().unwrap();
+            if part.tag != 0xA0 {
+                parts.push(part.raw);
+            }
+        }
+        bytes = wrapped(algorithms::oid::SIGNED_DATA, &parts);
+        bytes
+    });
+    let streams = no_certificates.clone().map(|bytes| as_stream(&bytes));
+    no_certificates.sort();
+    let seeds = [no_certificates, streams].concat();
+    let mut chance = Chance(7);
+    let (mut both, mut only_openssl) = (0, Vec::new());
+    for round in 0..6000 {
+        let mut bytes = seeds[round % seeds.len()].clone();
+        if round >= seeds.len() {
+            chance.mutate(&mut bytes);
+        }
+        let ours = verify_sender(&bytes);
+        match (ours, openssl_verifies(&bytes)) {
+            (Ok(ours), theirs) => {
+                assert_eq!(Some(ours.get()), theirs.as_ref(), "round {round}");
+                assert_eq!(ours.get(), &content, "round {round}");
+                both += 1;
+            }
+            (Err(fault), Some(theirs)) => {
+                assert_eq!(theirs, content, "round {round}");
+                only_openssl.push(fault.to_string());
+            }
+            (Err(_), None) => {}
+        }
+    }
+    only_openssl.sort();
+    only_openssl.dedup();
+    // Where we are stricter: other content types, bytes after the end, two hashes, names in another spelling.
+    println!("verified by both: {both}; by OpenSSL only: {only_openssl:#?}");
+    assert!(both >= seeds.len(), "{both}");
 }
 
 #[test]
