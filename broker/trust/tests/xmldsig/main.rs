@@ -7,5 +7,6 @@ mod canonical;
 mod ebxml;
 mod people;
 mod round_trips;
+mod schemas;
 mod shared;
 mod xmlsec;
