@@ -14,25 +14,38 @@ const SHARDS: usize = 16;
 /// The most judgements in one shard.
 const MOST: usize = 1024;
 
-/// Judgements that still hold, by certificate and purpose, for one set of anchors and of revocation answers: other
-/// ones do not find them. Shared by all threads; bounded.
+/// Judgements that still hold, by certificate and purpose, for one set of anchors; other anchors do not find them. When
+/// there are new revocation answers, the chain still stands and only revocation is asked again: answers about one sender
+/// come in all the time, and must not cost all other senders' chains. Shared by all threads; bounded.
 #[derive(Debug, Default)]
 pub struct Cache {
     shards: [RwLock<HashMap<Key, Entry, foldhash::fast::RandomState>>; SHARDS],
 }
 
-/// What a judgement depends on, but the moment.
+/// What a chain depends on, but the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     certificate: Thumbprint,
     purpose: Purpose,
     anchors: u64,
-    evidence: u64,
+}
+
+/// What the cache knows.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// The judgement still holds.
+    Judgement(Arc<Trusted>),
+    /// Chain, usage and policy hold; revocation is to be asked again.
+    Chain(Arc<Trusted>),
+    /// Nothing.
+    Nothing,
 }
 
 #[derive(Debug)]
 struct Entry {
     trusted: Arc<Trusted>,
+    /// Which revocation answers it was judged by.
+    evidence: u64,
     /// The time that all certificates of the chain have in common.
     valid: (Timestamp, Timestamp),
     /// From when the revocation answers may be used.
@@ -40,14 +53,8 @@ struct Entry {
 }
 
 impl Key {
-    pub(super) fn new(
-        anchors: &Anchors,
-        certificate: Thumbprint,
-        purpose: Purpose,
-        evidence: &Evidence,
-    ) -> Self {
-        let anchors = anchors.fingerprint();
-        Self { certificate, purpose, anchors, evidence: evidence.generation() }
+    pub(super) fn new(anchors: &Anchors, certificate: Thumbprint, purpose: Purpose) -> Self {
+        Self { certificate, purpose, anchors: anchors.fingerprint() }
     }
 }
 
@@ -83,28 +90,34 @@ impl Cache {
         write(self.shard(certificate)).retain(|key, _| key.certificate != certificate);
     }
 
-    pub(super) fn get(&self, key: &Key, moment: Moment) -> Option<Arc<Trusted>> {
+    pub(super) fn find(&self, key: &Key, moment: Moment, evidence: &Evidence) -> Found {
         let shard = read(self.shard(key.certificate));
-        let entry = shard.get(key)?;
-        let valid = entry.valid.0 <= moment.at && moment.at < entry.valid.1;
+        let known = shard.get(key).filter(|e| e.valid.0 <= moment.at && moment.at < e.valid.1);
+        let Some(entry) = known else { return Found::Nothing };
         let fresh = entry.from <= moment.now && moment.now < entry.trusted.good_until;
-        (valid && fresh).then(|| Arc::clone(&entry.trusted))
+        let trusted = Arc::clone(&entry.trusted);
+        if fresh && entry.evidence == evidence.generation() {
+            Found::Judgement(trusted)
+        } else {
+            Found::Chain(trusted)
+        }
     }
 
-    pub(super) fn put(&self, key: Key, trusted: &Arc<Trusted>) {
+    pub(super) fn put(&self, key: Key, trusted: &Arc<Trusted>, evidence: &Evidence) {
         let all = || trusted.chain.iter().chain([&trusted.certificate]);
         let begin = all().map(|c| c.not_before).max().unwrap_or(Timestamp::MAX);
         let end = all().map(|c| c.not_after).min().unwrap_or(Timestamp::MIN);
-        let from = trusted.revocation.iter().filter_map(|s| s.source.as_ref()).map(|s| s.this_update).max();
+        let made = trusted.revocation.iter().filter_map(|s| s.source.as_ref()).map(|s| s.this_update).max();
         let now = trusted.moment.now;
         let entry = Entry {
             trusted: Arc::clone(trusted),
+            evidence: evidence.generation(),
             valid: (begin, end),
-            from: from.map_or(now, |f| f.min(now)),
+            from: made.map_or(now, |made| made.min(now)),
         };
         let mut shard = write(self.shard(key.certificate));
-        if shard.len() >= MOST {
-            shard.retain(|k, e| k.evidence == key.evidence && now < e.trusted.good_until);
+        if shard.len() >= MOST && !shard.contains_key(&key) {
+            shard.retain(|_, e| now < e.trusted.good_until);
             if shard.len() >= MOST {
                 shard.clear();
             }

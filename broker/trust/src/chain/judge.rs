@@ -24,6 +24,27 @@ pub(super) fn judge(
     strong(&certificate.key).map_err(|fault| fault.of(certificate))?;
     usage(certificate, purpose)?;
     policy(certificate, &anchors.policies)?;
+    unrevoked(anchors, certificate, chain, purpose, moment, evidence)
+}
+
+/// The same for a certificate whose chain was judged before, and holds at this moment: revocation alone.
+pub(super) fn again(
+    anchors: &Anchors,
+    known: &Trusted,
+    moment: Moment,
+    evidence: &Evidence,
+) -> Result<Trusted, Refusal> {
+    unrevoked(anchors, &known.certificate, known.chain.clone(), known.purpose, moment, evidence)
+}
+
+fn unrevoked(
+    anchors: &Anchors,
+    certificate: &Arc<Certificate>,
+    chain: Vec<Arc<Certificate>>,
+    purpose: Purpose,
+    moment: Moment,
+    evidence: &Evidence,
+) -> Result<Trusted, Refusal> {
     let revocation = revocation(anchors, certificate, &chain, moment, evidence)?;
     let good_until = good_until(certificate, &chain, &revocation, moment.now);
     Ok(Trusted { certificate: Arc::clone(certificate), purpose, chain, revocation, moment, good_until })

@@ -8,6 +8,8 @@ mod tests;
 
 pub use cache::Cache;
 
+use cache::Found;
+
 use crate::certificate::{Certificate, Thumbprint};
 use crate::fault::{Fault, Kind};
 use crate::revocation::{Evidence, Status, Wanted};
@@ -170,7 +172,7 @@ impl Anchors {
         evidence: &Evidence,
         cache: &Cache,
     ) -> Option<Arc<Trusted>> {
-        cache.get(&cache::Key::new(self, certificate, purpose, evidence), moment)
+        self.found(cache::Key::new(self, certificate, purpose), moment, evidence, cache)
     }
 
     /// Judges a certificate. `embedded` are certificates that came with the message, in any order; they help to
@@ -187,12 +189,33 @@ impl Anchors {
         evidence: &Evidence,
         cache: &Cache,
     ) -> Result<Arc<Trusted>, Refusal> {
-        let key = cache::Key::new(self, certificate.thumbprint, purpose, evidence);
-        if let Some(known) = cache.get(&key, moment) {
+        let key = cache::Key::new(self, certificate.thumbprint, purpose);
+        // If a chain that was found before does not hold any more, another one may.
+        if let Some(known) = self.found(key, moment, evidence, cache) {
             return Ok(known);
         }
-        let trusted = Arc::new(judge::judge(self, certificate, embedded, purpose, moment, evidence)?);
-        cache.put(key, &trusted);
+        let judged = judge::judge(self, certificate, embedded, purpose, moment, evidence)?;
+        let trusted = Arc::new(judged);
+        cache.put(key, &trusted, evidence);
         Ok(trusted)
+    }
+
+    /// What the cache knows, with revocation asked again where that is due.
+    fn found(
+        &self,
+        key: cache::Key,
+        moment: Moment,
+        evidence: &Evidence,
+        cache: &Cache,
+    ) -> Option<Arc<Trusted>> {
+        match cache.find(&key, moment, evidence) {
+            Found::Judgement(known) => Some(known),
+            Found::Chain(known) => {
+                let trusted = Arc::new(judge::again(self, &known, moment, evidence).ok()?);
+                cache.put(key, &trusted, evidence);
+                Some(trusted)
+            }
+            Found::Nothing => None,
+        }
     }
 }

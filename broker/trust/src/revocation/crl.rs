@@ -2,11 +2,11 @@
 
 use super::{Signature, Source, SourceKind, Standing, is_fresh, time};
 use crate::ber::{Malformed, Reader, Value, without_leading_zeroes};
-use crate::certificate::{Certificate, Thumbprint};
+use crate::certificate::Certificate;
 use crate::der::tag;
 use jiff::Timestamp;
 use smallvec::SmallVec;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// The longest CRL that is read. The largest of Norwegian CAs have a few megabytes.
 const LONGEST: usize = 32 * 1024 * 1024;
@@ -23,9 +23,6 @@ pub(super) struct Crl {
     entries: Vec<(Serial, Timestamp)>,
     scope: Scope,
     signature: Signature,
-    /// Whether the signature holds with the key of this certificate: a long list is hashed once, not for each message,
-    /// and by one thread while others wait for it.
-    checked: OnceLock<(Thumbprint, bool)>,
 }
 
 /// Without leading zeroes; RFC 5280 allows 20 bytes.
@@ -82,12 +79,7 @@ impl Crl {
     fn is_signed_by(&self, issuer: &Certificate) -> bool {
         //= RFC 5280 §6.3.3 (f)
         //# If a key usage extension is present in the CRL issuer's certificate, verify that the cRLSign bit is set.
-        if issuer.usage.is_some_and(|u| !u.crl_sign) {
-            return false;
-        }
-        let check = || self.signature.holds(&self.der, issuer);
-        let (whose, holds) = *self.checked.get_or_init(|| (issuer.thumbprint, check()));
-        if whose == issuer.thumbprint { holds } else { check() }
+        issuer.usage.is_none_or(|u| u.crl_sign) && self.signature.holds(&self.der, issuer)
     }
 }
 
@@ -138,8 +130,7 @@ fn read(der: &[u8]) -> Read<Crl> {
         None => Scope::default(),
     };
     fields.end()?;
-    let checked = OnceLock::new();
-    Ok(Ok(Crl { der: der.into(), issuer, this_update, next_update, entries, scope, signature, checked }))
+    Ok(Ok(Crl { der: der.into(), issuer, this_update, next_update, entries, scope, signature }))
 }
 
 fn entries(list: &Value<'_>) -> Read<Vec<(Serial, Timestamp)>> {

@@ -2,9 +2,10 @@
 
 use crate::algorithm::{Digest, SignatureAlgorithm};
 use crate::ber::{Malformed, Reader, Value};
-use crate::certificate::Certificate;
+use crate::certificate::{Certificate, Thumbprint};
 use crate::der::tag;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 /// Where it stands in the bytes, and how it was made.
 #[derive(Debug, Clone)]
@@ -12,6 +13,9 @@ pub(crate) struct Signature {
     signed: Range<usize>,
     algorithm: Option<SignatureAlgorithm>,
     value: Vec<u8>,
+    /// Whether it holds with the key of this certificate: a long list is hashed once, not for each message, and by one
+    /// thread while others wait for it.
+    checked: OnceLock<(Thumbprint, bool)>,
 }
 
 impl Signature {
@@ -21,7 +25,7 @@ impl Signature {
         let bits = rest.expect(tag::BIT_STRING)?;
         // The first byte counts unused bits; a signature has whole bytes.
         let value = bits.content.strip_prefix(&[0]).ok_or(Malformed::Unexpected)?.to_vec();
-        Ok(Self { signed: start..start + signed.raw.len(), algorithm, value })
+        Ok(Self { signed: start..start + signed.raw.len(), algorithm, value, checked: OnceLock::new() })
     }
 
     /// How it was made; none for what we do not take, SHA-1 among it.
@@ -29,8 +33,14 @@ impl Signature {
         self.algorithm.filter(|a| a.digest() != Digest::Sha1)
     }
 
-    /// Whether it holds over its part of these bytes, with this certificate's key.
+    /// Whether it holds over its part of these bytes, with this certificate's key. The bytes are those it was read from.
     pub(crate) fn holds(&self, bytes: &[u8], certificate: &Certificate) -> bool {
+        let check = || self.check(bytes, certificate);
+        let (whose, holds) = *self.checked.get_or_init(|| (certificate.thumbprint, check()));
+        if whose == certificate.thumbprint { holds } else { check() }
+    }
+
+    fn check(&self, bytes: &[u8], certificate: &Certificate) -> bool {
         match (self.algorithm(), bytes.get(self.signed.clone())) {
             (Some(algorithm), Some(signed)) => certificate.verifies(algorithm, signed, &self.value),
             _ => false,

@@ -37,3 +37,33 @@ fn a_judgement_is_kept_while_it_holds() {
     cache.clear();
     assert!(!Arc::ptr_eq(&second, &judge(bench.moment).unwrap()));
 }
+
+#[test]
+fn new_answers_ask_for_revocation_alone() {
+    let demo = Demo::shared();
+    let mut bench = Bench::new();
+    let cache = Cache::default();
+    let signer = demo.sender.signing.certificate();
+    let judge = |bench: &Bench, embedded: &[Arc<Certificate>]| {
+        bench.anchors.judge(signer, embedded, Purpose::Signing, bench.moment, &bench.evidence, &cache)
+    };
+    // The issuing certificate comes along with the first message only: the second judgement needs no new chain.
+    bench.anchors.intermediates.clear();
+    let first = judge(&bench, &[Arc::clone(demo.issuing.certificate())]).unwrap();
+    let later = bench.moment.now + SignedDuration::from_hours(2);
+    bench.moment.now = later;
+    bench.evidence = demo.evidence(later, &[]);
+    let second = judge(&bench, &[]).unwrap();
+    assert!(second.good_until() > first.good_until());
+    assert_eq!(second.moment(), bench.moment);
+    assert!(Arc::ptr_eq(&second, &judge(&bench, &[]).unwrap()));
+    // A chain that is revoked now is no way around.
+    bench.evidence = demo.evidence(later, &[demo.issuing.certificate()]);
+    let embedded = [Arc::clone(demo.issuing.certificate())];
+    assert_eq!(judge(&bench, &embedded).unwrap_err().fault.kind, Kind::CertificateRevoked);
+    bench.evidence = Evidence::default();
+    assert_eq!(judge(&bench, &embedded).unwrap_err().fault.kind, Kind::RevocationUnknown);
+    // Nor does a chain outlast the time of its certificates.
+    bench.moment.at = time("2050-01-01T00:00:00Z");
+    assert_eq!(judge(&bench, &embedded).unwrap_err().fault.kind, Kind::CertificateExpired);
+}
