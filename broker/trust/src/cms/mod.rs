@@ -32,6 +32,8 @@ use crate::certificate::Certificate;
 use crate::der::tag;
 use crate::fault::{Fault, Kind};
 use message_schemas::Limits;
+use openssl::x509::X509Name;
+use std::cmp::Ordering;
 use std::fmt::{self, Write as _};
 
 /// How a certificate is named in CMS.
@@ -49,7 +51,8 @@ impl CertificateId {
     pub fn is(&self, certificate: &Certificate) -> bool {
         match self {
             Self::IssuerAndSerial(issuer, serial) => {
-                *serial == certificate.serial && *issuer == certificate.issuer_der
+                *serial == certificate.serial
+                    && (*issuer == certificate.issuer_der || same(issuer, certificate))
             }
             Self::KeyId(id) => certificate.key_id.as_ref() == Some(id),
         }
@@ -67,6 +70,13 @@ impl CertificateId {
             Ok(Self::KeyId(from.octets(0x80)?.into_owned()))
         }
     }
+}
+
+/// The issuer's name in another spelling: another string type, or BER. Senders write it anew from their own notion of
+/// names, so it is compared as names are (RFC 5280 §7.1). Only asked where the serial number is the same.
+fn same(issuer: &[u8], certificate: &Certificate) -> bool {
+    let name = X509Name::from_der(issuer);
+    name.is_ok_and(|name| name.try_cmp(certificate.x509.issuer_name()).is_ok_and(Ordering::is_eq))
 }
 
 /// In one line, for the texts of faults. The issuer is left out: its name stands there as DER, and the serial number

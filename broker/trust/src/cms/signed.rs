@@ -115,7 +115,11 @@ impl<'a> Signed<'a> {
     /// The certificate that came along and is the signer's by its own word; none if none did, or if it cannot be read.
     #[must_use]
     pub fn claimed(&self) -> Option<Arc<Certificate>> {
-        Certificate::from_der(self.claimed_der()?).ok()
+        match self.claimed_der() {
+            Some(der) => Certificate::from_der(der).ok(),
+            // Its issuer's name may be spelt in another way, which only a certificate that is read can tell.
+            None => self.certificates().into_iter().find(|certificate| self.signer.is(certificate)),
+        }
     }
 
     /// All certificates that came along and can be read: candidates for a chain.

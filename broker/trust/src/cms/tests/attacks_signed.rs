@@ -140,6 +140,34 @@ fn another_signer_is_refused_however_trusted() {
 }
 
 #[test]
+fn an_issuer_that_is_spelt_in_another_way_is_the_same_one() {
+    // UTF8String becomes PrintableString, as some libraries write names anew.
+    let mut forged = Forged::by(own(), PAYLOAD);
+    let id = &mut forged.signers[0].id;
+    let mut changed = 0;
+    for at in 5..id.len() {
+        if id[at] == 0x0C && id[at - 5..at - 1] == [0x06, 0x03, 0x55, 0x04] {
+            id[at] = 0x13;
+            changed += 1;
+        }
+    }
+    assert!(changed > 0);
+    let bytes = forged.bytes();
+    let read = signed(&bytes, &limits()).unwrap();
+    assert!(read.claimed_der().is_none());
+    assert_eq!(read.claimed().unwrap().thumbprint, own().certificate().thumbprint);
+    assert_eq!(read.verify(&sender(), DEFAULT).unwrap().get(), PAYLOAD);
+
+    // Another issuer with the same serial number is another one.
+    let other = der::sequence(&[
+        Demo::shared().root.certificate().issuer_der.as_slice(),
+        &der::unsigned(&own().certificate().serial),
+    ]);
+    forged.signers[0].id = other;
+    assert_eq!(forged.kind(), Kind::SignerUnknown);
+}
+
+#[test]
 fn a_certificate_with_the_same_name_and_number_is_not_the_senders() {
     // A CA with the same names issues until the number fits: here the name is enough, for the number is the attacker's
     // to choose. What is claimed is the attacker's certificate, and no root leads to it.
