@@ -2,7 +2,7 @@
 
 use super::c14n::Canonicalizer;
 use super::signature::{Reader, Signature};
-use super::uri::{DSIG, SOAP};
+use super::uri::{DSIG, SOAP, is_absolute};
 use super::xpath::NEXT_NODE;
 use super::{Canonical, Shape, Wrong};
 use crate::fault::{Fault, Kind};
@@ -77,6 +77,12 @@ const DEEPEST_PARENT: usize = 2;
 
 impl Handler for Scan<'_> {
     fn start(&mut self, element: &Element<'_>) {
+        if element.declarations().any(|(_, namespace)| !is_absolute(element.uri(namespace))) {
+            self.shape(
+                element.offset,
+                "A namespace has a name that is no absolute URI: there is no canonical form.",
+            );
+        }
         let is_signature = element.local == "Signature" && element.uri(element.namespace) == DSIG;
         if is_signature {
             self.seen += 1;

@@ -85,6 +85,22 @@ pub(super) const fn of_canonical(form: &Canonical) -> &'static str {
     }
 }
 
+/// Whether the name of a namespace is an absolute URI (RFC 3986 §4.3), or none: others have no canonical form
+/// (Canonical XML 1.0 §1.3).
+pub(super) fn is_absolute(name: &str) -> bool {
+    if name.is_empty() {
+        return true;
+    }
+    let Some((scheme, rest)) = name.split_once(':') else { return false };
+    let letter = scheme.bytes().next().is_some_and(|b| b.is_ascii_alphabetic());
+    let scheme = scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
+    // Brackets stand only around an IPv6 address, which nobody names a namespace after.
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~:/?#@!$&'()*+,;=%".contains(&b);
+    let escaped =
+        rest.split('%').skip(1).all(|after| after.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2);
+    letter && scheme && rest.bytes().all(plain) && escaped && rest.matches('#').count() < 2
+}
+
 /// What is refused, by its name. A URI that is not known is not repeated: it is the sender's text.
 pub(super) fn refused(uri: &str) -> &'static str {
     const KNOWN: [(&str, &str); 27] = [
@@ -117,4 +133,46 @@ pub(super) fn refused(uri: &str) -> &'static str {
         ("http://www.w3.org/2001/04/xmldsig-more#sha224", "SHA-224"),
     ];
     KNOWN.iter().find(|(u, _)| *u == uri).map_or("one that is not known here", |(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_namespaces() {
+        for name in [
+            "",
+            DSIG,
+            SOAP,
+            "urn:x",
+            "urn:ietf:params:xml:ns:icalendar-2.0",
+            "http://www.kith.no/xmlstds/msghead/2006-05-24",
+            "http://example.org/a%20b?c=d&e#f",
+        ] {
+            assert!(is_absolute(name), "{name}");
+        }
+        for name in [
+            "relative/name",
+            "x",
+            "#",
+            ":x",
+            "1a:x",
+            "a b:c",
+            "urn:a b",
+            "urn:\"",
+            "urn:<",
+            "urn:\u{E5}",
+            "urn:%",
+            "urn:%4",
+            "urn:%zz",
+            "urn:a#b#c",
+            "urn:\t",
+            "http://[::1]/",
+            "urn:\\",
+            "urn:{x}",
+        ] {
+            assert!(!is_absolute(name), "{name}");
+        }
+    }
 }
