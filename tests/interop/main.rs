@@ -5,7 +5,12 @@
 //! `REQUIRE_ORACLES=1` forbids to skip.
 #![expect(clippy::unwrap_used, clippy::string_slice, reason = "a test")]
 
+mod documents;
+mod ebxml;
 mod engine;
 mod envelopes;
+mod mutate;
+mod mutations;
 mod people;
+mod samples;
 mod tools;

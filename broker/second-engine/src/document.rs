@@ -14,6 +14,10 @@ const OPTIONS: c::xmlParserOption = c::xmlParserOption_XML_PARSE_NONET
     | c::xmlParserOption_XML_PARSE_IGNORE_ENC
     | c::xmlParserOption_XML_PARSE_HUGE;
 
+/// Marks that the callbacks leave in a parser: addresses that nobody follows.
+const DOCTYPE: *mut c_void = ptr::without_provenance_mut(1);
+const NAMESPACES: *mut c_void = ptr::without_provenance_mut(2);
+
 /// A parsed document; freed when dropped.
 pub(crate) struct Document(NonNull<c::xmlDoc>);
 
@@ -39,10 +43,13 @@ impl Document {
             )
         };
         let document = NonNull::new(doc).map(Self);
-        // SAFETY: the parser lives; a parser's `_private` is ours (see `refuse_doctype`) and is only compared.
-        let doctype = unsafe { !(*parser.0.as_ptr())._private.is_null() };
-        if doctype {
+        // SAFETY: the parser lives; its `_private` is ours, and holds a mark or nothing.
+        let mark = unsafe { (*parser.0.as_ptr())._private };
+        if mark == DOCTYPE {
             return Err(Refusal::Invalid("the document has a DOCTYPE".to_owned()));
+        }
+        if mark == NAMESPACES {
+            return Err(Refusal::Invalid("the document breaks the rules of namespaces".to_owned()));
         }
         let document =
             document.ok_or_else(|| Refusal::Invalid("the document is not well-formed".to_owned()))?;
@@ -50,11 +57,6 @@ impl Document {
         let raw = unsafe { document.0.as_ref() };
         if !raw.intSubset.is_null() || !raw.extSubset.is_null() {
             return Err(Refusal::Invalid("the document has a DOCTYPE".to_owned()));
-        }
-        // SAFETY: the parser lives. Faults of namespaces leave a document behind, but no well-formed one.
-        let ns_well_formed = unsafe { (*parser.0.as_ptr()).nsWellFormed != 0 };
-        if !ns_well_formed {
-            return Err(Refusal::Invalid("the document breaks the rules of namespaces".to_owned()));
         }
         Ok(document)
     }
@@ -85,6 +87,7 @@ impl Parser {
         unsafe {
             if let Some(sax) = (*parser.as_ptr()).sax.as_mut() {
                 sax.internalSubset = Some(refuse_doctype);
+                sax.serror = Some(note_fault);
             }
         }
         Ok(Self(parser))
@@ -106,10 +109,28 @@ unsafe extern "C" fn refuse_doctype(
     _: *const c::xmlChar,
 ) {
     let parser = context.cast::<c::xmlParserCtxt>();
-    // SAFETY: libxml2 calls with its own live context. The mark is any address but null; nobody follows it.
-    unsafe { (*parser)._private = context };
+    // SAFETY: libxml2 calls with its own live context. Nobody follows the mark.
+    unsafe { (*parser)._private = DOCTYPE };
     // SAFETY: as above; stopping from within a callback is what the function is for.
     unsafe { c::xmlStopParser(parser) };
+}
+
+/// Called for every fault. Those of form end the parsing by themselves; a prefix that is bound to nothing does not, and
+/// is noted. That the name of a namespace is no URI is told in the same way, and breaks no rule.
+unsafe extern "C" fn note_fault(context: *mut c_void, error: c::xmlErrorPtr) {
+    // SAFETY: libxml2 calls with a live error, or with none.
+    let Some(error) = (unsafe { error.as_ref() }) else { return };
+    let domain = u32::try_from(error.domain).unwrap_or_default();
+    let code = u32::try_from(error.code).unwrap_or_default();
+    let harmless =
+        matches!(code, c::xmlParserErrors_XML_WAR_NS_URI | c::xmlParserErrors_XML_WAR_NS_URI_RELATIVE);
+    if domain == c::xmlErrorDomain_XML_FROM_NAMESPACE && !harmless {
+        // SAFETY: the context of a parser's fault is the parser. The first mark stays.
+        let parser = unsafe { &mut *context.cast::<c::xmlParserCtxt>() };
+        if parser._private.is_null() {
+            parser._private = NAMESPACES;
+        }
+    }
 }
 
 /// An element.

@@ -6,7 +6,7 @@ use crate::document::Document;
 use crate::frame::Question;
 use crate::policy::{self, Expected, Refusal};
 use std::cell::RefCell;
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr::{self, NonNull};
 use xmlsec::bindings as c;
 
@@ -44,6 +44,8 @@ impl Engine {
         let ready = ready && unsafe { c::xmlSecOpenSSLInit() == 0 };
         // SAFETY: the function keeps the contract of an external entity loader: it never gives one.
         unsafe { c::xmlSetExternalEntityLoader(Some(no_entity)) };
+        // SAFETY: the function keeps the contract of an error callback; parsers have another of their own.
+        unsafe { c::xmlSetStructuredErrorFunc(ptr::null_mut(), Some(keep_quiet)) };
         // SAFETY: the function keeps the contract of an error callback.
         unsafe { xmlSecErrorsSetCallback(complain) };
         (ready && attachments::install()).then_some(Self(()))
@@ -194,6 +196,9 @@ unsafe extern "C" fn no_entity(
 ) -> c::xmlParserInputPtr {
     ptr::null_mut()
 }
+
+/// libxml2 would print its complaints, with words of the document in them.
+unsafe extern "C" fn keep_quiet(_: *mut c_void, _: c::xmlErrorPtr) {}
 
 /// Keeps the first complaint: which function, and its number for the reason. The rest may quote the document.
 unsafe extern "C" fn complain(
