@@ -14,6 +14,7 @@ mod material;
 mod open;
 mod output;
 mod pki;
+mod proof;
 mod receipt;
 mod route;
 mod run;
@@ -55,6 +56,8 @@ enum Command {
     Sign(sign::Command),
     Seal(seal::Command),
     Pki(pki::Command),
+    Proof(proof::Make),
+    VerifyProof(proof::Verify),
     Route(route::Command),
     SchemaDiff(schema_diff::Command),
     Completions(Completions),
@@ -115,6 +118,8 @@ impl Cli {
             Command::Sign(command) => command.run(&mut out),
             Command::Seal(command) => command.run(&mut out),
             Command::Pki(command) => command.run(&mut out),
+            Command::Proof(command) => command.run(&mut out),
+            Command::VerifyProof(command) => command.run(&mut out),
             Command::Route(command) => command.run(&mut out),
             Command::SchemaDiff(command) => command.run(&mut out),
             Command::Completions(command) => command.run(&mut out),
