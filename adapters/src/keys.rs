@@ -35,20 +35,20 @@ pub struct KeyFault {
 const MOST_BYTES: u64 = 1_000_000;
 
 impl KeyFile {
-    /// Opens the key. Blocks on the disk, and on the password's slow hash.
+    /// Opens it: one key, or all of a PKCS#12 store. Blocks on the disk, and on the password's slow hash.
     ///
     /// # Errors
     /// The first fault.
-    pub fn open(&self) -> Result<Arc<dyn PrivateKey>, KeyFault> {
+    pub fn open(&self) -> Result<Vec<Arc<dyn PrivateKey>>, KeyFault> {
         let password = self.password()?;
         let password = password.as_deref().map(String::as_str);
         let bytes = read(&self.file)?;
         let certificates = self.certificate_file.as_deref().map(read).transpose()?;
         let is_pem = bytes.windows(PEM.len()).any(|w| w == PEM);
         let opened = match (is_pem, &certificates) {
-            (_, Some(certificates)) => keys::from_parts(&bytes, password, certificates),
-            (true, None) => keys::from_pem(&bytes, password),
-            (false, None) => keys::from_pkcs12(&bytes, password.unwrap_or_default()),
+            (_, Some(certificates)) => keys::from_parts(&bytes, password, certificates).map(|key| vec![key]),
+            (true, None) => keys::from_pem(&bytes, password).map(|key| vec![key]),
+            (false, None) => keys::all_from_pkcs12(&bytes, password.unwrap_or_default()),
         };
         opened.map_err(|fault| KeyFault {
             path: self.file.clone(),
@@ -128,7 +128,7 @@ mod tests {
         std::fs::write(&key, pair.pkcs12("sesame").unwrap()).unwrap();
         std::fs::write(&password, "sesame\n").unwrap();
         let good = KeyFile { password_file: Some(password.clone()), ..file(&key) };
-        assert_eq!(good.open().unwrap().certificate().thumbprint, pair.certificate().thumbprint);
+        assert_eq!(good.open().unwrap()[0].certificate().thumbprint, pair.certificate().thumbprint);
 
         std::fs::write(&password, "wrong-sesame\n").unwrap();
         let fault = good.open().unwrap_err();
@@ -147,7 +147,7 @@ mod tests {
         std::fs::write(&certificate, &pair.certificate().der).unwrap();
         assert!(file(&key).open().is_err(), "there is no certificate in it");
         let both = KeyFile { certificate_file: Some(certificate), ..file(&key) };
-        assert_eq!(both.open().unwrap().certificate().thumbprint, pair.certificate().thumbprint);
+        assert_eq!(both.open().unwrap()[0].certificate().thumbprint, pair.certificate().thumbprint);
     }
 
     #[test]

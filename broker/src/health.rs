@@ -28,6 +28,14 @@ pub enum Trouble {
     ReloadRefused,
     /// A source cannot be read.
     SourceDown,
+    /// Certificates, ours or partners', run out soon or have.
+    CertificateExpiring,
+    /// No key of ours can sign now.
+    NoSigningKey,
+    /// Revocation services do not answer; messages that need them wait.
+    RevocationUnknown,
+    /// Test mode is on: what cannot be told of revocation is let pass.
+    TestMode,
 }
 
 impl Trouble {
@@ -36,7 +44,14 @@ impl Trouble {
     pub const fn stops_intake(self) -> bool {
         match self {
             Self::Starting | Self::Stopping | Self::JournalFull | Self::JournalUnavailable => true,
-            Self::LedgerDifference | Self::ClockJumped | Self::ReloadRefused | Self::SourceDown => false,
+            Self::LedgerDifference
+            | Self::ClockJumped
+            | Self::ReloadRefused
+            | Self::SourceDown
+            | Self::CertificateExpiring
+            | Self::NoSigningKey
+            | Self::RevocationUnknown
+            | Self::TestMode => false,
         }
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! sources --Offer--> admit --> judge (threads) --> look up --> decide (threads) --> commit --> acknowledge
-//!                      ^                                            ^                   |
-//!                      window                                       +------ stale ------+
+//!                      ^         |      ^                           ^                   |
+//!                      window    fetch -+ (revocation, once)        +------ stale ------+
 //! ```
 //!
 //! Each step works on whatever has gathered while it was busy, so groups grow with the load and a lone
@@ -17,6 +17,10 @@
 //! **A bug of ours** (a panic) while a message is judged parks that message with its bytes, and wakes
 //! somebody. It neither loses it nor takes the process down.
 
+mod fetching;
+
+pub use fetching::Fetching;
+
 use crate::health::{Health, Trouble};
 use crate::pool::{Panicked, Pool};
 use crate::telemetry::{self, alarm};
@@ -25,12 +29,14 @@ use arc_swap::ArcSwap;
 use broker_core::Arrival;
 use broker_core::journal::{CommitResult, Committed, Entry, Known, Lookup, VerdictRecord};
 use broker_core::outcome::Outcome;
-use broker_core::ports::{AckHandle, Clock, NotTaken, Offer, Store, StoreError, Taken};
+use broker_core::ports::{AckHandle, Clock, NotTaken, Offer, RevocationSource, Store, StoreError, Taken};
 use broker_core::process::{Prepared, World, process};
 use dead_letter::Reason;
+use fetching::{Wanting, without_more};
 use message_schemas::{Findings, MessageId};
 use routing_rules::DestinationId;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc::{self, Receiver, UnboundedReceiver, UnboundedSender};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -50,7 +56,7 @@ pub struct Options {
 }
 
 /// Takes messages in.
-pub struct Intake<S> {
+pub struct Intake<S, F> {
     /// How.
     pub options: Options,
     /// Where they are kept.
@@ -65,6 +71,8 @@ pub struct Intake<S> {
     pub wake: Wake,
     /// Whom to tell of trouble.
     pub health: Health,
+    /// How messages wait for what is known of revocation; none if no trust is configured.
+    pub fetching: Option<Fetching<F>>,
 }
 
 /// A message under way, with what it must give back.
@@ -73,6 +81,10 @@ struct Message {
     handle: AckHandle,
     permit: OwnedSemaphorePermit,
     stale: u32,
+    /// It was judged before, and has waited for revocation answers.
+    fetched: bool,
+    /// The time that judging took.
+    judging: Duration,
     /// Every message under way keeps the steps before it going, so that it is finished on shutdown.
     steps: Steps,
 }
@@ -106,16 +118,18 @@ struct Again {
     prepared: Arc<Prepared>,
 }
 
-impl<S: Store> Intake<S> {
+impl<S: Store, F: RevocationSource> Intake<S, F> {
     /// Takes messages in until all sources have closed their end of `offers` and everything is answered.
     /// From `shutdown` on, what is offered is handed back.
     pub async fn run(self, offers: Receiver<Offer>, shutdown: CancellationToken) {
         let intake = Arc::new(self);
         let (ready_in, ready) = mpsc::unbounded_channel();
         let (waiting_in, waiting) = mpsc::unbounded_channel();
-        let steps = Steps { waiting: waiting_in, ready: ready_in };
+        let (wanting_in, wanting) = mpsc::unbounded_channel();
+        let steps = Steps { wanting: wanting_in, waiting: waiting_in, ready: ready_in };
         tokio::join!(
             Arc::clone(&intake).admit(offers, steps, shutdown),
+            Arc::clone(&intake).fetch(wanting),
             Arc::clone(&intake).look_up(waiting),
             Arc::clone(&intake).commit(ready),
         );
@@ -131,6 +145,8 @@ impl<S: Store> Intake<S> {
                 handle: offer.handle,
                 permit,
                 stale: 0,
+                fetched: false,
+                judging: Duration::ZERO,
                 steps: steps.clone(),
             };
             if shutdown.is_cancelled() {
@@ -142,32 +158,42 @@ impl<S: Store> Intake<S> {
     }
 
     /// Hands a message to the threads for everything that needs no journal.
-    fn judge(self: &Arc<Self>, message: Message) {
+    fn judge(self: &Arc<Self>, mut message: Message) {
         let world = self.world.load_full();
         let arrival = message.arrival.clone();
         let clock = Arc::clone(&self.clock);
+        let last = message.fetched || self.fetching.is_none();
         let judge = {
             let world = Arc::clone(&world);
             move || {
                 let began = clock.monotonic();
                 let outcome = process(arrival, &world, clock.now(), &mut Uuid::now_v7);
-                telemetry::judged(clock.monotonic().saturating_sub(began));
-                outcome
+                let outcome = if last { without_more(outcome, &world, clock.now()) } else { outcome };
+                let took = clock.monotonic().saturating_sub(began);
+                telemetry::judged(took);
+                (outcome, took)
             }
         };
         let intake = Arc::clone(self);
-        self.pool.run(judge, move |outcome| match outcome {
+        self.pool.run(judge, move |result| {
+            let outcome = result.map(|(outcome, took)| {
+                message.judging += took;
+                outcome
+            });
+            intake.judged(message, world, outcome);
+        });
+    }
+
+    /// Sends a message on to the step that its judgement asks for.
+    fn judged(&self, message: Message, world: Arc<World>, outcome: Result<Outcome, Panicked>) {
+        match outcome {
             Ok(Outcome::Judged(entry)) => Ready { message, entry, prepared: None }.send(),
-            // Fetching is not done here yet; the message is parked, and judged again.
-            Ok(Outcome::Fetch { prepared, .. }) => {
-                let lookups = prepared.lookups();
-                Waiting { message, world, lookups, prepared: prepared.into() }.send();
-            }
+            Ok(Outcome::Fetch { wanted, prepared }) => Wanting { message, world, wanted, prepared }.send(),
             Ok(Outcome::Need { lookups, prepared }) => {
                 Waiting { message, world, lookups, prepared: prepared.into() }.send();
             }
-            Err(Panicked) => intake.failed_on(message, &world).send(),
-        });
+            Err(Panicked) => self.failed_on(message, &world).send(),
+        }
     }
 
     /// Fetches what the waiting messages need to know, for all that have gathered in one go.
@@ -269,7 +295,7 @@ impl<S: Store> Intake<S> {
                         "Message {id} was taken in: {verdict}."
                     );
                     note.destinations.iter().for_each(|destination| self.wake.ring(destination));
-                    note.taken.count(now);
+                    note.taken.count(now, message.judging);
                     let taken = Taken { committed, verdict: note.verdict, findings: note.findings };
                     message.handle.ack(taken);
                     drop(message.permit);
@@ -356,6 +382,7 @@ impl Note {
 /// The entrances of the steps after judging. When the last of them is gone, the steps end.
 #[derive(Clone)]
 struct Steps {
+    wanting: UnboundedSender<Wanting>,
     waiting: UnboundedSender<Waiting>,
     ready: UnboundedSender<Ready>,
 }

@@ -1,4 +1,4 @@
-//! Parties and rules change while the broker runs.
+//! Parties, rules, keys and certificates change while the broker runs.
 //!
 //! Their files are looked at every few seconds, and at once on SIGHUP. A change is read and proved as a
 //! whole; only then does it take the place of the old one, in one step, so every message is judged by one
@@ -6,20 +6,22 @@
 //! until then the old set holds.
 
 use crate::config::Config;
+use crate::config::read::Fault;
 use crate::health::{Health, Trouble};
+use crate::protection::{Maker, Material, Revocation, load};
 use crate::telemetry;
 use crate::world::{self, Tables};
 use arc_swap::ArcSwap;
 use broker_core::World;
-use broker_core::ports::{Clock, Store};
+use broker_core::ports::{Clock, RevocationSource, Store};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-/// Reloads parties and rules.
-pub struct Reload<S> {
+/// Reloads parties, rules, keys and certificates.
+pub struct Reload<S, F> {
     /// Which files, and how often they are looked at.
     pub config: Arc<Config>,
     /// What is swapped.
@@ -32,12 +34,17 @@ pub struct Reload<S> {
     pub health: Health,
     /// Rung by SIGHUP.
     pub now: Arc<Notify>,
+    /// Who puts protection together and keeps what is known of revocation, if trust is configured.
+    pub trust: Option<(Arc<Maker>, Revocation<F>)>,
 }
+
+/// What a reload read.
+type Read = (Tables, Option<Material>);
 
 /// What a file looks like from outside; none if it is not there.
 type Look = Vec<(PathBuf, Option<(SystemTime, u64)>)>;
 
-impl<S: Store> Reload<S> {
+impl<S: Store, F: RevocationSource> Reload<S, F> {
     /// Runs until `shutdown`.
     pub async fn run(self, shutdown: CancellationToken) {
         let mut seen = self.look().await;
@@ -57,28 +64,49 @@ impl<S: Store> Reload<S> {
 
     async fn reload(&self) {
         let config = Arc::clone(&self.config);
-        let tables = tokio::task::spawn_blocking(move || Tables::load(&config)).await;
-        match tables {
-            Ok(Ok(tables)) => {
-                let schemas = Arc::clone(&self.world.load().schemas);
-                let world = world::world(&self.config, schemas, tables);
-                self.world.store(Arc::new(world));
+        let read = tokio::task::spawn_blocking(move || read(&config)).await;
+        match read {
+            Ok(Ok((tables, material))) => {
+                self.take_over(tables, material).await;
                 self.health.over(Trouble::ReloadRefused);
                 telemetry::reloaded("taken");
-                tracing::info!("Parties and rules were read again and hold from now on.");
-                self.note("reload", "parties and rules taken over").await;
+                tracing::info!("Parties, rules, keys and certificates were read again and hold from now on.");
+                self.note("reload", "parties, rules, keys and certificates taken over").await;
             }
             Ok(Err(faults)) => {
                 for fault in &faults {
                     tracing::error!("{fault}");
                 }
                 let count = faults.len();
-                self.refused(format!("Changed parties or rules have {count} faults; the old ones hold."))
-                    .await;
+                self.refused(format!(
+                    "Changed parties, rules, keys or certificates have {count} faults; the old ones hold."
+                ))
+                .await;
             }
-            Err(_) => {
-                self.refused("Changed parties or rules cannot be read; the old ones hold.".to_owned()).await
+            Err(_) => self.refused("Changed files cannot be read; the old ones hold.".to_owned()).await,
+        }
+    }
+
+    async fn take_over(&self, tables: Tables, material: Option<Material>) {
+        let before = self.world.load_full();
+        let made = self
+            .trust
+            .as_ref()
+            .zip(material.as_ref())
+            .map(|((maker, _), material)| Arc::new(maker.protection(material, before.trust.as_deref())));
+        let schemas = Arc::clone(&before.schemas);
+        let world = world::world(&self.config, schemas, tables, made);
+        self.world.rcu(|now| {
+            // What became known of revocation meanwhile stays known.
+            let evidence = now.trust.as_ref().map(|trust| Arc::clone(&trust.evidence));
+            let mut world = World::clone(&world);
+            if let (Some(trust), Some(evidence)) = (world.trust.as_mut().map(Arc::make_mut), evidence) {
+                trust.evidence = evidence;
             }
+            world
+        });
+        if let (Some((_, revocation)), Some(material)) = (&self.trust, material) {
+            revocation.add_lists(material.lists).await;
         }
     }
 
@@ -97,14 +125,27 @@ impl<S: Store> Reload<S> {
 
     /// How the files look now. Names, times and sizes, not contents: looking must cost next to nothing.
     async fn look(&self) -> Look {
-        let paths: Vec<_> = self.config.parties.iter().chain(&self.config.rules).cloned().collect();
-        let look = move || paths.iter().flat_map(|path| look_at(path)).collect();
+        let tables: Vec<_> = self.config.parties.iter().chain(&self.config.rules).cloned().collect();
+        let named = world::named_certificates(&self.config, Some(&self.world.load().parties));
+        let trust = self.config.trust.as_ref().map(load::watched).unwrap_or_default();
+        let others: Vec<_> = trust.into_iter().chain(named.into_values().flatten()).collect();
+        let look = move || {
+            let tables = tables.iter().flat_map(|path| look_at(path, world::toml_files));
+            tables.chain(others.iter().flat_map(|path| look_at(path, load::tree))).collect()
+        };
         tokio::task::spawn_blocking(look).await.unwrap_or_default()
     }
 }
 
-fn look_at(path: &Path) -> Look {
-    let files = world::toml_files(path).unwrap_or_else(|_| vec![path.to_path_buf()]);
+fn read(config: &Config) -> Result<Read, Vec<Fault>> {
+    let tables = Tables::load(config)?;
+    let Some(trust) = &config.trust else { return Ok((tables, None)) };
+    let material = Material::load(trust, world::named_certificates(config, Some(&tables.parties)))?;
+    Ok((tables, Some(material)))
+}
+
+fn look_at(path: &Path, files: fn(&Path) -> std::io::Result<Vec<PathBuf>>) -> Look {
+    let files = files(path).unwrap_or_else(|_| vec![path.to_path_buf()]);
     let stamp = |file: PathBuf| {
         let meta = std::fs::metadata(&file).ok();
         let stamp = meta.and_then(|meta| Some((meta.modified().ok()?, meta.len())));

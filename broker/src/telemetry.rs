@@ -3,6 +3,7 @@
 
 use crate::config::{Log, LogFormat};
 use crate::health::{Health, Trouble};
+use crate::protection::expiry::{Lasting, purpose_word};
 use broker_core::journal::{Balance, Entry, Ledger};
 use broker_core::ports::{Backlog, NotTaken, StoreError};
 use broker_core::telemetry::{self as names, Metric};
@@ -14,6 +15,8 @@ use std::io::IsTerminal;
 use std::time::Duration;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
+use trust::keys::Expiry;
+use trust::revocation::SourceKind;
 
 /// Bounds of the duration histograms, in seconds. 0.5 is among them: it is the promise for intake.
 const SECONDS: &[f64] =
@@ -78,9 +81,15 @@ fn describe() {
     for Metric { name, help, .. } in names::ALL {
         if name.ends_with("_total") {
             metrics::describe_counter!(*name, *help);
-        } else if [names::ATTEMPT_SECONDS, names::INTAKE_SECONDS, names::PROCESS_SECONDS, names::COMMIT_BATCH]
-            .iter()
-            .any(|histogram| histogram.name == *name)
+        } else if [
+            names::ATTEMPT_SECONDS,
+            names::INTAKE_SECONDS,
+            names::PROCESS_SECONDS,
+            names::PROTECTION_SECONDS,
+            names::COMMIT_BATCH,
+        ]
+        .iter()
+        .any(|histogram| histogram.name == *name)
         {
             metrics::describe_histogram!(*name, *help);
         } else {
@@ -116,6 +125,7 @@ pub struct Taken {
     findings: Vec<&'static str>,
     receipts: usize,
     received: Timestamp,
+    protection: &'static str,
 }
 
 impl Taken {
@@ -132,11 +142,14 @@ impl Taken {
             findings: entry.findings.iter().map(|finding| finding.code.as_str()).collect(),
             receipts: entry.documents.iter().filter(|document| document.kind == receipt).count(),
             received: entry.arrival.received,
+            protection: protection(entry),
         }
     }
 
-    /// It is durable.
-    pub fn count(self, now: Timestamp) {
+    /// It is durable. `judging` is the time that the decision took.
+    pub fn count(self, now: Timestamp, judging: Duration) {
+        metrics::counter!(names::PROTECTION.name, "protection" => self.protection).increment(1);
+        metrics::histogram!(names::PROTECTION_SECONDS.name, "protection" => self.protection).record(judging);
         metrics::counter!(
             names::MESSAGES.name,
             "source" => self.source.clone(), "family" => self.family, "verdict" => self.verdict
@@ -151,6 +164,27 @@ impl Taken {
         }
         let took = now.duration_since(self.received).as_secs_f64().max(0.0);
         metrics::histogram!(names::INTAKE_SECONDS.name, "source" => self.source).record(took);
+    }
+}
+
+/// How a message came protected, by its account.
+fn protection(entry: &Entry) -> &'static str {
+    #[derive(serde::Deserialize)]
+    struct Account {
+        layers: Vec<Layer>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Layer {
+        layer: String,
+    }
+    let account = entry.protection.as_deref().and_then(|text| serde_json::from_str::<Account>(text).ok());
+    let layers = account.map(|account| account.layers).unwrap_or_default();
+    let has = |name: &str| layers.iter().any(|layer| layer.layer == name);
+    match (has("signed"), has("sealed")) {
+        (false, false) => "none",
+        (true, false) => "signed",
+        (false, true) => "sealed",
+        (true, true) => "both",
     }
 }
 
@@ -231,6 +265,71 @@ pub fn bytes_in_flight(bytes: usize) {
 /// Parties and rules were read again.
 pub fn reloaded(outcome: &'static str) {
     metrics::counter!(names::RELOADS.name, "outcome" => outcome).increment(1);
+}
+
+/// A revocation answer was wanted.
+pub fn revocation_answer(kind: SourceKind, outcome: &'static str) {
+    let kind = kind_word(kind);
+    metrics::counter!(names::REVOCATION_ANSWERS.name, "kind" => kind, "outcome" => outcome).increment(1);
+}
+
+/// So many fresh revocation answers are at hand.
+pub fn revocation_held(kind: SourceKind, answers: usize) {
+    let answers = float(u64::try_from(answers).unwrap_or(u64::MAX));
+    metrics::gauge!(names::REVOCATION_HELD.name, "kind" => kind_word(kind)).set(answers);
+}
+
+const fn kind_word(kind: SourceKind) -> &'static str {
+    match kind {
+        SourceKind::Crl => "crl",
+        SourceKind::Ocsp => "ocsp",
+    }
+}
+
+/// A message waited for revocation answers.
+pub fn revocation_wait(outcome: &'static str) {
+    metrics::counter!(names::REVOCATION_WAITS.name, "outcome" => outcome).increment(1);
+}
+
+/// A parked message was judged again and came to something else.
+pub fn judged_again(verdict: &'static str) {
+    metrics::counter!(names::JUDGED_AGAIN.name, "verdict" => verdict).increment(1);
+}
+
+/// A party was looked up in the registry.
+pub fn registry_answer(outcome: &'static str) {
+    metrics::counter!(names::REGISTRY_ANSWERS.name, "outcome" => outcome).increment(1);
+}
+
+/// Whether test mode is on.
+pub fn test_mode(on: bool) {
+    metrics::gauge!(names::TEST_MODE.name).set(if on { 1.0 } else { 0.0 });
+}
+
+/// How long certificates last: for each owner and purpose the first to run out, and how many do soon.
+pub fn certificates(lasting: &[Lasting]) {
+    for owner in ["own", "partner"] {
+        let of_owner = || lasting.iter().filter(|l| l.owner.as_str() == owner);
+        for purpose in ["signing", "sealing"] {
+            let days = of_owner().filter(|l| purpose_word(l.purpose) == purpose).map(|l| l.days).min();
+            if let Some(days) = days {
+                #[expect(clippy::cast_precision_loss, reason = "days are far below 2^52")]
+                let days = days as f64;
+                metrics::gauge!(names::CERTIFICATE_DAYS_LEFT.name, "owner" => owner, "purpose" => purpose)
+                    .set(days);
+            }
+        }
+        for (level, within) in [
+            (Expiry::Over, "over"),
+            (Expiry::Within7Days, "7d"),
+            (Expiry::Within30Days, "30d"),
+            (Expiry::Within60Days, "60d"),
+        ] {
+            let count = of_owner().filter(|l| l.level == Some(level)).count();
+            metrics::gauge!(names::CERTIFICATES_EXPIRING.name, "owner" => owner, "within" => within)
+                .set(float(u64::try_from(count).unwrap_or(u64::MAX)));
+        }
+    }
 }
 
 /// The journal did not do what was asked: told once for as long as it lasts.

@@ -11,6 +11,8 @@ use crate::exit::{Failure, Verdict};
 use crate::health::{Health, Trouble};
 use crate::intake::{self, Intake};
 use crate::pool::Pool;
+use crate::protection::watch::Watch;
+use crate::protection::{self, Again, Maker, Material};
 use crate::reload::Reload;
 use crate::timers::Timers;
 use crate::wake::Wake;
@@ -21,6 +23,7 @@ use adapters::clock::SystemClock;
 use adapters::sqlite::{self, Mode, SqliteStore};
 use adapters::{folder, http, intake as entrance};
 use arc_swap::ArcSwap;
+use broker_core::Protection;
 use broker_core::journal::Delivery;
 use broker_core::ports::{Clock, Destination, Store};
 use dead_letter::Attempt;
@@ -63,11 +66,23 @@ pub async fn run(config: Config) -> Result<Verdict, Failure> {
 
     let schemas = Arc::new(schemas::load(config.schemas.as_deref()).map_err(Failure::Config)?);
     let tables = Tables::load(&config).map_err(Failure::Config)?;
-    let world = Arc::new(ArcSwap::from_pointee(world::world(&config, schemas, tables)));
+    let port = Arc::clone(&clock) as Arc<dyn Clock>;
+    let (made, material) = make_protection(&config, &tables, &port)?.unzip();
+    let (maker, protection) = made.unzip();
+    let world = world::world(&config, schemas, tables, protection.map(Arc::new));
+    let world = Arc::new(ArcSwap::from_pointee(world));
     let config = Arc::new(config);
 
     let store = Arc::new(open_in(&config, Mode::Run).await?);
     begin(&config, &store, clock.now()).await?;
+
+    protection::announce(config.trust.as_ref(), &health);
+    let revocation =
+        config.trust.as_ref().map(|t| protection::revocation(t, &world, &port, &health)).transpose()?;
+    if let (Some(revocation), Some(material)) = (&revocation, material) {
+        revocation.begin().await;
+        revocation.add_lists(material.lists).await;
+    }
 
     let wake = Wake::new(config.destinations.keys());
     let pool = Arc::new(Pool::start(config.work.threads).map_err(|e| Failure::Start(e.to_string()))?);
@@ -85,10 +100,15 @@ pub async fn run(config: Config) -> Result<Verdict, Failure> {
         options: intake::Options { window: config.work.messages, commit: config.work.commit },
         store: Arc::clone(&store),
         world: Arc::clone(&world),
-        pool,
+        pool: Arc::clone(&pool),
         clock: Arc::clone(&clock) as Arc<dyn Clock>,
         wake: wake.clone(),
         health: health.clone(),
+        fetching: revocation.clone().zip(config.trust.as_ref()).map(|(revocation, trust)| intake::Fetching {
+            revocation,
+            patience: trust.revocation.timeout,
+            hurry: stop_sources.clone(),
+        }),
     };
     let intake = tokio::spawn(intake.run(offered, stop.clone()));
     for (name, settings) in &config.destinations {
@@ -119,6 +139,36 @@ pub async fn run(config: Config) -> Result<Verdict, Failure> {
         timers.run(stop_timers).await;
         ("timers", 0)
     });
+    if let (Some(maker), Some(revocation), Some(trust)) = (&maker, &revocation, &config.trust) {
+        let again = Again {
+            store: Arc::clone(&store),
+            world: Arc::clone(&world),
+            pool,
+            revocation: revocation.clone(),
+            schedule: trust.revocation.retry.clone(),
+            clock: Arc::clone(&port),
+            wake: wake.clone(),
+            health: health.clone(),
+        };
+        let registry = protection::Registry { maker: Arc::clone(maker), world: Arc::clone(&world) };
+        let watch = Watch {
+            world: Arc::clone(&world),
+            store: Arc::clone(&store),
+            clock: Arc::clone(&port),
+            health: health.clone(),
+        };
+        let revocation = revocation.clone();
+        let stop = stop.clone();
+        parts.spawn(async move {
+            tokio::join!(
+                registry.run(stop.clone()),
+                watch.run(stop.clone()),
+                revocation.run(stop.clone()),
+                again.run(stop.clone()),
+            );
+            ("trust", 0)
+        });
+    }
     let hangup = Arc::new(Notify::new());
     let reload = Reload {
         config: Arc::clone(&config),
@@ -127,6 +177,7 @@ pub async fn run(config: Config) -> Result<Verdict, Failure> {
         clock: Arc::clone(&clock) as Arc<dyn Clock>,
         health: health.clone(),
         now: Arc::clone(&hangup),
+        trust: maker.zip(revocation),
     };
     let stop_reload = stop_sources.clone();
     parts.spawn(async move {
@@ -178,6 +229,21 @@ pub async fn run(config: Config) -> Result<Verdict, Failure> {
         ),
     }
     Ok(Verdict::of(left == 0 && early.is_none()))
+}
+
+/// What protection begins with, as the files say; none where no trust is configured.
+#[expect(clippy::type_complexity, reason = "taken apart at once, by the one caller")]
+fn make_protection(
+    config: &Config,
+    tables: &Tables,
+    clock: &Arc<dyn Clock>,
+) -> Result<Option<((Arc<Maker>, Protection), Material)>, Failure> {
+    let Some(trust) = &config.trust else { return Ok(None) };
+    let named = world::named_certificates(config, Some(&tables.parties));
+    let material = Material::load(trust, named).map_err(Failure::Config)?;
+    let maker = Maker::build(trust, clock)?;
+    let protection = maker.protection(&material, None);
+    Ok(Some(((Arc::new(maker), protection), material)))
 }
 
 /// What happens before anything is taken in: what was being sent when the process died is unsure now.

@@ -3,10 +3,11 @@
 use crate::config::Config;
 use crate::config::read::Fault;
 use broker_core::journal::Provenance;
-use broker_core::{ContentHash, World};
+use broker_core::{ContentHash, Protection, World};
 use message_schemas::schema::SchemaSet;
-use message_schemas::{document, head};
+use message_schemas::{HerId, document, head};
 use routing_rules::{Parties, Rules};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -78,9 +79,28 @@ impl Tables {
     }
 }
 
+/// Certificates that parties name as files. A relative path starts at the folder of the party files that has it.
+#[must_use]
+pub fn named_certificates(config: &Config, parties: Option<&Parties>) -> BTreeMap<HerId, Vec<PathBuf>> {
+    let folder = |path: &PathBuf| if path.is_dir() { path.clone() } else { path.with_file_name("") };
+    let folders: Vec<_> = config.parties.iter().map(folder).collect();
+    let find = |name: &String| {
+        let at = folders.iter().map(|folder| folder.join(name)).find(|path| path.exists());
+        // One that is nowhere is told with the first place where it should be.
+        at.or_else(|| folders.first().map(|folder| folder.join(name))).unwrap_or_else(|| PathBuf::from(name))
+    };
+    let named = parties.into_iter().flat_map(Parties::iter).filter(|p| !p.protection.certificates.is_empty());
+    named.map(|p| (p.her_id, p.protection.certificates.iter().map(find).collect())).collect()
+}
+
 /// Everything that messages are judged by, with the hashes that are stored with each decision.
 #[must_use]
-pub fn world(config: &Config, schemas: Arc<SchemaSet>, tables: Tables) -> World {
+pub fn world(
+    config: &Config,
+    schemas: Arc<SchemaSet>,
+    tables: Tables,
+    trust: Option<Arc<Protection>>,
+) -> World {
     let policy = serde_json::to_vec(&config.policy).unwrap_or_default();
     let provenance = Provenance {
         program: env!("CARGO_PKG_VERSION").to_owned(),
@@ -100,7 +120,7 @@ pub fn world(config: &Config, schemas: Arc<SchemaSet>, tables: Tables) -> World 
         parties: Arc::new(tables.parties),
         rules: Arc::new(tables.rules),
         policy: Arc::new(config.policy.clone()),
-        trust: None,
+        trust,
         limits: config.limits,
         heads: head::Settings::default(),
         documents: Arc::new(document::Options { organisations, ..document::Options::default() }),

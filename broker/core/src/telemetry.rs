@@ -61,6 +61,26 @@ metrics! {
     ALARMS = "budstikke_alarms_total", "Things a person must look at, by reason", ["reason"];
     /// Reloads of parties and rules.
     RELOADS = "budstikke_reloads_total", "Reloads of parties and rules, by outcome", ["outcome"];
+    /// Messages by the protection that they came in.
+    PROTECTION = "budstikke_messages_protected_total", "Messages taken into the journal, by their protection", ["protection"];
+    /// Time of the pure decision, by protection: what signatures and seals cost.
+    PROTECTION_SECONDS = "budstikke_protection_duration_seconds", "CPU time of judging one message, by its protection", ["protection"];
+    /// Questions to revocation services.
+    REVOCATION_ANSWERS = "budstikke_revocation_answers_total", "Revocation answers wanted, by kind and outcome; at_hand was known already", ["kind", "outcome"];
+    /// Revocation answers that are at hand and fresh.
+    REVOCATION_HELD = "budstikke_revocation_held_answers", "Fresh revocation answers at hand", ["kind"];
+    /// Messages that waited for revocation answers.
+    REVOCATION_WAITS = "budstikke_revocation_waits_total", "Messages that waited for revocation answers, by what came of it", ["outcome"];
+    /// Parked messages that were judged again.
+    JUDGED_AGAIN = "budstikke_messages_judged_again_total", "Parked messages that were judged again and came to something else", ["verdict"];
+    /// Questions to the registry of certificates.
+    REGISTRY_ANSWERS = "budstikke_registry_answers_total", "Parties looked up in the registry, by outcome", ["outcome"];
+    /// Days until the first certificate runs out.
+    CERTIFICATE_DAYS_LEFT = "budstikke_certificate_days_left", "Days until the first certificate without a successor runs out", ["owner", "purpose"];
+    /// Certificates that run out soon.
+    CERTIFICATES_EXPIRING = "budstikke_certificates_expiring", "Certificates without a successor that run out, by how soon", ["owner", "within"];
+    /// 1 in test mode.
+    TEST_MODE = "budstikke_trust_test_mode", "1 if what cannot be told of revocation is let pass; anything but 0 is an alarm", [];
     /// Process start, for uptime.
     STARTED = "budstikke_start_time_seconds", "Start of the process, in seconds since 1970", ["version"];
 }

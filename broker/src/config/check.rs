@@ -5,8 +5,7 @@ use super::Config;
 use super::read::Fault;
 use crate::protection::{self, Material};
 use crate::schemas;
-use crate::world::Tables;
-use std::collections::BTreeMap;
+use crate::world::{self, Tables};
 use std::fs;
 use std::path::Path;
 
@@ -58,20 +57,20 @@ pub fn check(config: &Config) -> Checked {
             pem(&tls.key_file, "sources.http.tls.key_file", "PRIVATE KEY", &mut faults);
         }
     }
-    let keys = match Material::load(&config.trust, BTreeMap::new()) {
-        Ok(material) => {
-            let found = protection::check::check(&config.trust, &material);
-            faults.extend(found.faults);
-            warnings.extend(found.warnings);
-            material.keys.iter().count()
+    let mut keys = 0;
+    if let Some(trust) = &config.trust {
+        match Material::load(trust, world::named_certificates(config, tables.as_ref().map(|t| &t.parties))) {
+            Ok(material) => {
+                let found = protection::check::check(trust, &material);
+                faults.extend(found.faults);
+                warnings.extend(found.warnings);
+                keys = material.keys.iter().count();
+            }
+            Err(found) => faults.extend(found),
         }
-        Err(found) => {
-            faults.extend(found);
-            0
+        for (field, cache) in protection::check::caches(trust) {
+            can_be_made(cache, field, &mut faults);
         }
-    };
-    for (field, cache) in protection::check::caches(&config.trust) {
-        can_be_made(cache, field, &mut faults);
     }
     let summary = format!(
         "{} parties, {} destinations, {} folders to read{}, {keys} keys.",
@@ -105,7 +104,9 @@ fn folder_is_there(path: &Path, field: &str, remedy: &str, faults: &mut Vec<Faul
 
 /// A folder that the broker makes itself: it, or the nearest folder above it that is there, must be one.
 fn can_be_made(path: &Path, field: &str, faults: &mut Vec<Fault>) {
-    let nearest = path.ancestors().find(|above| above.exists()).unwrap_or(path);
+    // The last one of a relative path is empty: the current folder.
+    let there = |above: &&Path| above.as_os_str().is_empty() || above.exists();
+    let nearest = path.ancestors().find(there).unwrap_or(path);
     folder_is_there(nearest, field, "Name a folder that is there, or can be made.", faults);
 }
 

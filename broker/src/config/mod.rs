@@ -38,8 +38,9 @@ settings! {
         sources: Sources = Sources { folders: BTreeMap::new(), http: None },
         /// Where messages go, by the names that parties and rules use.
         destinations: BTreeMap<DestinationId, Destination>,
-        /// Whom we trust, and what we sign and open with.
-        trust: trust::Trust = trust::Trust::default(),
+        /// Whom we trust, and what we sign and open with. Without this section nothing sealed is opened, no signature
+        /// is asked for or checked, and nothing is signed or sealed.
+        trust: Option<trust::Trust> = None,
         /// What this installation decides for itself: invalid messages, receipts, deadlines, tests.
         policy: Policy = Policy::default(),
         /// How much of one document is read.
@@ -166,7 +167,7 @@ macro_rules! default_is_the_empty_section {
     )+};
 }
 
-default_is_the_empty_section!(Work, Admin, Log, trust::Trust, trust::Partners, trust::Revocation);
+default_is_the_empty_section!(Work, Admin, Log, trust::Partners, trust::Revocation);
 
 impl Config {
     /// Reads a configuration file.
@@ -266,7 +267,9 @@ impl Config {
                 reading.fault_at(&format!("work.{name}"), "0 would stop all work.", "Write 1 or more.");
             }
         }
-        self.trust.agree(reading);
+        if let Some(trust) = &self.trust {
+            trust.agree(reading);
+        }
         if self.work.bytes.0 < self.limits.message_bytes {
             reading.fault_at(
                 "work.bytes",
@@ -293,6 +296,42 @@ mod tests {
         assert_eq!(config.destinations.len(), 3);
         assert_eq!(config.work, Work::default(), "the example shows the defaults");
         assert_eq!(config.admin, Admin::default());
+    }
+
+    #[test]
+    fn the_protected_example_in_ops_is_sound() {
+        let text = include_str!("../../../ops/config/protected.toml");
+        let config = Config::parse(Path::new("/etc/budstikke/protected.toml"), text).expect("no faults");
+        let trust = config.trust.expect("it is about trust");
+        assert_eq!(trust.anchors, [Path::new("/etc/budstikke/data/pki/root.pem")]);
+        assert_eq!(trust.keys.len(), 2);
+        let defaults =
+            trust::Revocation { cache: trust.revocation.cache.clone(), ..trust::Revocation::default() };
+        assert_eq!(trust.revocation, defaults, "the example shows the defaults");
+    }
+
+    #[test]
+    fn faults_of_trust_are_all_named() {
+        let text = format!(
+            "{EXAMPLE}\n[trust]\nanchors = []\npolicies = [\"2.16\", \"old\"]\ntest_mode = \"on\"\n\
+             [trust.revocation]\nonline = false\n"
+        );
+        let faults = Config::parse(Path::new("x.toml"), &text).expect_err("faults");
+        assert_eq!(faults.iter().map(|f| f.field.as_str()).collect::<Vec<_>>(), ["trust.test_mode"]);
+        let text = text.replace("test_mode = \"on\"\n", "") + "hosts = [\"http://crl.example.no\"]\n";
+        let keys = "[[trust.keys]]\nfile = \"a\"\npassword_file = \"b\"\npassword_env = \"C\"\n";
+        let faults = Config::parse(Path::new("x.toml"), &(text + keys)).expect_err("faults");
+        let fields: Vec<_> = faults.iter().map(|fault| fault.field.as_str()).collect();
+        for field in [
+            "trust.anchors",
+            "trust.policies.1",
+            "trust.revocation.online",
+            "trust.revocation.hosts.0",
+            "trust.keys.0",
+        ] {
+            assert!(fields.contains(&field), "{field} is missing in {fields:?}");
+        }
+        assert!(faults.iter().all(|fault| fault.line > 0), "{faults:?}");
     }
 
     #[test]

@@ -3,16 +3,16 @@
 use super::read::{Bytes, Reading};
 use crate::{one_of, settings};
 use adapters::registry::RestOptions;
+use dead_letter::Schedule;
 use jiff::SignedDuration;
 use std::path::PathBuf;
 use std::time::Duration;
 
 settings! {
-    /// Whom we trust, and what we sign and open with. Without this section nothing signed is trusted and nothing
-    /// sealed is opened.
+    /// Whom we trust, and what we sign and open with.
     pub struct Trust {
         /// Root certificates: PEM or DER files, or folders of them. All trust begins with these.
-        anchors: Vec<PathBuf> = Vec::new(),
+        anchors: Vec<PathBuf>,
         /// Issuing certificates that senders need not bring along: files, or folders of them.
         intermediates: Vec<PathBuf> = Vec::new(),
         /// Policies, as dotted numbers, of which an end certificate must have one; none asks for none.
@@ -73,6 +73,9 @@ settings! {
         files: Vec<PathBuf> = Vec::new(),
         /// Ask the services that certificates name.
         online: bool = true,
+        /// Which of them first. A list serves all certificates of a CA as long as it lasts, and tells nobody whose
+        /// messages come; an OCSP answer is about one certificate, and newer.
+        prefer: Prefer = Prefer::Crl,
         /// The hosts that may be asked; none means all that a certificate of a trusted chain names.
         hosts: Vec<String> = Vec::new(),
         /// For one answer.
@@ -83,6 +86,8 @@ settings! {
         at_once: usize = 8,
         /// A folder that answers are kept in, so that a restart needs no service; none keeps nothing.
         cache: Option<PathBuf> = None,
+        /// When a message that is parked because revocation is not known is judged again.
+        retry: Schedule = Schedule::default(),
         /// So long before an answer runs out a new one is asked for (at most half of its time).
         refresh_before: Duration = Duration::from_secs(2 * 3600),
     }
@@ -103,6 +108,16 @@ one_of! {
         Required = "required",
         /// Where a certificate names a service to ask.
         IfOffered = "if-offered",
+    }
+}
+
+one_of! {
+    /// Whom to ask first.
+    pub enum Prefer {
+        /// Lists.
+        Crl = "crl",
+        /// Responders.
+        Ocsp = "ocsp",
     }
 }
 
@@ -132,7 +147,7 @@ impl Trust {
                 );
             }
         }
-        if self.anchors.is_empty() && (!self.keys.is_empty() || !self.intermediates.is_empty()) {
+        if self.anchors.is_empty() {
             reading.fault_at(
                 "trust.anchors",
                 "Without roots nothing can be trusted.",
@@ -143,16 +158,15 @@ impl Trust {
         if revocation.at_once == 0 {
             reading.fault_at("trust.revocation.at_once", "0 would stop all questions.", "Write 1 or more.");
         }
-        if revocation.demand == Demand::Required
-            && !revocation.online
-            && revocation.files.is_empty()
-            && !self.anchors.is_empty()
-        {
+        if revocation.demand == Demand::Required && !revocation.online && revocation.files.is_empty() {
             reading.fault_at(
                 "trust.revocation.online",
                 "Revocation must be known, and there is no way to know it.",
                 "Set online = true, or name files of CRLs.",
             );
+        }
+        for fault in revocation.retry.faults() {
+            reading.fault_at("trust.revocation.retry", format!("{fault}."), "Write such a value.");
         }
         for (at, host) in revocation.hosts.iter().enumerate() {
             if host.is_empty() || host.contains(['/', ':', '@', '*']) {

@@ -34,8 +34,8 @@ pub fn check(trust: &Trust, material: &Material) -> Found {
     let now = clock.now();
     let mut found = Found::default();
     permissions(trust, &mut found);
-    for (at, key) in material.keys.iter().enumerate() {
-        own(&format!("trust.keys.{at}"), key.certificate(), key.chain(), material, now, &mut found);
+    for key in material.keys.iter() {
+        own("trust.keys", key.certificate(), key.chain(), material, now, &mut found);
     }
     if material.keys.iter().next().is_some() && material.keys.signing(now).is_none() {
         found.faults.push(fault(

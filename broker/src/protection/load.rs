@@ -121,12 +121,12 @@ fn lists(paths: &[PathBuf], faults: &mut Vec<Fault>) -> Vec<Arc<[u8]>> {
     found
 }
 
-/// Opens all keys, the slow ones side by side would be no faster on few cores.
+/// Opens all keys.
 fn keys(keys: &[Key], faults: &mut Vec<Fault>) -> Vec<Arc<dyn PrivateKey>> {
     let mut opened = Vec::with_capacity(keys.len());
     for (at, key) in keys.iter().enumerate() {
         match key_file(key).open() {
-            Ok(key) => opened.push(key),
+            Ok(keys) => opened.extend(keys),
             Err(fault) => faults.push(Fault {
                 file: fault.path.display().to_string(),
                 line: 0,
@@ -236,4 +236,22 @@ pub fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
     }
     files.sort();
     Ok(files)
+}
+
+/// The files meant by a path, and those one folder further down: partners may have folders of their own.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn tree(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut all = files(path)?;
+    if path.is_dir() {
+        for entry in fs::read_dir(path)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                all.extend(files(&path)?);
+            }
+        }
+        all.sort();
+    }
+    Ok(all)
 }

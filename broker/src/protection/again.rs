@@ -1,0 +1,211 @@
+//! Messages that lie parked because of protection are judged again by themselves: on a schedule while revocation is not
+//! known, and at once when keys, certificates or answers have changed.
+
+use super::Revocation;
+use crate::health::Health;
+use crate::pool::Pool;
+use crate::telemetry::{self, alarm};
+use crate::wake::Wake;
+use arc_swap::ArcSwap;
+use broker_core::World;
+use broker_core::journal::{CommitResult, Entry, MessageRecord, SetAside};
+use broker_core::ports::{Clock, RevocationSource, Store, StoreError};
+use broker_core::process::{Prepared, read_again};
+use dead_letter::{Reason, Schedule};
+use jiff::{SignedDuration, Timestamp};
+use message_schemas::MessageId;
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// How often it is looked whether something is due.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// Messages that are looked at in one go, of each reason.
+const GROUP: usize = 500;
+
+/// So often is a decision made anew because another message took its key in the meantime.
+const MOST_STALE: u32 = 8;
+
+/// Judges parked messages again.
+pub struct Again<S, F> {
+    /// Where they lie.
+    pub store: Arc<S>,
+    /// What they are judged by.
+    pub world: Arc<ArcSwap<World>>,
+    /// Where they are judged.
+    pub pool: Arc<Pool>,
+    /// Who knows more.
+    pub revocation: Revocation<F>,
+    /// When a message is judged again while nothing changes.
+    pub schedule: Schedule,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Whom to wake.
+    pub wake: Wake,
+    /// Whom to tell.
+    pub health: Health,
+}
+
+/// What waits, and how often it was judged in vain.
+#[derive(Debug, Clone, Copy)]
+struct Turn {
+    tries: u32,
+    due: Timestamp,
+}
+
+/// What is judged again: what waits for the world, and what waits for us. What a person must look at is not here.
+const REASONS: [Reason; 4] =
+    [Reason::RevocationUnknown, Reason::RevocationStillUnknown, Reason::OwnKeyMissing, Reason::CannotSeal];
+
+impl<S: Store, F: RevocationSource> Again<S, F> {
+    /// Runs until `shutdown`.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let chance = RandomState::new();
+        let mut turns: HashMap<MessageId, Turn> = HashMap::new();
+        let mut judged_by = self.world.load().trust.clone();
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = look.tick() => {}
+                () = shutdown.cancelled() => return,
+            }
+            let trust = self.world.load().trust.clone();
+            let changed = match (&judged_by, &trust) {
+                (Some(before), Some(now)) => !Arc::ptr_eq(before, now),
+                (None, None) => false,
+                (Some(_), None) | (None, Some(_)) => true,
+            };
+            judged_by = trust;
+            if changed {
+                let now = self.clock.now();
+                turns.values_mut().for_each(|turn| turn.due = now);
+            }
+            let work = self.look(&mut turns, changed, &chance);
+            if shutdown.run_until_cancelled(work).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    async fn look(&self, turns: &mut HashMap<MessageId, Turn>, changed: bool, chance: &RandomState) {
+        let mut lying = HashSet::new();
+        for reason in REASONS {
+            // Without a change, time alone helps only against what the world does not tell yet.
+            if reason != Reason::RevocationUnknown && !changed {
+                continue;
+            }
+            let wanted = SetAside { reason: Some(reason), limit: GROUP, ..SetAside::default() };
+            match self.store.set_aside(&wanted).await {
+                Ok(found) => lying.extend(found.into_iter().map(|(message, _)| message)),
+                Err(error) => {
+                    telemetry::journal_failed(&self.health, "set_aside", &error);
+                    return;
+                }
+            }
+        }
+        turns.retain(|message, _| lying.contains(message));
+        for message in lying {
+            let now = self.clock.now();
+            let first = || Turn { tries: 1, due: self.after(1, chance, now) };
+            let turn = *turns.entry(message).or_insert_with(first);
+            if turn.due > now && !changed {
+                continue;
+            }
+            match self.judge(message).await {
+                Ok(true) => {
+                    turns.remove(&message);
+                }
+                Ok(false) => {
+                    let tries = turn.tries.saturating_add(1);
+                    turns.insert(message, Turn { tries, due: self.after(tries, chance, self.clock.now()) });
+                }
+                Err(error) => {
+                    telemetry::journal_failed(&self.health, "judge_again", &error);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn after(&self, tries: u32, chance: &RandomState, now: Timestamp) -> Timestamp {
+        let pause = self.schedule.pause(tries, chance.hash_one((tries, now)));
+        now.checked_add(SignedDuration::try_from(pause).unwrap_or(SignedDuration::MAX)).unwrap_or(now)
+    }
+
+    /// Judges one message again; true if that came to something else.
+    async fn judge(&self, id: MessageId) -> Result<bool, StoreError> {
+        let Some(record) = self.store.message(id).await?.map(Arc::new) else { return Ok(false) };
+        let Some(bytes) = self.store.body(id).await? else { return Ok(false) };
+        let mut prepared = None;
+        let mut world = self.world.load_full();
+        // Once more if more is known then.
+        for last in [false, true] {
+            let (record, bytes, against) = (Arc::clone(&record), Arc::clone(&bytes), Arc::clone(&world));
+            let now = self.clock.now();
+            let read = self.on_pool(move || read_again(&record, bytes, &against, now)).await;
+            let Some((wanted, read)) = read else { return Ok(false) };
+            let done = wanted.is_empty() || last;
+            prepared = Some(read);
+            if done || !self.revocation.know_more(wanted, world.trust.as_deref()).await {
+                break;
+            }
+            world = self.world.load_full();
+        }
+        let Some(prepared) = prepared.map(Arc::<Prepared>::from) else { return Ok(false) };
+        self.decide(&record, &prepared, &world).await
+    }
+
+    async fn decide(
+        &self,
+        record: &Arc<MessageRecord>,
+        prepared: &Arc<Prepared>,
+        world: &Arc<World>,
+    ) -> Result<bool, StoreError> {
+        for _ in 0..MOST_STALE {
+            let known = self.store.look_up(&[prepared.lookups()]).await?.pop().unwrap_or_default();
+            let (record, prepared, against) = (Arc::clone(record), Arc::clone(prepared), Arc::clone(world));
+            let now = self.clock.now();
+            let decide = move || prepared.decide_again(&record, &known, &against, now, &mut Uuid::now_v7);
+            let Some(Some(entry)) = self.on_pool(decide).await else { return Ok(false) };
+            let destinations = destinations(&entry);
+            let (id, verdict) = (entry.arrival.id, entry.verdict.clone());
+            let reason = verdict.reason();
+            match self.store.commit(vec![entry]).await?.pop() {
+                Some(CommitResult::Committed(_)) => {
+                    let verdict = verdict.as_str();
+                    tracing::info!(message.id = %id, verdict, "Message {id} was judged again: {verdict}.");
+                    telemetry::judged_again(verdict);
+                    if let Some(reason @ Reason::RevocationStillUnknown) = reason {
+                        alarm(reason, format_args!("Message {id} is parked: {}.", reason.title()));
+                    }
+                    destinations.iter().for_each(|destination| self.wake.ring(destination));
+                    return Ok(true);
+                }
+                Some(CommitResult::Stale) => {}
+                // It was moved by somebody else: the next look sees where it is.
+                Some(CommitResult::Overtaken | CommitResult::Repeated { .. }) | None => return Ok(false),
+            }
+        }
+        Ok(false)
+    }
+
+    /// Runs on the threads that judge messages; none if the program failed on it.
+    async fn on_pool<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        let (tell, told) = oneshot::channel();
+        self.pool.run(work, move |result| drop(tell.send(result))); // nobody waits any more when we stop
+        told.await.ok()?.ok()
+    }
+}
+
+fn destinations(entry: &Entry) -> Vec<routing_rules::DestinationId> {
+    let mut destinations: Vec<_> = entry.recipients.iter().filter_map(|r| r.destination.clone()).collect();
+    destinations.sort_unstable();
+    destinations.dedup();
+    destinations
+}

@@ -1,0 +1,369 @@
+//! What is known of revocation: begun from disk, fetched when a message needs it, asked for again before it runs out.
+//!
+//! There is one writer of [`Evidence`], this one; all others keep what is there when they make a new world.
+//!
+//! **Invariant:** only what a judgement wanted is asked for, and a judgement wants something only of certificates whose
+//! chain leads to our roots. An address in any other certificate is never asked.
+
+use crate::config::trust::Prefer;
+use crate::health::{Health, Trouble};
+use crate::telemetry;
+use adapters::revocation::{Kept, Stored};
+use arc_swap::ArcSwap;
+use broker_core::ports::{Clock, NotFetched, Question, RevocationSource};
+use broker_core::{Protection, World};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use trust::chain::{Moment, Purpose};
+use trust::revocation::{Evidence, SourceKind, Wanted, lifetime};
+
+/// How often it is looked whether something runs out.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+
+/// How often the certificates that are known beforehand are judged, so that their lists are at hand.
+const WARM_EVERY: SignedDuration = SignedDuration::from_mins(5);
+
+/// An answer that is not of use is not asked for again within this time.
+const NOT_AGAIN: SignedDuration = SignedDuration::from_secs(60);
+
+/// An answer that nobody wanted for so long is not kept fresh.
+const WANTED_WITHIN: SignedDuration = SignedDuration::from_hours(48);
+
+/// Answers that are kept fresh, at most.
+const MOST_HELD: usize = 20_000;
+
+/// How answers are handled.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Whether anybody is asked; else only files and what was kept tell.
+    pub online: bool,
+    /// Whom to ask first.
+    pub prefer: Prefer,
+    /// So long before an answer runs out a new one is asked for (at most half of its time).
+    pub refresh_before: SignedDuration,
+}
+
+/// What is known of revocation. Clones are the same one.
+pub struct Revocation<F>(Arc<Inner<F>>);
+
+struct Inner<F> {
+    options: Options,
+    source: Kept<F>,
+    world: Arc<ArcSwap<World>>,
+    clock: Arc<dyn Clock>,
+    health: Health,
+    held: Mutex<HashMap<Question, Held>>,
+    /// One at a time changes what is known.
+    adding: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    fetched_at: Timestamp,
+    /// From when it is, and until when it may be used.
+    life: (Timestamp, Timestamp),
+    wanted_at: Timestamp,
+    /// When it was last asked for.
+    tried_at: Timestamp,
+}
+
+impl<F: RevocationSource> Revocation<F> {
+    /// Over this source, for this world.
+    pub fn new(
+        options: Options,
+        source: Kept<F>,
+        world: Arc<ArcSwap<World>>,
+        clock: Arc<dyn Clock>,
+        health: Health,
+    ) -> Self {
+        let (held, adding) = (Mutex::default(), tokio::sync::Mutex::default());
+        Self(Arc::new(Inner { options, source, world, clock, health, held, adding }))
+    }
+
+    /// Takes in what was kept on disk.
+    pub async fn begin(&self) {
+        let source = self.0.source.clone();
+        let stored = match tokio::task::spawn_blocking(move || source.stored()).await {
+            Ok(Ok(stored)) => stored,
+            Ok(Err(error)) => {
+                tracing::warn!("Kept revocation answers cannot be read: {error}. They are asked for again.");
+                return;
+            }
+            Err(_) => return,
+        };
+        let now = self.0.clock.now();
+        let (mut good, mut over) = (Vec::new(), Vec::new());
+        for Stored { question, bytes, fetched_at } in stored {
+            match lifetime(question.kind(), &bytes) {
+                Some(life) if now < life.1 => good.push((question, bytes, fetched_at, life)),
+                Some(_) | None => over.push(question),
+            }
+        }
+        let answers: Vec<_> =
+            good.iter().map(|(question, bytes, ..)| (question.kind(), Arc::clone(bytes))).collect();
+        self.add(answers).await;
+        for (question, _, fetched_at, life) in good {
+            let held = Held { fetched_at, life, wanted_at: now, tried_at: fetched_at };
+            self.held().insert(question, held);
+        }
+        for question in over {
+            self.0.source.forget(&question).await;
+        }
+    }
+
+    /// Adds what others fetched: lists from files.
+    pub async fn add_lists(&self, lists: Vec<Arc<[u8]>>) {
+        self.add(lists.into_iter().map(|list| (SourceKind::Crl, list)).collect()).await;
+    }
+
+    /// Fetches what a judgement wanted. True if more is known now than it knew, so that judging again may help.
+    pub async fn know_more(&self, wanted: Vec<Wanted>, judged_by: Option<&Protection>) -> bool {
+        let judged_by = judged_by.map(|before| Arc::clone(&before.evidence));
+        if !self.0.options.online {
+            return self.is_newer(judged_by.as_ref());
+        }
+        let mut asking = JoinSet::new();
+        for wanted in wanted {
+            let (this, judged_by) = (self.clone(), judged_by.clone());
+            asking.spawn(async move { this.about(&wanted, judged_by.as_ref()).await });
+        }
+        let mut more = false;
+        while let Some(one) = asking.join_next().await {
+            more |= one.unwrap_or(false);
+        }
+        more
+    }
+
+    /// Whether more is known now than it was then.
+    fn is_newer(&self, judged_by: Option<&Arc<Evidence>>) -> bool {
+        let world = self.0.world.load();
+        judged_by.zip(world.trust.as_ref()).is_some_and(|(before, now)| !Arc::ptr_eq(&now.evidence, before))
+    }
+
+    /// About one certificate: the first place that gives something new is enough.
+    async fn about(&self, wanted: &Wanted, judged_by: Option<&Arc<Evidence>>) -> bool {
+        let mut questions = Question::all_of(wanted);
+        questions.sort_by_key(|question| match (self.0.options.prefer, question.kind()) {
+            (Prefer::Crl, SourceKind::Crl) | (Prefer::Ocsp, SourceKind::Ocsp) => 0,
+            (Prefer::Crl, SourceKind::Ocsp) | (Prefer::Ocsp, SourceKind::Crl) => 1,
+        });
+        let mut answered = false;
+        for question in questions {
+            match self.ask(&question, judged_by).await {
+                Ok(true) => return true,
+                Ok(false) => answered = true,
+                Err(_) => {}
+            }
+        }
+        if !answered {
+            let sentence =
+                "A revocation service does not answer; messages whose certificates cannot be judged wait.";
+            if self.0.health.trouble(Trouble::RevocationUnknown, sentence) {
+                tracing::warn!("{sentence}");
+            }
+        }
+        false
+    }
+
+    /// Asks once, unless the answer is at hand; true if it is new to whoever asks.
+    async fn ask(&self, question: &Question, judged_by: Option<&Arc<Evidence>>) -> Result<bool, NotFetched> {
+        let now = self.0.clock.now();
+        let newer = self.is_newer(judged_by);
+        if let Some(held) = self.held().get_mut(question) {
+            held.wanted_at = now;
+            // An answer that was at hand and did not help helps no more by asking again at once.
+            let just_now = now.duration_since(held.fetched_at) < NOT_AGAIN;
+            if now < held.life.1 && (just_now || newer) {
+                telemetry::revocation_answer(question.kind(), "at_hand");
+                return Ok(newer);
+            }
+        }
+        self.fetch(question).await
+    }
+
+    /// Asks, and takes the answer in. True if it is another one than before.
+    async fn fetch(&self, question: &Question) -> Result<bool, NotFetched> {
+        let answer = self.0.source.fetch(question).await;
+        let now = self.0.clock.now();
+        let outcome = answer.as_ref().map_or_else(NotFetched::as_str, |_| "fetched");
+        telemetry::revocation_answer(question.kind(), outcome);
+        let bytes = answer.inspect_err(|why| {
+            tracing::info!(why = why.as_str(), kind = ?question.kind(), "A revocation answer could not be had: {why}.");
+        })?;
+        let life = lifetime(question.kind(), &bytes).ok_or(NotFetched::Unusable)?;
+        self.0.health.over(Trouble::RevocationUnknown);
+        let before = self.held().get(question).copied();
+        // The very same list once more changes nothing.
+        let is_new = before.is_none_or(|before| before.life != life);
+        if is_new {
+            self.add(vec![(question.kind(), bytes)]).await;
+        }
+        // Only now: whoever finds it here finds it in the world too.
+        let wanted_at = before.map_or(now, |held| held.wanted_at);
+        let mut held = self.held();
+        if held.len() >= MOST_HELD && !held.contains_key(question) {
+            held.retain(|_, held| now < held.life.1);
+        }
+        held.insert(question.clone(), Held { fetched_at: now, life, wanted_at, tried_at: now });
+        Ok(is_new)
+    }
+
+    /// Puts answers into the world.
+    async fn add(&self, answers: Vec<(SourceKind, Arc<[u8]>)>) {
+        if answers.is_empty() {
+            return;
+        }
+        let _adding = self.0.adding.lock().await;
+        let Some(trust) = self.0.world.load().trust.clone() else { return };
+        let now = self.0.clock.now();
+        // Large lists take a while to read.
+        let more = tokio::task::spawn_blocking(move || {
+            let mut evidence = trust.evidence.fresh(now);
+            for (kind, bytes) in answers {
+                let added = match kind {
+                    SourceKind::Crl => evidence.with_crl(&bytes),
+                    SourceKind::Ocsp => evidence.with_ocsp(&bytes),
+                };
+                match added {
+                    Ok(added) => evidence = added,
+                    Err(fault) => tracing::warn!("{}", fault.message),
+                }
+            }
+            Arc::new(evidence)
+        });
+        if let Ok(evidence) = more.await {
+            know(&self.0.world, &evidence);
+        }
+    }
+
+    /// Keeps everything fresh until `shutdown`.
+    pub async fn run(self, shutdown: CancellationToken) {
+        if !self.0.options.online {
+            return shutdown.cancelled().await;
+        }
+        let mut warmed: Option<Timestamp> = None;
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = look.tick() => {}
+                () = shutdown.cancelled() => return,
+            }
+            let now = self.0.clock.now();
+            let work = async {
+                if warmed.is_none_or(|at| now.duration_since(at) >= WARM_EVERY) {
+                    warmed = Some(now);
+                    self.warm(now).await;
+                }
+                self.refresh(now).await;
+            };
+            if shutdown.run_until_cancelled(work).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Judges the certificates that are known beforehand, so that what is known of them is at hand when a message comes.
+    async fn warm(&self, now: Timestamp) {
+        let Some(trust) = self.0.world.load().trust.clone() else { return };
+        let judged_by = Arc::clone(&trust);
+        let wanted =
+            tokio::task::spawn_blocking(move || wanted_beforehand(&trust, now)).await.unwrap_or_default();
+        if !wanted.is_empty() {
+            self.know_more(wanted, Some(&judged_by)).await;
+        }
+    }
+
+    /// Asks again for what runs out soon.
+    async fn refresh(&self, now: Timestamp) {
+        let (due, over) = {
+            let held = self.held();
+            let due =
+                held.iter().filter(|(_, held)| self.is_due(held, now)).map(|(question, _)| question.clone());
+            let over = held.iter().filter(|(_, held)| !is_wanted(held, now) && held.life.1 <= now);
+            (due.collect::<Vec<_>>(), over.map(|(question, _)| question.clone()).collect::<Vec<_>>())
+        };
+        for question in over {
+            self.held().remove(&question);
+            self.0.source.forget(&question).await;
+        }
+        let mut asking = JoinSet::new();
+        for question in due {
+            if let Some(held) = self.held().get_mut(&question) {
+                held.tried_at = now;
+            }
+            let this = self.clone();
+            asking.spawn(async move { this.fetch(&question).await.is_ok() });
+        }
+        while asking.join_next().await.is_some() {}
+        let held = self.held();
+        for kind in [SourceKind::Crl, SourceKind::Ocsp] {
+            let of_kind = held.iter().filter(|(question, _)| question.kind() == kind);
+            telemetry::revocation_held(kind, of_kind.filter(|(_, held)| now < held.life.1).count());
+        }
+    }
+
+    fn is_due(&self, held: &Held, now: Timestamp) -> bool {
+        /// Between two tries.
+        const PAUSE: SignedDuration = SignedDuration::from_mins(5);
+        let (from, until) = held.life;
+        let before = self.0.options.refresh_before.min(until.duration_since(from) / 2);
+        now.duration_since(held.tried_at) >= PAUSE
+            && is_wanted(held, now)
+            && until.checked_sub(before).is_ok_and(|due| due <= now)
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashMap<Question, Held>> {
+        // Nothing that can panic happens under the lock.
+        self.0.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_wanted(held: &Held, now: Timestamp) -> bool {
+    now.duration_since(held.wanted_at) < WANTED_WITHIN
+}
+
+/// What is wanted to judge our own certificates and our partners'.
+fn wanted_beforehand(trust: &Protection, now: Timestamp) -> Vec<Wanted> {
+    let moment = Moment { at: now, now };
+    let own = trust.keys.iter().map(|key| (key.certificate(), key.chain()));
+    let partners = trust.partners.iter().map(|(_, certificate)| (certificate, [].as_slice()));
+    let mut wanted: Vec<Wanted> = Vec::new();
+    for (certificate, chain) in own.chain(partners) {
+        let usage = certificate.usage.unwrap_or_default();
+        let purpose = if usage.key_encipherment { Purpose::Sealing } else { Purpose::Signing };
+        let judged = trust.anchors.judge(certificate, chain, purpose, moment, &trust.evidence, &trust.cache);
+        if let Err(refusal) = judged {
+            for more in refusal.wanted {
+                if wanted.iter().all(|known| known.certificate != more.certificate) {
+                    wanted.push(more);
+                }
+            }
+        }
+    }
+    wanted
+}
+
+/// The same world, knowing this of revocation.
+fn know(world: &ArcSwap<World>, evidence: &Arc<Evidence>) {
+    world.rcu(|before| {
+        let trust = before
+            .trust
+            .as_ref()
+            .map(|trust| Arc::new(Protection { evidence: Arc::clone(evidence), ..Protection::clone(trust) }));
+        World { trust, ..World::clone(before) }
+    });
+}
+
+impl<F> Clone for Revocation<F> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+#[cfg(test)]
+mod tests;

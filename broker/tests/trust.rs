@@ -1,0 +1,277 @@
+//! The whole broker with keys and certificates: what is proven is taken, what is forged is refused, and while a
+//! revocation service is away messages wait without holding up others.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on shall fail")]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+const PARTIES: &str = r#"
+[[party]]
+her_id = 120000
+level = "enterprise"
+name = "Granheim sykehus"
+kind = "hospital"
+organisation = "314055004"
+ours = false
+destination = "folder:hospital"
+[party.protection]
+requires = "signed"
+certificates = ["pki/parties/granheim/signing.pem", "pki/parties/granheim/sealing.pem"]
+[[party]]
+her_id = 120010
+level = "service"
+parent = 120000
+name = "Kirurgisk poliklinikk"
+kind = "hospital"
+ours = false
+[[party]]
+her_id = 210000
+level = "enterprise"
+name = "Havna legekontor"
+kind = "gp"
+[[party]]
+her_id = 210010
+level = "service"
+parent = 210000
+name = "Ola Legesen"
+kind = "gp"
+answers = "none"
+destination = "folder:gp"
+"#;
+
+const CONFIG: &str = r#"
+parties = ["parties.toml"]
+[journal]
+path = "journal.db"
+[sources.folders.inbox]
+path = "in"
+poll_every = "50ms"
+settle = "50ms"
+[destinations."folder:gp"]
+folder = "out/gp"
+[destinations."folder:hospital"]
+folder = "out/hospital"
+[admin]
+bind = "127.0.0.1:ADMIN"
+[trust]
+anchors = ["pki/root.pem"]
+intermediates = ["pki/issuing.pem"]
+[[trust.keys]]
+file = "pki/parties/broker/signing.p12"
+password_file = "pki/password"
+[[trust.keys]]
+file = "pki/parties/broker/sealing.p12"
+password_file = "pki/password"
+[trust.revocation]
+timeout = "2s"
+cache = "revocation"
+retry = { first = "500ms", max = "1s" }
+"#;
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn sample(msg_id: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let path = path.join("../message-schemas/samples/epikrise/accepted-1.2/in.xml");
+    fs::read_to_string(path).unwrap().replace("ebf49d88-b5f8-5968-9bfc-453f047496ea", msg_id)
+}
+
+/// A process that ends with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+struct Region {
+    home: tempfile::TempDir,
+    admin: u16,
+    services: u16,
+}
+
+impl Region {
+    fn new() -> Self {
+        let region = Self { home: tempfile::tempdir().unwrap(), admin: free_port(), services: free_port() };
+        fs::write(region.at("parties.toml"), PARTIES).unwrap();
+        fs::write(region.at("broker.toml"), CONFIG.replace("ADMIN", &region.admin.to_string())).unwrap();
+        let url = format!("http://127.0.0.1:{}", region.services);
+        assert!(region.command().args(["pki", "demo", "pki", "--url", &url]).status().unwrap().success());
+        region
+    }
+
+    fn at(&self, path: &str) -> PathBuf {
+        self.home.path().join(path)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_budstikke"));
+        command.current_dir(self.home.path());
+        command
+    }
+
+    fn broker(&self) -> Running {
+        let log = fs::OpenOptions::new().create(true).append(true).open(self.at("log")).unwrap();
+        let broker = self.command().args(["run", "--config", "broker.toml"]).stderr(Stdio::from(log)).spawn();
+        let broker = Running(broker.unwrap());
+        self.wait_for("the broker", || {
+            self.page("/health/ready").is_some_and(|p| p.contains("\"ready\":true"))
+        });
+        broker
+    }
+
+    /// The CA's services.
+    fn authority(&self) -> Running {
+        let listen = format!("127.0.0.1:{}", self.services);
+        let mut child = self
+            .command()
+            .args(["pki", "ocsp", "pki", "--listen", &listen])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        Running(child)
+    }
+
+    /// Offers a message that this party of the PKI signed, under this id.
+    fn offer(&self, msg_id: &str, signer: &str) {
+        let (plain, signed) = (self.at(&format!("{msg_id}.xml")), self.at(&format!("{msg_id}.p7m")));
+        fs::write(&plain, sample(msg_id)).unwrap();
+        let key = format!("pki/parties/{signer}/signing.p12");
+        let mut sign = self.command();
+        sign.args(["sign", "--form", "cms", "--key", &key, "--password-file", "pki/password", "--out"]);
+        let output = sign.arg(&signed).arg(&plain).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        self.wait_for("the inbox", || self.at("in").is_dir());
+        fs::rename(&signed, self.at(&format!("in/{msg_id}.xml"))).unwrap();
+    }
+
+    fn trace(&self, msg_id: &str) -> String {
+        let output = self.command().args(["trace", msg_id, "--config", "broker.toml"]).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    fn page(&self, path: &str) -> Option<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.admin)).ok()?;
+        stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).ok()?;
+        let mut page = String::new();
+        stream.read_to_string(&mut page).ok()?;
+        Some(page)
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.at("log")).unwrap_or_default()
+    }
+
+    fn delivered(&self) -> usize {
+        let Ok(entries) = fs::read_dir(self.at("out/gp")) else { return 0 };
+        entries.filter(|e| e.as_ref().unwrap().file_name().to_string_lossy().ends_with(".xml")).count()
+    }
+
+    #[track_caller]
+    fn wait_for(&self, what: &str, holds: impl Fn() -> bool) {
+        for _ in 0..400 {
+            if holds() {
+                return;
+            }
+            sleep(Duration::from_millis(50));
+        }
+        panic!("never came: {what}\n{}", self.log());
+    }
+}
+
+const FIRST: &str = "11111111-1111-4111-8111-111111111111";
+const FORGED: &str = "22222222-2222-4222-8222-222222222222";
+const REVOKED: &str = "33333333-3333-4333-8333-333333333333";
+const AWAY: &str = "44444444-4444-4444-8444-444444444444";
+
+#[test]
+fn what_is_proven_is_taken_and_a_service_that_is_away_blames_nobody() {
+    let region = Region::new();
+
+    let check = region.command().args(["check", "broker.toml"]).output().unwrap();
+    let said = String::from_utf8_lossy(&check.stdout).into_owned() + &String::from_utf8_lossy(&check.stderr);
+    assert!(check.status.success(), "{said}");
+    assert!(said.contains("2 keys"), "{said}");
+
+    // With the services away, a message waits and is parked; nobody is refused.
+    let broker = region.broker();
+    region.offer(AWAY, "granheim");
+    region.wait_for("the parked message", || region.trace(AWAY).contains("P40"));
+    assert_eq!(region.delivered(), 0);
+    assert!(!region.at("in/refused").exists() || fs::read_dir(region.at("in/refused")).unwrap().count() == 0);
+    assert!(region.page("/health/ready").unwrap().contains("revocation_unknown"));
+
+    // They come back: the message is judged again by itself.
+    let authority = region.authority();
+    region.wait_for("the delivery of what was parked", || region.delivered() == 1);
+    region.wait_for("calm", || !region.page("/health/ready").unwrap().contains("revocation_unknown"));
+
+    // What is offered is taken, what is revoked or signed by another is refused.
+    region.offer(FIRST, "granheim");
+    region.wait_for("the delivery", || region.delivered() == 2);
+    region.offer(REVOKED, "revoked");
+    region.wait_for("the refusal", || region.trace(REVOKED).contains("P37"));
+    region.offer(FORGED, "gp");
+    region.wait_for("the refusal", || region.trace(FORGED).contains("P36"));
+
+    // A restart needs no service: what was fetched is kept.
+    drop(authority);
+    drop(broker);
+    let _broker = region.broker();
+    let again = "55555555-5555-4555-8555-555555555555";
+    region.offer(again, "granheim");
+    region.wait_for("the delivery after a restart", || region.delivered() == 3);
+    let ledger = region.command().args(["ledger", "--config", "broker.toml"]).output().unwrap();
+    assert!(ledger.status.success(), "the books balance");
+
+    let metrics = region.page("/metrics").unwrap();
+    for line in [
+        "budstikke_messages_protected_total{protection=\"signed\"} 1",
+        "budstikke_trust_test_mode 0",
+        "budstikke_certificate_days_left{owner=\"own\",purpose=\"signing\"}",
+        "budstikke_certificate_days_left{owner=\"partner\",purpose=\"sealing\"}",
+    ] {
+        assert!(metrics.contains(line), "{line} is missing in\n{metrics}");
+    }
+    assert!(!metrics.contains("120000"), "no ids in metrics");
+}
+
+#[test]
+fn keys_that_do_not_open_are_named_before_anything_runs() {
+    let region = Region::new();
+    fs::write(region.at("pki/password"), "sesame\n").unwrap();
+    fs::write(region.at("pki/parties/granheim/sealing.pem"), "no certificate").unwrap();
+    let check = region.command().args(["check", "broker.toml", "--format", "json"]).output().unwrap();
+    assert_eq!(check.status.code(), Some(3));
+    let said = String::from_utf8_lossy(&check.stdout);
+    for field in ["trust.keys.0", "trust.keys.1", "party 120000: certificates"] {
+        assert!(said.contains(field), "{field} is missing in {said}");
+    }
+    assert!(!said.contains("sesame"), "a password is never shown");
+}
+
+#[test]
+fn test_mode_is_said_loudly() {
+    let region = Region::new();
+    let config = fs::read_to_string(region.at("broker.toml")).unwrap();
+    let config = config.replace("[trust]\n", "[trust]\ntest_mode = \"on-never-with-real-messages\"\n");
+    fs::write(region.at("broker.toml"), config).unwrap();
+    let check = region.command().args(["check", "broker.toml"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&check.stdout).contains("Test mode is on"));
+    let _broker = region.broker();
+    assert!(region.page("/health/ready").unwrap().contains("test_mode"));
+    assert!(region.page("/metrics").unwrap().contains("budstikke_trust_test_mode 1"));
+    assert!(region.log().contains("TEST MODE IS ON"));
+}
