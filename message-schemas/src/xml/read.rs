@@ -5,7 +5,7 @@
 
 use crate::finding::{Code, Finding, Place};
 use crate::limits::Limits;
-use crate::xml::names::is_nc_name;
+use crate::xml::names::{is_nc_name, split_qname};
 use quick_xml::Reader;
 use quick_xml::events::Event;
 use smallvec::SmallVec;
@@ -611,7 +611,8 @@ impl<'a> State<'a, '_> {
     /// XML 1.0 §3.3.3 for CDATA attributes: references resolved, white space to blanks.
     fn attribute_value(&self, raw: &'a str, at: Offset) -> Result<Cow<'a, str>, Finding> {
         let special = |b: u8| matches!(b, b'&' | b'<' | b'\t' | b'\n' | b'\r');
-        if !raw.bytes().any(special) {
+        // No way out in between, so that the compiler can look at many bytes at once.
+        if !raw.bytes().fold(false, |any, b| any | special(b)) {
             return Ok(Cow::Borrowed(raw));
         }
         let mut out = String::with_capacity(raw.len());
@@ -664,16 +665,10 @@ impl<'a> State<'a, '_> {
     }
 
     fn split_name(&self, name: &'a str, at: Offset) -> Result<(&'a str, &'a str), Finding> {
-        let colon = name.bytes().position(|b| b == b':');
-        let (prefix, local) = match colon.and_then(|c| Some((name.get(..c)?, name.get(c + 1..)?))) {
-            None => ("", name),
-            Some(("", _)) => return Err(self.malformed(at, "A name begins with a colon.")),
-            Some(parts) => parts,
-        };
-        if is_nc_name(local) && (prefix.is_empty() || is_nc_name(prefix)) {
-            Ok((prefix, local))
-        } else {
-            Err(self.malformed(at, "A name holds a character that is not allowed there."))
+        match split_qname(name) {
+            Some(parts) => Ok(parts),
+            None if name.starts_with(':') => Err(self.malformed(at, "A name begins with a colon.")),
+            None => Err(self.malformed(at, "A name holds a character that is not allowed there.")),
         }
     }
 

@@ -4,7 +4,8 @@
 //! entities, no DOCTYPE. What is left: which namespace declarations are written, the order of attributes, escaping.
 
 use super::Canonical;
-use crate::fault::Fault;
+use super::escape::{attribute_reference, escape, text_reference};
+use crate::fault::{Fault, Kind};
 use message_schemas::Limits;
 use message_schemas::xml::{self, Attribute, Element, Handler, Namespace, Offset};
 use smallvec::SmallVec;
@@ -15,9 +16,9 @@ use std::ops::Range;
 /// # Errors
 /// [`crate::Kind::SignatureShape`] if it is not XML, [`crate::Kind::LimitExceeded`].
 pub fn canonicalize(text: &str, form: &Canonical, limits: &Limits) -> Result<Vec<u8>, Fault> {
-    let mut whole = Whole { canonicalizer: Canonicalizer::new(form, text.len()) };
+    let mut whole = Whole { canonicalizer: Canonicalizer::new(form, text.len(), limits) };
     xml::read(text, limits, &mut whole).map_err(|finding| super::not_xml(&finding))?;
-    Ok(whole.canonicalizer.finish())
+    whole.canonicalizer.finish()
 }
 
 struct Whole<'f> {
@@ -48,6 +49,8 @@ impl Handler for Whole<'_> {
 pub(super) struct Canonicalizer<'f> {
     form: &'f Canonical,
     out: Vec<u8>,
+    /// The most bytes to write: a few bytes of a document can make a long declaration be written many times.
+    most: usize,
     open: Vec<Open>,
     /// Declarations written on open elements (exclusive form only); a later one hides an earlier.
     written: Vec<Written>,
@@ -74,23 +77,39 @@ type Declaration<'a> = (&'a str, Namespace);
 
 impl<'f> Canonicalizer<'f> {
     /// For a text of about this many bytes.
-    pub(super) fn new(form: &'f Canonical, size: usize) -> Self {
+    pub(super) fn new(form: &'f Canonical, size: usize, limits: &Limits) -> Self {
         Self {
             form,
             out: Vec::with_capacity(size + size / 16),
+            most: limits.message_bytes,
             open: Vec::new(),
             written: Vec::new(),
             closed: false,
         }
     }
 
-    /// What was written.
-    pub(super) fn finish(self) -> Vec<u8> {
-        self.out
+    /// What was written. It is a document itself, and as large as documents may be.
+    pub(super) fn finish(self) -> Result<Vec<u8>, Fault> {
+        if self.is_full() {
+            return Err(Fault::new(
+                Kind::LimitExceeded,
+                format!("The canonical form exceeds the limit of {} bytes.", self.most),
+                "Send a smaller message, or have the receiver raise the limit.",
+            ));
+        }
+        Ok(self.out)
+    }
+
+    /// No more is written: what is there will be refused.
+    const fn is_full(&self) -> bool {
+        self.out.len() > self.most
     }
 
     /// An element, the document element among them.
     pub(super) fn start(&mut self, element: &Element<'_>) {
+        if self.is_full() {
+            return;
+        }
         let written = self.written.len();
         self.open_tag(element.name, written);
         if self.form.exclusive {
@@ -117,11 +136,16 @@ impl<'f> Canonicalizer<'f> {
     }
 
     pub(super) fn text(&mut self, text: &str) {
-        escape(&mut self.out, text, text_reference);
+        if !self.is_full() {
+            escape(&mut self.out, text, text_reference);
+        }
     }
 
     pub(super) fn end(&mut self) {
         let Some(open) = self.open.pop() else { return };
+        if self.is_full() {
+            return;
+        }
         self.written.truncate(open.written);
         self.out.extend_from_slice(b"</");
         self.out.extend_from_within(open.name);
@@ -156,6 +180,9 @@ impl<'f> Canonicalizer<'f> {
     //# A leading #xA is rendered ... before the PI if it is after the document element; a trailing #xA ... after a PI
     //# that is before it. Comments likewise.
     fn aside(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        if self.is_full() {
+            return;
+        }
         let outside = self.open.is_empty();
         if outside && self.closed {
             self.out.push(b'\n');
@@ -327,47 +354,4 @@ fn in_order(list: &[Attribute<'_>]) -> bool {
 /// The prefix of a name; empty for none.
 fn prefix_of<'a>(name: &'a str, local: &str) -> &'a str {
     name.len().checked_sub(local.len() + 1).and_then(|end| name.get(..end)).unwrap_or_default()
-}
-
-const fn text_reference(b: u8) -> Option<&'static [u8]> {
-    match b {
-        b'&' => Some(b"&amp;"),
-        b'<' => Some(b"&lt;"),
-        b'>' => Some(b"&gt;"),
-        b'\r' => Some(b"&#xD;"),
-        _ => None,
-    }
-}
-
-const fn attribute_reference(b: u8) -> Option<&'static [u8]> {
-    match b {
-        b'&' => Some(b"&amp;"),
-        b'<' => Some(b"&lt;"),
-        b'"' => Some(b"&quot;"),
-        b'\t' => Some(b"&#x9;"),
-        b'\n' => Some(b"&#xA;"),
-        b'\r' => Some(b"&#xD;"),
-        _ => None,
-    }
-}
-
-/// Writes text with its special characters as references. It looks at whole blocks without a way out in between,
-/// which the compiler turns into vector instructions; hardly any block holds a special character.
-fn escape(out: &mut Vec<u8>, text: &str, reference: impl Fn(u8) -> Option<&'static [u8]>) {
-    const BLOCK: usize = 64;
-    let bytes = text.as_bytes();
-    let mut done = 0;
-    for (block, start) in bytes.chunks(BLOCK).zip((0..).step_by(BLOCK)) {
-        if !block.iter().fold(false, |any, &b| any | reference(b).is_some()) {
-            continue;
-        }
-        for (&b, at) in block.iter().zip(start..) {
-            if let Some(reference) = reference(b) {
-                out.extend_from_slice(bytes.get(done..at).unwrap_or_default());
-                out.extend_from_slice(reference);
-                done = at + 1;
-            }
-        }
-    }
-    out.extend_from_slice(bytes.get(done..).unwrap_or_default());
 }

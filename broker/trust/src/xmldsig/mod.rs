@@ -5,6 +5,7 @@
 //! by place, never by Ids. The canonical form without the signature is what was hashed, and is what goes on.
 
 mod c14n;
+mod escape;
 mod grammar;
 mod guess;
 mod references;

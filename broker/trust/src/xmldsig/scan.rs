@@ -35,7 +35,7 @@ pub(super) struct View {
 
 /// Reads a document.
 pub(super) fn scan(text: &str, shape: Shape, forms: &Forms, limits: &Limits) -> Result<View, Fault> {
-    let mut scan = Scan::new(shape, forms, text.len());
+    let mut scan = Scan::new(shape, forms, text.len(), limits);
     xml::read(text, limits, &mut scan).map_err(|finding| super::not_xml(&finding))?;
     scan.finish(text)
 }
@@ -150,12 +150,12 @@ impl Handler for Scan<'_> {
 }
 
 impl<'f> Scan<'f> {
-    pub(super) fn new(shape: Shape, forms: &'f Forms, size: usize) -> Self {
+    pub(super) fn new(shape: Shape, forms: &'f Forms, size: usize, limits: &Limits) -> Self {
         Self {
             shape,
             next_node: forms.next_node,
-            document: Canonicalizer::new(&forms.document, size),
-            signed_info: Canonicalizer::new(&forms.signed_info, 2048),
+            document: Canonicalizer::new(&forms.document, size, limits),
+            signed_info: Canonicalizer::new(&forms.signed_info, 2048, limits),
             depth: 0,
             left_out: 0,
             soap: Soap::default(),
@@ -182,7 +182,7 @@ impl<'f> Scan<'f> {
             return Err(wrong.fault(text));
         }
         let signature = self.done.transpose().map_err(|wrong| wrong.fault(text))?;
-        Ok(View { covered: self.document.finish(), signed_info: self.signed_info.finish(), signature })
+        Ok(View { covered: self.document.finish()?, signed_info: self.signed_info.finish()?, signature })
     }
 
     fn outside(&mut self, element: &Element<'_>) {

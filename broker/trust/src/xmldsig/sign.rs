@@ -41,7 +41,7 @@ pub fn sign(
         signed_info: options.canonical.clone(),
         next_node: options.shape == Shape::Ebxml,
     };
-    let mut pass = Scan::new(options.shape, &forms, text.len());
+    let mut pass = Scan::new(options.shape, &forms, text.len(), limits);
     let mut place = Place::new(options.shape);
     xml::read(text, limits, &mut (&mut pass, &mut place))
         .map_err(|finding| cannot(&format!("The document is not XML that we sign: {}", finding.message)))?;
