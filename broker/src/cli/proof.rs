@@ -8,11 +8,10 @@ use super::{ConfigArg, Format, json_line};
 use crate::exit::{Failure, Verdict, say};
 use crate::proof::verify::Means;
 use crate::proof::{Case, Check, Checked, Standing, pack, verify};
-use crate::protection::Material;
+use crate::protection::load::own_keys;
 use adapters::clock::SystemClock;
 use broker_core::ContentHash;
 use broker_core::ports::{Clock, Store};
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -47,8 +46,8 @@ pub(super) struct Make {
 impl Make {
     pub(super) fn run(self, out: &mut dyn Write) -> Result<Verdict, Failure> {
         let config = self.config.load()?;
-        // Partners' certificates are of no use here, so none are named.
-        let material = Material::load(&config.trust, BTreeMap::new()).map_err(Failure::Config)?;
+        let keys =
+            config.trust.as_ref().map(own_keys).transpose().map_err(Failure::Config)?.unwrap_or_default();
         let now = SystemClock::new().now();
         let case = journal::with(&config, async |journal| {
             let found = journal.find(self.id.trim(), 10).await?;
@@ -61,7 +60,7 @@ impl Make {
             Ok(case) => case,
             Err(others) => return Ok(none_or_several(&others)),
         };
-        let key = material.keys.signing(now);
+        let key = keys.signing(now);
         let program = concat!("budstikke ", env!("CARGO_PKG_VERSION"));
         let bytes = pack(&case, program, now, key.map(|key| &**key))
             .map_err(|error| Failure::Start(error.to_string()))?;

@@ -7,7 +7,7 @@ use crate::{telemetry, wiring};
 /// Run the broker until it is told to stop.
 ///
 /// SIGTERM or SIGINT: nothing new is taken in, what is in hand is finished, then the process ends.
-/// SIGHUP: parties and rules are read again at once.
+/// SIGHUP: parties, rules, keys and certificates are read again at once.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   budstikke run --config broker.toml

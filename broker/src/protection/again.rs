@@ -25,6 +25,9 @@ use uuid::Uuid;
 /// How often it is looked whether something is due.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
+/// Answers change one by one; not all that lies parked is judged again for each of them.
+const CALM: SignedDuration = SignedDuration::from_secs(10);
+
 /// Messages that are looked at in one go, of each reason.
 const GROUP: usize = 500;
 
@@ -67,7 +70,9 @@ impl<S: Store, F: RevocationSource> Again<S, F> {
     pub async fn run(self, shutdown: CancellationToken) {
         let chance = RandomState::new();
         let mut turns: HashMap<MessageId, Turn> = HashMap::new();
-        let mut judged_by = self.world.load().trust.clone();
+        // Nothing: what lay there before a restart may have waited for just that.
+        let mut judged_by = None;
+        let mut changed_at: Option<Timestamp> = None;
         let mut look = tokio::time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -75,16 +80,12 @@ impl<S: Store, F: RevocationSource> Again<S, F> {
                 _ = look.tick() => {}
                 () = shutdown.cancelled() => return,
             }
+            let now = self.clock.now();
             let trust = self.world.load().trust.clone();
-            let changed = match (&judged_by, &trust) {
-                (Some(before), Some(now)) => !Arc::ptr_eq(before, now),
-                (None, None) => false,
-                (Some(_), None) | (None, Some(_)) => true,
-            };
-            judged_by = trust;
+            let differs = trust.as_ref().map(Arc::as_ptr) != judged_by.as_ref().map(Arc::as_ptr);
+            let changed = differs && changed_at.is_none_or(|at| now.duration_since(at) >= CALM);
             if changed {
-                let now = self.clock.now();
-                turns.values_mut().for_each(|turn| turn.due = now);
+                (judged_by, changed_at) = (trust, Some(now));
             }
             let work = self.look(&mut turns, changed, &chance);
             if shutdown.run_until_cancelled(work).await.is_none() {
