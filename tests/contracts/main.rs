@@ -3,6 +3,7 @@
 //! A suite is a set of functions generic over a *rig*, which opens a store, kills it and takes its room
 //! away. A new journal needs a rig and one line in `journals!`.
 
+mod again;
 mod books;
 mod delivering;
 mod finding;
@@ -59,6 +60,13 @@ journals! {
         a_parked_recipient_is_listed_and_replayed,
         an_expired_recipient_begins_anew_when_replayed,
         the_backlog_counts_by_destination,
+    };
+    again::{
+        a_new_decision_takes_the_place_of_what_lay_parked,
+        what_has_moved_on_is_not_replaced,
+        a_key_that_another_took_makes_it_stale,
+        what_is_on_its_way_stays_there,
+        whom_the_transport_named_is_kept,
     };
     books::{
         the_ledger_balances_whatever_happens,

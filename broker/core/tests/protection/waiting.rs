@@ -1,0 +1,128 @@
+//! What waits: for revocation answers, for a key, for a certificate; and how it is judged again.
+
+use crate::scene::*;
+use broker_core::journal::{Book, Entry, Known, MessageRecord, Provenance, RecipientRecord, Seen};
+use broker_core::process::{process, read_again};
+use broker_core::{Outcome, World};
+use jiff::SignedDuration;
+use std::sync::Arc;
+use trust::revocation::Evidence;
+
+/// What the journal would tell of an entry.
+fn recorded(entry: &Entry) -> MessageRecord {
+    let recipients = entry.recipients.iter().map(|r| RecipientRecord {
+        id: r.id,
+        book: r.book,
+        receiver: r.receiver,
+        destination: r.destination.clone(),
+        payload: String::new(),
+        document: None,
+        state: r.state,
+        reason: r.reason,
+        detail: None,
+        tries: 0,
+        next_attempt: None,
+        receipt_deadline: None,
+        expires: r.expires,
+    });
+    MessageRecord {
+        id: entry.arrival.id,
+        short: entry.arrival.id.short(),
+        source: entry.arrival.source.clone(),
+        received: entry.arrival.received,
+        content_hash: entry.content_hash,
+        size_bytes: 0,
+        verdict: entry.verdict.clone(),
+        head: entry.head.clone(),
+        findings: entry.findings.clone(),
+        envelope_receiver: entry.arrival.envelope_receiver,
+        envelope_sender: entry.arrival.envelope_sender,
+        provenance: Provenance::default(),
+        explanation: None,
+        protection: None,
+        recipients: recipients.collect(),
+        events: Vec::new(),
+    }
+}
+
+fn again(entry: &Entry, known: &Known, world: &World, after: SignedDuration) -> Option<Entry> {
+    let at = now() + after;
+    let (_, prepared) = read_again(&recorded(entry), Arc::clone(&entry.arrival.bytes), world, at);
+    let mut count = 1000u128;
+    let mut ids = || {
+        count += 1;
+        uuid::Uuid::from_u128(count)
+    };
+    prepared.decide_again(&recorded(entry), known, world, at, &mut ids)
+}
+
+fn without_answers() -> World {
+    Scene { evidence: Evidence::default(), ..Scene::default() }.world()
+}
+
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
+
+#[test]
+fn revocation_that_is_not_known_is_asked_for_and_blames_nobody() {
+    let world = without_answers();
+    let outcome = process(arrival(&wrapped(&letter(202))), &world, now(), &mut ids());
+    let Outcome::Fetch { wanted, prepared } = outcome else { panic!("something to fetch") };
+    assert!(!wanted.is_empty());
+    let outcome = prepared.proceed(&world, now(), &mut ids());
+    let entry = decide(outcome, &world, &Known::default(), now());
+    assert_eq!(entry.verdict.reason().map(|r| r.as_str()), Some("P40"));
+    assert_eq!(rows(&entry, Book::Message), ["202 parked P40 original"]);
+    assert!(rows(&entry, Book::Receipt).is_empty());
+    assert!(entry.duplicate_keys.is_empty());
+}
+
+#[test]
+fn it_is_judged_again_until_it_is_known_or_patience_ends() {
+    let first = judge(&wrapped(&letter(202)), &without_answers());
+    assert!(again(&first, &Known::default(), &without_answers(), HOUR).is_none(), "nothing has changed");
+
+    let good = again(&first, &Known::default(), &Scene::default().world(), HOUR).expect("a decision");
+    assert_eq!(good.verdict.as_str(), "accepted_with_findings");
+    assert_eq!(rows(&good, Book::Message), ["202 waiting opened"]);
+    assert_eq!(rows(&good, Book::Receipt), ["101 waiting sealed"]);
+    let replaced = good.judged_again.as_ref().expect("in whose place");
+    assert_eq!(replaced.in_place_of, first.recipients.iter().map(|r| r.id).collect::<Vec<_>>());
+    assert_eq!(good.duplicate_keys.len(), 1, "now it is proven, and takes its key");
+
+    let late = again(&first, &Known::default(), &without_answers(), HOUR * 25).expect("a decision");
+    assert_eq!(late.verdict.reason().map(|r| r.as_str()), Some("P41"));
+    let revoked = Scene { evidence: evidence(&[demo().sender.signing.certificate()]), ..Scene::default() };
+    let revoked = again(&first, &Known::default(), &revoked.world(), HOUR).expect("a decision");
+    assert_eq!(revoked.verdict.reason().map(|r| r.as_str()), Some("P37"));
+    assert_eq!(receipts(&revoked), ["rejected S03"]);
+}
+
+#[test]
+fn another_copy_that_was_faster_makes_it_a_repeat() {
+    let first = judge(&wrapped(&letter(202)), &without_answers());
+    let good = judge(&wrapped(&letter(202)), &Scene::default().world());
+    let other = message_schemas::MessageId(uuid::Uuid::from_u128(77));
+    let seen = Seen { message: other, receiver: "202".into(), content_hash: good.payload_hash };
+    let known = Known { seen: vec![seen], ..Known::default() };
+    let again = again(&first, &known, &Scene::default().world(), HOUR).expect("a decision");
+    assert_eq!(again.verdict.as_str(), "duplicate");
+    assert!(again.recipients.is_empty());
+    assert!(again.judged_again.is_some());
+}
+
+#[test]
+fn only_the_receipt_that_could_not_be_sealed_is_made_again() {
+    let scene = Scene { partners: Vec::new(), ..Scene::default() };
+    let first = judge(&wrapped(&letter(202)), &scene.world());
+    assert_eq!(rows(&first, Book::Receipt), ["101 parked P43 receipt"]);
+    // Its own first arrival has taken its key.
+    let key = &first.duplicate_keys[0];
+    let own =
+        Seen { message: first.arrival.id, receiver: key.receiver.clone(), content_hash: first.payload_hash };
+    let known = Known { seen: vec![own], ..Known::default() };
+    let again = again(&first, &known, &Scene::default().world(), HOUR).expect("a decision");
+    assert!(rows(&again, Book::Message).is_empty(), "what is on its way stays there");
+    assert_eq!(rows(&again, Book::Receipt), ["101 waiting sealed"]);
+    assert_eq!(again.verdict, first.verdict);
+    assert!(again.duplicate_keys.is_empty());
+}
