@@ -92,7 +92,9 @@ fn everything(bytes: &[u8]) -> Option<Vec<u8>> {
     let inner = opened.as_ref().map_or(bytes, |opened| &opened.content);
     let signed = signed(inner, &limits()).ok()?;
     let claimed = signed.claimed();
-    assert!(claimed.as_ref().is_none_or(|c| Some(c.thumbprint) == signed.claimed_thumbprint()));
+    // One whose issuer is spelt in another way is found only by reading.
+    let print = signed.claimed_thumbprint();
+    assert!(print.is_none() || claimed.as_ref().is_none_or(|c| Some(c.thumbprint) == print));
     assert!(claimed.is_none_or(|c| signed.signer.is(&c)), "raw and read, it is the same certificate");
     assert!(signed.certificates().len() <= signed.embedded().len());
     Some(signed.verify(&sender(), DEFAULT).ok()?.into_inner())
