@@ -28,31 +28,6 @@ pub(crate) fn is_nc_name(name: &str) -> bool {
     chars.next().is_some_and(is_name_start) && chars.all(is_name_char)
 }
 
-/// Namespaces in XML 1.0 §4: prefix (empty for none) and local name. One look at each byte of a plain name.
-pub(super) fn split_qname(name: &str) -> Option<(&str, &str)> {
-    let (mut colon, mut colons, mut classes) = (0, 0, LETTER);
-    for (at, b) in name.bytes().enumerate() {
-        if b == b':' {
-            colon = at;
-            colons += 1;
-        } else {
-            classes &= NAME_BYTES[usize::from(b)];
-        }
-    }
-    let (prefix, local) = match colons {
-        0 => ("", name),
-        1 => (name.get(..colon)?, name.get(colon + 1..)?),
-        _ => return None,
-    };
-    let lawful = |part: &str| {
-        if classes == 0 {
-            return is_nc_name(part);
-        }
-        part.bytes().next().is_some_and(|b| NAME_BYTES[usize::from(b)] == LETTER)
-    };
-    (lawful(local) && (colons == 0 || lawful(prefix))).then_some((prefix, local))
-}
-
 /// XML 1.0 (fifth edition) production 4, without the colon.
 pub(crate) const fn is_name_start(c: char) -> bool {
     matches!(c, 'A'..='Z' | 'a'..='z' | '_' | '\u{C0}'..='\u{D6}' | '\u{D8}'..='\u{F6}' | '\u{F8}'..='\u{2FF}'

@@ -5,7 +5,7 @@
 
 use crate::finding::{Code, Finding, Place};
 use crate::limits::Limits;
-use crate::xml::names::{is_nc_name, split_qname};
+use crate::xml::names::is_nc_name;
 use quick_xml::Reader;
 use quick_xml::events::Event;
 use smallvec::SmallVec;
@@ -665,10 +665,16 @@ impl<'a> State<'a, '_> {
     }
 
     fn split_name(&self, name: &'a str, at: Offset) -> Result<(&'a str, &'a str), Finding> {
-        match split_qname(name) {
-            Some(parts) => Ok(parts),
-            None if name.starts_with(':') => Err(self.malformed(at, "A name begins with a colon.")),
-            None => Err(self.malformed(at, "A name holds a character that is not allowed there.")),
+        let colon = name.bytes().position(|b| b == b':');
+        let (prefix, local) = match colon.and_then(|c| Some((name.get(..c)?, name.get(c + 1..)?))) {
+            None => ("", name),
+            Some(("", _)) => return Err(self.malformed(at, "A name begins with a colon.")),
+            Some(parts) => parts,
+        };
+        if is_nc_name(local) && (prefix.is_empty() || is_nc_name(prefix)) {
+            Ok((prefix, local))
+        } else {
+            Err(self.malformed(at, "A name holds a character that is not allowed there."))
         }
     }
 

@@ -31,6 +31,8 @@ pub(super) struct View {
     pub(super) signed_info: Vec<u8>,
     /// The one signature; none if there is none at all.
     pub(super) signature: Option<Signature>,
+    /// Why there could be none, where there is none: only who signs asks for it.
+    pub(super) unfit: Option<Fault>,
 }
 
 /// Reads a document.
@@ -178,11 +180,18 @@ impl<'f> Scan<'f> {
         } else {
             self.wrong
         };
-        if let Some(wrong) = wrong {
-            return Err(wrong.fault(text));
-        }
+        let fault = wrong.map(|wrong| wrong.fault(text));
+        let unfit = match fault {
+            Some(fault) if self.seen > 0 => return Err(fault),
+            fault => fault,
+        };
         let signature = self.done.transpose().map_err(|wrong| wrong.fault(text))?;
-        Ok(View { covered: self.document.finish()?, signed_info: self.signed_info.finish()?, signature })
+        Ok(View {
+            covered: self.document.finish()?,
+            signed_info: self.signed_info.finish()?,
+            signature,
+            unfit,
+        })
     }
 
     fn outside(&mut self, element: &Element<'_>) {

@@ -46,6 +46,9 @@ pub fn sign(
     xml::read(text, limits, &mut (&mut pass, &mut place))
         .map_err(|finding| cannot(&format!("The document is not XML that we sign: {}", finding.message)))?;
     let view = pass.finish(text).map_err(|fault| cannot(&fault.message))?;
+    if let Some(fault) = view.unfit {
+        return Err(cannot(&fault.message));
+    }
     if view.signature.is_some() {
         return Err(cannot("The document has a signature already."));
     }

@@ -394,6 +394,7 @@ fn values_that_are_no_signatures() {
 #[test]
 fn no_signature_and_one_in_another_namespace() {
     refused("none", DOCUMENT, Kind::NotSigned);
+    refused("none, and none could be", "<a xmlns='relative'/>", Kind::NotSigned);
     let text = good().replace("http://www.w3.org/2000/09/xmldsig#", "http://www.w3.org/2000/09/xmldsig");
     refused("almost the namespace", &text, Kind::NotSigned);
     let text = good().replacen("xmldsig#\"", "xmldsig&#35;\"", 1);
