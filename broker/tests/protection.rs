@@ -294,3 +294,52 @@ fn a_document_is_signed_inside_in_either_canonical_form() {
     desk.put("latin.xml", b"<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?><a>\xE5</a>");
     assert_eq!(code(&desk.run("sign @latin.xml --key @sender.p12 --password-file @password")), 2);
 }
+
+/// The reference material beside the project, or none, said on the test's output.
+fn shared() -> Option<PathBuf> {
+    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/vectors");
+    if shared.is_dir() {
+        return Some(shared);
+    }
+    assert!(std::env::var_os("REQUIRE_SHARED").is_none(), "REQUIRE_SHARED is set, and there is no ../shared");
+    println!("skipped: no ../shared");
+    None
+}
+
+#[test]
+fn a_whole_ebxml_mail_is_told_with_its_parts() {
+    let Some(shared) = shared() else { return };
+    let desk = Desk::new();
+    let (ebxml, password) = (shared.join("ebxml"), "123456789");
+    let store = fs::read(ebxml.join("nav/keystore/truststore_test.p12")).unwrap();
+    let roots = trust::keys::certificates_from_pkcs12(&store, password).unwrap();
+    desk.put("roots.pem", roots.iter().map(|c| c.pem()).collect::<String>().as_bytes());
+    let open = |file: PathBuf, more: &str| {
+        desk.put("mail.msg", &fs::read(file).unwrap());
+        desk.open(&format!("@mail.msg --trust @roots.pem --without-revocation {more}"))
+    };
+    let real = ebxml.join("nav/oppgjor/2023_08_29T12_56_58_328.msg");
+    let (code, said) = open(real.clone(), "--at 2023-08-29T12:56:58Z");
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(said["layers"][0]["verified"], true);
+    assert_eq!(said["parts"][0]["layers"][0]["layer"], "sealed");
+    assert_eq!(said["warnings"].as_array().unwrap().len(), 2, "{said}");
+    // Later, its certificate has run out.
+    let (code, said) = open(real, "--at 2025-12-01T00:00:00Z");
+    assert_eq!((code, codes(&said)), (1, vec!["A12"]), "{said}");
+    let (code, said) =
+        open(ebxml.join("nav/sync/harBorgerEgenandelFritakRequest"), "--at 2024-01-01T00:00:00Z");
+    assert_eq!((code, codes(&said)), (1, vec!["A05"]), "{said}");
+    for (name, why) in [
+        ("05-negative-unscoped-block-added", "A06"),
+        ("06-negative-header-tampered", "A06"),
+        ("07-negative-payload-tampered", "A06"),
+        ("08-negative-unsigned-second-payload", "A09"),
+        ("09-negative-missing-payload-part", "A09"),
+        ("20-ack-for-01", "A11"),
+    ] {
+        let (code, said) =
+            open(ebxml.join(format!("synthetic/messages/{name}.msg")), "--at 2026-01-15T09:00Z");
+        assert_eq!((code, codes(&said)), (1, vec![why]), "{name}: {said}");
+    }
+}

@@ -182,15 +182,17 @@ pub(super) struct Trust {
 pub(super) fn anchors(paths: &[PathBuf]) -> Result<Anchors, Failure> {
     let mut anchors = Anchors::default();
     for path in paths {
-        let (cas, others): (Vec<_>, Vec<_>) = certificates(path)?.into_iter().partition(|c| c.is_ca);
-        if cas.is_empty() {
+        // A root of old may not say that it is a CA's: whoever names it here says so.
+        let (roots, others): (Vec<_>, Vec<_>) =
+            certificates(path)?.into_iter().partition(|c| c.is_self_issued());
+        let (intermediates, others): (Vec<_>, Vec<_>) = others.into_iter().partition(|c| c.is_ca);
+        if roots.is_empty() && intermediates.is_empty() {
             let whose = others.first().map(|c| c.describe()).unwrap_or_default();
             return Err(Failure::Usage(format!(
                 "{} holds no CA's certificate but {whose}; trust begins with a CA's",
                 path.display()
             )));
         }
-        let (roots, intermediates): (Vec<_>, Vec<_>) = cas.into_iter().partition(|c| c.is_self_issued());
         anchors.roots.extend(roots);
         anchors.intermediates.extend(intermediates);
     }

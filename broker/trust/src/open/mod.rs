@@ -25,7 +25,7 @@ use crate::keys::KeyRing;
 use crate::revocation::{Evidence, Wanted};
 use crate::second_opinion::{Question, SecondOpinion};
 use crate::verified::{Form, Proof, Verified};
-use crate::xmldsig::{self, Shape};
+use crate::xmldsig::{self, Attachment, Shape};
 use jiff::{SignedDuration, Timestamp};
 use memchr::memmem;
 use message_schemas::{Limits, xml};
@@ -169,6 +169,35 @@ pub fn open<'a>(bytes: &'a [u8], context: &Context<'_>) -> Result<Opened<'a>, Bo
     }
 }
 
+/// Opens an envelope that came with attachments (ebXML): its one signature covers them all.
+///
+/// # Errors
+/// As for [`open`]; also when there is no signature.
+pub fn open_with_attachments(
+    text: &str,
+    attachments: &[Attachment<'_>],
+    context: &Context<'_>,
+) -> Result<Opened<'static>, Box<Refused>> {
+    let mut opening = Opening { context: *context, found: Found::default() };
+    let result = opening.check_document(text, attachments).and_then(|covered| {
+        covered.ok_or_else(|| {
+            Fault::new(
+                Kind::NotSigned,
+                "The envelope is not signed.",
+                "Ask the sender to sign it, with all that comes along.",
+            )
+        })
+    });
+    let Found { layers, proofs, wanted, .. } = opening.found;
+    match result {
+        Ok(covered) => {
+            let payload = Cow::Owned(text.as_bytes().to_vec());
+            Ok(Opened { layers, proofs, payload, covered: Some(covered), signed: None })
+        }
+        Err(fault) => Err(Box::new(Refused { fault, layers, unverified: None, wanted })),
+    }
+}
+
 /// A message being opened.
 struct Opening<'c> {
     context: Context<'c>,
@@ -294,7 +323,7 @@ impl Opening<'_> {
         if memmem::find(text.as_bytes(), XMLDSIG).is_none() {
             return Ok(None);
         }
-        let checked = self.check_document(text);
+        let checked = self.check_document(text, &[]);
         if checked.is_err() {
             self.found.unverified = Some(payload.to_vec());
         }
@@ -305,11 +334,17 @@ impl Opening<'_> {
         }
     }
 
-    fn check_document(&mut self, text: &str) -> Result<Option<Verified<Vec<u8>>>, Fault> {
+    fn check_document(
+        &mut self,
+        text: &str,
+        attachments: &[Attachment<'_>],
+    ) -> Result<Option<Verified<Vec<u8>>>, Fault> {
         let Context { allowed, limits, .. } = self.context;
         let head = text.as_bytes().get(..text.len().min(SOAP_WITHIN)).unwrap_or_default();
         let shape = if memmem::find(head, SOAP).is_some() { Shape::Ebxml } else { Shape::Enveloped };
-        let Some(signed) = xmldsig::signed(text, shape, &[], allowed, limits)? else { return Ok(None) };
+        let Some(signed) = xmldsig::signed(text, shape, attachments, allowed, limits)? else {
+            return Ok(None);
+        };
         let certificates = signed.certificates();
         let claimed = leaf(&certificates).cloned();
         let mut report = Signed {
@@ -329,7 +364,7 @@ impl Opening<'_> {
             let trusted = self.judge(&certificate, &certificates, None)?;
             let verified = signed.verify(&trusted);
             if let Some(second) = self.context.second {
-                let question = Question { text, shape, attachments: &[], certificate: &certificate, allowed };
+                let question = Question { text, shape, attachments, certificate: &certificate, allowed };
                 second.ask(&question).against(verified.is_ok(), &certificate)?;
             }
             verified
