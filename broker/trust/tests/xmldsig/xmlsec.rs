@@ -203,6 +203,37 @@ fn xmlsec_verifies_our_envelopes() {
     }
 }
 
+/// What elements above SignedInfo hand down to it, in the inclusive form: `xml:` attributes, the nearest counts, and
+/// every namespace.
+#[test]
+fn xmlsec_agrees_on_what_is_handed_down() {
+    let Some(tool) = Tool::here() else { return };
+    let pair = &people().sender;
+    let envelope = ENVELOPE
+        .replacen(
+            "<SOAP:Envelope",
+            "<SOAP:Envelope xml:lang='nb' xml:base='http://example.org/' xmlns='urn:d'",
+            1,
+        )
+        .replacen(
+            "<SOAP:Header>",
+            "<SOAP:Header xml:space='preserve' xml:lang='nn' xmlns:eb='urn:other' xmlns=''>",
+            1,
+        )
+        .replace("<eb:", "<eb:e")
+        .replace("</eb:", "</eb:e");
+    for exclusive in [false, true] {
+        let key = pair.private_key();
+        let options = options(Shape::Ebxml, exclusive);
+        let text = sign(&envelope, &*key, &options, &[], &Limits::default()).unwrap();
+        verify(&text, Shape::Ebxml, &[], pair).unwrap();
+        assert!(tool.verifies(&text, pair, &[]), "exclusive {exclusive}");
+        // The lie is seen: it does count.
+        let changed = text.replacen("xml:lang='nn'", "xml:lang='se'", 1);
+        assert!(!tool.verifies(&changed, pair, &[]));
+    }
+}
+
 /// The deviations of the field: no XPath, another order, the exclusive form, empty Transforms at attachments.
 #[test]
 fn we_verify_envelopes_of_xmlsec() {
