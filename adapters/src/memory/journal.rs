@@ -59,7 +59,8 @@ struct Row {
 impl Journal {
     pub(super) fn commit(&mut self, entries: Vec<Entry>) -> Result<Vec<CommitResult>, StoreError> {
         let mut offered = HashSet::new();
-        let new = |e: &&Entry| e.judged_again.is_some() || !self.message_ids.contains_key(&e.arrival.id);
+        let known = |e: &Entry| self.message_ids.contains_key(&e.arrival.id);
+        let new = |e: &&Entry| if e.judged_again.is_some() { self.replaces(e).is_some() } else { !known(e) };
         for entry in entries.iter().filter(new) {
             for recipient in &entry.recipients {
                 if self.recipient_ids.contains_key(&recipient.id) || !offered.insert(recipient.id) {
@@ -110,16 +111,9 @@ impl Journal {
     /// Puts a new decision in the place of recipients that lie set aside.
     fn take_in_again(&mut self, entry: Entry) -> CommitResult {
         let id = entry.arrival.id;
-        let (Some(again), Some(&seq)) = (entry.judged_again.clone(), self.message_ids.get(&id)) else {
+        let (Some(again), Some(seq)) = (entry.judged_again.clone(), self.replaces(&entry)) else {
             return CommitResult::Overtaken;
         };
-        let set_aside = |r: &RecipientId| {
-            let row = self.recipient_ids.get(r).and_then(|seq| self.recipients.get(*seq));
-            row.is_some_and(|row| row.message == seq && row.standing.state.after(Event::Replace).is_some())
-        };
-        if !again.in_place_of.iter().all(set_aside) {
-            return CommitResult::Overtaken;
-        }
         if self.is_taken(&entry) {
             return CommitResult::Stale;
         }
@@ -146,6 +140,16 @@ impl Journal {
         }
         self.close(&entry.closings, now);
         CommitResult::Committed(Committed::after_durable_commit(id))
+    }
+
+    /// The message of which a new decision can replace what it wants to: all of that lies set aside still.
+    fn replaces(&self, entry: &Entry) -> Option<Seq> {
+        let seq = *self.message_ids.get(&entry.arrival.id)?;
+        let set_aside = |r: &RecipientId| {
+            let row = self.recipient_ids.get(r).and_then(|seq| self.recipients.get(*seq));
+            row.is_some_and(|row| row.message == seq && row.standing.state.after(Event::Replace).is_some())
+        };
+        entry.judged_again.as_ref()?.in_place_of.iter().all(set_aside).then_some(seq)
     }
 
     /// Another message has one of the keys already.

@@ -4,7 +4,9 @@ use crate::common::{PARTIES, file, parties};
 use message_schemas::family::{Family, MessageKind, Version};
 use message_schemas::ids::HerId;
 use proptest::prelude::*;
-use routing_rules::{Answers, Format, Parties, PartyKind, ReceiptDeadline, Rules};
+use routing_rules::{
+    Answers, Cipher, Format, Gets, Legacy, Parties, PartyKind, ReceiptDeadline, Requires, Rules,
+};
 
 fn faults_of_parties(text: &str) -> Vec<String> {
     let faults = Parties::parse(&file("p.toml", text)).expect_err("faults");
@@ -69,6 +71,59 @@ fn a_service_inherits_from_its_enterprise() {
     assert_eq!(parties.her_to_enh().get(&HerId(101)).map(ToString::to_string).as_deref(), Some("974760673"));
     assert!(parties.is_ours(HerId(101)) && !parties.is_ours(HerId(301)) && !parties.is_ours(HerId(999)));
     assert_eq!(parties.destinations().count(), 3);
+}
+
+const PROTECTED: &str = r#"
+    [[party]]
+    her_id = 8
+    level = "enterprise"
+    name = "Kommune"
+    kind = "municipality"
+    organisation = 974760673
+    [party.protection]
+    requires = { default = "nothing", referral = "signed" }
+    allow = ["sha1"]
+    signed_by = ["983658725"]
+    gets = "signed-and-sealed"
+    cipher = "aes256-gcm"
+    [[party]]
+    her_id = 9
+    level = "service"
+    name = "Hjemmetjeneste"
+    kind = "municipality"
+    parent = 8
+    [party.protection]
+    requires = "signed-and-sealed"
+    allow = []
+    certificates = ["hjemme.pem"]
+"#;
+
+#[test]
+fn protection_is_inherited_setting_by_setting() {
+    let parties = Parties::parse(&file("p.toml", PROTECTED)).expect("no fault");
+    let [enterprise, service] = [8, 9].map(|h| parties.get(HerId(h)).expect("it is there"));
+    let requires = |party, family| parties.protection(party, |p| p.requires.of(Some(family)));
+    assert_eq!(requires(enterprise, Family::Referral), Some(Requires::Signed));
+    assert_eq!(requires(enterprise, Family::Dialogue), Some(Requires::Nothing));
+    assert_eq!(requires(service, Family::Dialogue), Some(Requires::SignedAndSealed), "its own goes before");
+    assert_eq!(parties.protection(service, |p| p.gets), Some(Gets::SignedAndSealed));
+    assert_eq!(parties.protection(service, |p| p.cipher), Some(Cipher::Aes256Gcm));
+    assert_eq!(parties.protection(service, |p| p.opaque), None, "nothing is said");
+    // None is something else than nothing said.
+    assert_eq!(parties.protection(service, |p| p.allow.as_deref()), Some(&[][..]));
+    assert_eq!(parties.protection(enterprise, |p| p.allow.as_deref()), Some(&[Legacy::Sha1][..]));
+    let signers: Vec<String> = parties.signers(service).iter().map(ToString::to_string).collect();
+    assert_eq!(signers, ["974760673", "983658725"], "the enterprise's, and who signs for it");
+    assert_eq!(service.protection.certificates, ["hjemme.pem"]);
+}
+
+#[test]
+fn wrong_words_of_protection_are_told() {
+    let wrong = PROTECTED
+        .replace("default = \"nothing\"", "default = \"some\"")
+        .replace("\"sha1\"", "\"md5\"")
+        .replace("gets =", "get =");
+    holds(&faults_of_parties(&wrong), &["requires", "allow", "There is no such field"]);
 }
 
 #[test]

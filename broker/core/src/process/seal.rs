@@ -5,7 +5,7 @@ use super::World;
 use super::read::Reading;
 use super::recipients::Recipients;
 use crate::arrival::{Arrival, Ids};
-use crate::journal::{Document, DocumentKind, Payload};
+use crate::journal::{Book, Document, DocumentKind, Payload, Recipient};
 use crate::lifecycle::State;
 use crate::protection::gets;
 use crate::verdict::Fault;
@@ -24,6 +24,8 @@ pub(super) fn protect(
     now: Timestamp,
     ids: &mut impl Ids,
 ) {
+    // What is passed on unread keeps its bytes; what protection stopped is judged again before anything leaves. Our own
+    // receipt for it leaves all the same.
     if reading.opaque {
         return;
     }
@@ -31,7 +33,7 @@ pub(super) fn protect(
     let mut sealed: HashMap<(Payload, HerId), usize> = HashMap::new();
     let mut list = std::mem::take(&mut to.list);
     // What was refused goes nowhere, in no form.
-    for recipient in list.iter_mut().filter(|r| r.state != State::Rejected) {
+    for recipient in list.iter_mut().filter(|r| leaves(r, reading)) {
         let payload = match recipient.payload {
             Payload::Original => reading.payload.as_ref().map_or(Payload::Original, |bytes| {
                 let at = *opened.get_or_insert_with(|| to.add(DocumentKind::Opened, Arc::clone(bytes), ids));
@@ -72,6 +74,11 @@ pub(super) fn protect(
         }
     }
     to.list = list;
+}
+
+/// Whether it may ever leave: at once, or when a person sends it from where it lies.
+fn leaves(recipient: &Recipient, reading: &Reading) -> bool {
+    recipient.state != State::Rejected && (recipient.book == Book::Receipt || !reading.unproven)
 }
 
 impl Recipients {

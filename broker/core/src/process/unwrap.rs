@@ -280,8 +280,7 @@ fn account(
             certificates.map(|c| Evidence { hash: ContentHash(c.thumbprint.0), bytes: Arc::clone(&c.der) }),
         );
         let answers = proof.signer.revocation().iter().filter_map(|status| status.source.as_ref());
-        evidence
-            .extend(answers.map(|a| Evidence { hash: ContentHash::of(&a.der), bytes: Arc::clone(&a.der) }));
+        evidence.extend(answers.map(|a| Evidence { hash: ContentHash(a.hash), bytes: Arc::clone(&a.der) }));
     }
     evidence.sort_by_key(|e| e.hash);
     evidence.dedup_by_key(|e| e.hash);

@@ -212,6 +212,7 @@ fn who_contradicts_is_not_answered() {
     let spoofed = judged(555);
     assert_eq!(line(&spoofed), r#"parked P42 ["A19"] []"#);
     assert_stopped(&spoofed, "spoofed");
+    assert!(spoofed.documents.is_empty(), "nothing is made of it");
     // Also where the signature is bad: whoever is named must not be told of what another sent.
     let arrival = broker_core::Arrival {
         envelope_sender: Some(HerId(555)),

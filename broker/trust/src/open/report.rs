@@ -180,7 +180,7 @@ impl From<&Status> for Revocation {
                 SourceKind::Crl => "crl",
                 SourceKind::Ocsp => "ocsp",
             }),
-            answer: source.map(|s| sha256(&s.der)),
+            answer: source.map(|s| hex(&s.hash)),
             this_update: source.map(|s| s.this_update),
             next_update: source.and_then(|s| s.next_update),
         }

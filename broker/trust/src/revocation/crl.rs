@@ -15,6 +15,7 @@ const LONGEST: usize = 32 * 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct Crl {
     pub(super) der: Arc<[u8]>,
+    hash: [u8; 32],
     /// DER of the issuer's name.
     pub(super) issuer: Vec<u8>,
     pub(super) this_update: Timestamp,
@@ -65,6 +66,7 @@ impl Crl {
         let source = Source {
             kind: SourceKind::Crl,
             der: Arc::clone(&self.der),
+            hash: self.hash,
             this_update: self.this_update,
             next_update: Some(self.next_update),
         };
@@ -130,7 +132,16 @@ fn read(der: &[u8]) -> Read<Crl> {
         None => Scope::default(),
     };
     fields.end()?;
-    Ok(Ok(Crl { der: der.into(), issuer, this_update, next_update, entries, scope, signature }))
+    Ok(Ok(Crl {
+        hash: openssl::sha::sha256(der),
+        der: der.into(),
+        issuer,
+        this_update,
+        next_update,
+        entries,
+        scope,
+        signature,
+    }))
 }
 
 fn entries(list: &Value<'_>) -> Read<Vec<(Serial, Timestamp)>> {

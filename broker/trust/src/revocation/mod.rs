@@ -82,6 +82,8 @@ pub struct Source {
     pub kind: SourceKind,
     /// Its bytes.
     pub der: Arc<[u8]>,
+    /// SHA-256 of them, taken once: lists are long, and thousands of messages rest on one.
+    pub hash: [u8; 32],
     /// When it was made.
     pub this_update: Timestamp,
     /// When the next is promised.

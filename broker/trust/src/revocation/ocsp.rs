@@ -30,6 +30,7 @@ pub(crate) const SHA256: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x0
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) der: Arc<[u8]>,
+    hash: [u8; 32],
     /// BasicOCSPResponse: what the signature's range counts in.
     basic: Vec<u8>,
     responder: Responder,
@@ -163,6 +164,7 @@ impl Answer {
         let source = Source {
             kind: SourceKind::Ocsp,
             der: Arc::clone(&self.der),
+            hash: self.hash,
             this_update: single.this_update,
             next_update: single.next_update,
         };
@@ -260,7 +262,15 @@ fn read_basic(der: &[u8], basic: &[u8]) -> Result<Result<Answer, &'static str>, 
         return Ok(Err("it has a critical extension that is not known"));
     }
     let basic = basic.to_vec();
-    Ok(Ok(Answer { der: der.into(), basic, responder, singles, signature, certificates }))
+    Ok(Ok(Answer {
+        hash: openssl::sha::sha256(der),
+        der: der.into(),
+        basic,
+        responder,
+        singles,
+        signature,
+        certificates,
+    }))
 }
 
 fn certificates(list: &Value<'_>) -> Result<Vec<Arc<Certificate>>, Malformed> {
