@@ -69,7 +69,7 @@ password_file = "pki/password"
 file = "pki/parties/broker/sealing.p12"
 password_file = "pki/password"
 [trust.revocation]
-timeout = "2s"
+timeout = "8s"
 cache = "revocation"
 retry = { first = "500ms", max = "1s" }
 "#;
@@ -157,9 +157,16 @@ impl Region {
         fs::rename(&signed, self.at(&format!("in/{msg_id}.xml"))).unwrap();
     }
 
-    fn trace(&self, msg_id: &str) -> String {
-        let output = self.command().args(["trace", msg_id, "--config", "broker.toml"]).output().unwrap();
+    /// What lies aside, and why.
+    fn aside(&self) -> String {
+        let output =
+            self.command().args(["dead-letter", "list", "--config", "broker.toml"]).output().unwrap();
         String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// The report beside a refused file.
+    fn report(&self, msg_id: &str) -> String {
+        fs::read_to_string(self.at(&format!("in/refused/{msg_id}.xml.report.json"))).unwrap_or_default()
     }
 
     fn page(&self, path: &str) -> Option<String> {
@@ -181,7 +188,7 @@ impl Region {
 
     #[track_caller]
     fn wait_for(&self, what: &str, holds: impl Fn() -> bool) {
-        for _ in 0..400 {
+        for _ in 0..1200 {
             if holds() {
                 return;
             }
@@ -194,6 +201,7 @@ impl Region {
 const FIRST: &str = "11111111-1111-4111-8111-111111111111";
 const FORGED: &str = "22222222-2222-4222-8222-222222222222";
 const REVOKED: &str = "33333333-3333-4333-8333-333333333333";
+const PLAIN: &str = "66666666-6666-4666-8666-666666666666";
 const AWAY: &str = "44444444-4444-4444-8444-444444444444";
 
 #[test]
@@ -205,15 +213,23 @@ fn what_is_proven_is_taken_and_a_service_that_is_away_blames_nobody() {
     assert!(check.status.success(), "{said}");
     assert!(said.contains("2 keys"), "{said}");
 
-    // With the services away, a message waits and is parked; nobody is refused.
+    // While the services hang, a message waits for them, and no other waits for it.
+    let hangs = TcpListener::bind(("127.0.0.1", region.services)).unwrap();
     let broker = region.broker();
     region.offer(AWAY, "granheim");
-    region.wait_for("the parked message", || region.trace(AWAY).contains("P40"));
+    sleep(Duration::from_millis(500));
+    fs::write(region.at("in/plain.xml"), sample(PLAIN)).unwrap();
+    region.wait_for("the one that needs no service", || region.report("plain").contains("A01"));
+    assert!(!region.aside().contains("P40"), "it still waits");
+
+    // Then it is parked; nobody is refused.
+    region.wait_for("the parked message", || region.aside().contains("P40"));
     assert_eq!(region.delivered(), 0);
-    assert!(!region.at("in/refused").exists() || fs::read_dir(region.at("in/refused")).unwrap().count() == 0);
+    assert_eq!(region.report(AWAY), "", "its sender hears of no fault");
     assert!(region.page("/health/ready").unwrap().contains("revocation_unknown"));
 
     // They come back: the message is judged again by itself.
+    drop(hangs);
     let authority = region.authority();
     region.wait_for("the delivery of what was parked", || region.delivered() == 1);
     region.wait_for("calm", || !region.page("/health/ready").unwrap().contains("revocation_unknown"));
@@ -222,9 +238,9 @@ fn what_is_proven_is_taken_and_a_service_that_is_away_blames_nobody() {
     region.offer(FIRST, "granheim");
     region.wait_for("the delivery", || region.delivered() == 2);
     region.offer(REVOKED, "revoked");
-    region.wait_for("the refusal", || region.trace(REVOKED).contains("P37"));
+    region.wait_for("the refusal", || region.report(REVOKED).contains("P37"));
     region.offer(FORGED, "gp");
-    region.wait_for("the refusal", || region.trace(FORGED).contains("P36"));
+    region.wait_for("the refusal", || region.report(FORGED).contains("P36"));
 
     // A restart needs no service: what was fetched is kept.
     drop(authority);
@@ -274,4 +290,22 @@ fn test_mode_is_said_loudly() {
     assert!(region.page("/health/ready").unwrap().contains("test_mode"));
     assert!(region.page("/metrics").unwrap().contains("budstikke_trust_test_mode 1"));
     assert!(region.log().contains("TEST MODE IS ON"));
+}
+
+#[test]
+fn the_example_in_ops_is_sound_once_its_fictitious_pki_is_made() {
+    let home = tempfile::tempdir().unwrap();
+    let ops = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ops/config");
+    fs::create_dir(home.path().join("protected-parties")).unwrap();
+    for file in ["protected.toml", "protected-parties/parties.toml"] {
+        fs::copy(ops.join(file), home.path().join(file)).unwrap();
+    }
+    let budstikke = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_budstikke"));
+        command.current_dir(home.path()).args(args).output().unwrap()
+    };
+    assert!(budstikke(&["pki", "demo", "data/pki"]).status.success());
+    let check = budstikke(&["check", "protected.toml"]);
+    let said = String::from_utf8_lossy(&check.stdout).into_owned() + &String::from_utf8_lossy(&check.stderr);
+    assert!(check.status.success() && !said.contains("warning"), "{said}");
 }
