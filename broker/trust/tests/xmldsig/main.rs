@@ -5,6 +5,7 @@ mod attacks;
 mod attacks_ebxml;
 mod canonical;
 mod ebxml;
+mod mutations;
 mod people;
 mod round_trips;
 mod schemas;
