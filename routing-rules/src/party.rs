@@ -180,6 +180,8 @@ impl PartyEntry {
 #[derive(Debug, Clone, Default)]
 pub struct Parties {
     entries: BTreeMap<HerId, PartyEntry>,
+    /// What any of them may use.
+    legacy: Vec<Legacy>,
     hash: [u8; 32],
 }
 

@@ -92,7 +92,7 @@ fn sender_key(sender: &Party) -> Option<String> {
 impl Prepared {
     fn new(arrival: Arrival, reading: Reading) -> Self {
         let content_hash = arrival.content_hash();
-        let payload_hash = reading.payload.as_deref().map_or(content_hash, ContentHash::of);
+        let payload_hash = reading.payload_hash.unwrap_or(content_hash);
         Self { arrival, content_hash, payload_hash, reading }
     }
 

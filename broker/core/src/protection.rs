@@ -102,8 +102,7 @@ impl Agreement {
 /// The widest that any partner may use: so much is opened, and then held against the sender's own agreement.
 #[must_use]
 pub fn widest(parties: &Parties, policy: &ProtectionPolicy) -> Allowed {
-    let all = parties.iter().filter_map(|p| p.protection.allow.as_deref()).flatten().chain(&policy.allow);
-    allowed(all)
+    allowed(parties.legacy().iter().chain(&policy.allow))
 }
 
 fn allowed<'a>(legacy: impl IntoIterator<Item = &'a Legacy>) -> Allowed {

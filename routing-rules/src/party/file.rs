@@ -40,7 +40,11 @@ pub(super) fn parse(files: &[(String, String)]) -> Result<Parties, Vec<Fault>> {
             faults.push(*source, *at, &format!("party {}: parent", entry.her_id), message, remedy);
         }
     }
-    faults.finish(Parties { entries, hash: reading::hash(&sources) })
+    let mut legacy: Vec<_> =
+        entries.values().filter_map(|p| p.protection.allow.as_deref()).flatten().copied().collect();
+    legacy.sort_unstable();
+    legacy.dedup();
+    faults.finish(Parties { entries, legacy, hash: reading::hash(&sources) })
 }
 
 /// What is wrong with a party's parent. As only enterprises are parents and only services have one, there

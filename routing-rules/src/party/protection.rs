@@ -134,6 +134,12 @@ impl super::Parties {
         setting(&party.protection).or_else(|| self.parent(party).and_then(|p| setting(&p.protection)))
     }
 
+    /// The old algorithms that any party may use.
+    #[must_use]
+    pub fn legacy(&self) -> &[Legacy] {
+        &self.legacy
+    }
+
     /// Organisations whose certificates may sign for a party: its own, its enterprise's, and those that either
     /// names.
     #[must_use]

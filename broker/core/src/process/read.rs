@@ -2,7 +2,7 @@
 
 use super::unwrap::{self, Account, Inside, Stopped, Unwrapped};
 use super::{World, is_receipt, no_findings};
-use crate::arrival::Arrival;
+use crate::arrival::{Arrival, ContentHash};
 use crate::policy::Invalid;
 use crate::verdict::Fault;
 use jiff::Timestamp;
@@ -30,6 +30,8 @@ pub(super) struct Reading {
     pub(super) opaque: bool,
     /// The payload, where that is not the message as it came.
     pub(super) payload: Option<Arc<[u8]>>,
+    /// Its SHA-256.
+    pub(super) payload_hash: Option<ContentHash>,
     /// What was read, where that is not the payload: what the document's signature covers.
     covered: Option<Arc<[u8]>>,
     /// How it was protected.
@@ -50,6 +52,7 @@ impl Reading {
             unproven: false,
             opaque: false,
             payload: None,
+            payload_hash: None,
             covered: None,
             protection: None,
             wanted: Vec::new(),
@@ -57,8 +60,8 @@ impl Reading {
     }
 
     /// The bytes that are read: covered by the document's signature, else inside the protection, else as it came.
-    pub(super) fn content<'a>(&'a self, arrival: &'a Arrival) -> &'a [u8] {
-        self.covered.as_deref().or(self.payload.as_deref()).unwrap_or(&arrival.bytes)
+    pub(super) fn content<'a>(&'a self, arrival: &'a Arrival) -> &'a Arc<[u8]> {
+        self.covered.as_ref().or(self.payload.as_ref()).unwrap_or(&arrival.bytes)
     }
 
     /// Its protection stops it.
@@ -95,6 +98,7 @@ pub(super) fn read(arrival: &Arrival, world: &World, now: Timestamp) -> Reading 
     };
     if let Some(inside) = &inside {
         reading.payload.clone_from(&inside.payload);
+        reading.payload_hash = inside.payload_hash;
         reading.covered.clone_from(&inside.covered);
         reading.protection = Some(inside.account.clone());
     }
@@ -142,7 +146,7 @@ fn stopped_by(
 /// Decodes, parses, validates and reads the head of what is inside.
 fn content(mut reading: Reading, arrival: &Arrival, world: &World, now: Timestamp) -> Reading {
     let limits = &world.limits;
-    let bytes = Arc::<[u8]>::from(reading.content(arrival));
+    let bytes = Arc::clone(reading.content(arrival));
     let decoded = match xml::decode(&bytes) {
         Ok(decoded) => decoded,
         Err(finding) => return not_xml(reading, &bytes, finding),

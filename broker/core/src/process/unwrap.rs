@@ -11,7 +11,7 @@ use routing_rules::{DocumentSignature, PartyEntry};
 use serde::Serialize;
 use std::sync::Arc;
 use trust::open::{Layer, Parts, Refused, open};
-use trust::revocation::Wanted;
+use trust::revocation::{Standing, Wanted};
 use trust::verified::{Form, Proof};
 use trust::{ContentCipher, Digest, Fault, Kind};
 
@@ -35,6 +35,8 @@ pub(super) struct Inside {
     pub(super) payload: Option<Arc<[u8]>>,
     /// What is read; none if it is the payload.
     pub(super) covered: Option<Arc<[u8]>>,
+    /// SHA-256 of the payload, where there is one.
+    pub(super) payload_hash: Option<ContentHash>,
     /// For the record.
     pub(super) account: Account,
     layers: Vec<Layer>,
@@ -78,10 +80,13 @@ pub(super) fn unwrap(arrival: &Arrival, world: &World, now: Timestamp) -> Unwrap
         Ok(opened) => {
             let Parts { layers, proofs, payload, covered, signed } = opened.into_parts();
             let payload: Option<Arc<[u8]>> = payload.map(Into::into);
-            let account = account(&layers, payload.as_deref(), None, &proofs, signed);
+            let payload_hash = payload.as_deref().map(ContentHash::of);
+            let contained = payload.as_deref().zip(payload_hash);
+            let account = account(&layers, contained, None, &proofs, signed);
             Unwrapped::Opened(Box::new(Inside {
                 payload,
                 covered: covered.map(Into::into),
+                payload_hash,
                 account,
                 layers,
                 proofs,
@@ -140,7 +145,20 @@ pub(super) fn agree(
     for proof in &inside.proofs {
         speaks_for(proof, signer(Form::Cms), party, agreement.requires.signed(), world)?;
     }
-    legacy(inside, agreement)
+    Ok(untold(inside).or(legacy(inside, agreement)?))
+}
+
+/// What only test mode lets pass.
+fn untold(inside: &Inside) -> Option<Finding> {
+    let statuses = inside.proofs.iter().flat_map(|proof| proof.signer.revocation());
+    let unknown = statuses.filter(|status| status.standing == Standing::Unknown).count();
+    (unknown > 0).then(|| {
+        Finding::new(
+            Code::RevocationUnknown,
+            "Whether a certificate is revoked cannot be told, and test mode lets it pass.",
+            "Switch test mode off wherever real messages come.",
+        )
+    })
 }
 
 fn not_signed(message: &str) -> Fault {
@@ -265,7 +283,7 @@ pub(super) struct Account {
 
 fn account(
     layers: &[Layer],
-    payload: Option<&[u8]>,
+    payload: Option<(&[u8], ContentHash)>,
     fault: Option<&Fault>,
     proofs: &[Proof],
     signed: Option<Vec<u8>>,
@@ -284,7 +302,7 @@ fn account(
     }
     evidence.sort_by_key(|e| e.hash);
     evidence.dedup_by_key(|e| e.hash);
-    let payload = payload.map(|bytes| Contained { bytes: bytes.len(), sha256: ContentHash::of(bytes) });
+    let payload = payload.map(|(bytes, sha256)| Contained { bytes: bytes.len(), sha256 });
     let account =
         Report { layers, payload, signed_data: signed_hash, stopped_by: fault.map(|f| f.kind.code()) };
     Account { json: serde_json::to_string(&account).unwrap_or_default(), evidence }

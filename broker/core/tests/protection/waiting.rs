@@ -126,3 +126,16 @@ fn only_the_receipt_that_could_not_be_sealed_is_made_again() {
     assert_eq!(again.verdict, first.verdict);
     assert!(again.duplicate_keys.is_empty());
 }
+
+#[test]
+fn test_mode_lets_the_unknown_pass_and_says_so() {
+    let mut anchors = demo().anchors();
+    anchors.test_mode = Some(trust::chain::TestMode::announced_loudly_by_the_caller());
+    let scene = Scene { evidence: Evidence::default(), anchors: anchors.clone(), ..Scene::default() };
+    let entry = judge(&wrapped(&letter(202)), &scene.world());
+    assert_eq!((entry.verdict.as_str(), codes(&entry)), ("accepted_with_findings", vec!["A17"]));
+    // Nothing else passes by it.
+    let revoked = evidence(&[demo().sender.signing.certificate()]);
+    let scene = Scene { evidence: revoked, anchors, ..Scene::default() };
+    assert_eq!(codes(&judge(&wrapped(&letter(202)), &scene.world())), ["A16"]);
+}
