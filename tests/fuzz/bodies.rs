@@ -6,6 +6,7 @@
 
 use jiff::Timestamp;
 use message_schemas::Limits;
+use std::hint::black_box;
 use std::sync::{Arc, LazyLock};
 use trust::algorithm::Allowed;
 use trust::chain::{Cache, Moment, Purpose, RevocationRule, TestMode};
@@ -78,12 +79,16 @@ pub(crate) static WORLD: LazyLock<World> = LazyLock::new(|| {
 /// What an ebXML signature does not cover.
 const NEXT_NODE: &str = "<Sync S:actor=\"http://schemas.xmlsoap.org/soap/actor/next\"/>";
 
+/// What a fuzzer calls.
+pub(crate) type Body = fn(&[u8]);
+
 /// The targets by name.
-pub(crate) const ALL: [(&str, fn(&[u8])); 7] = [
+pub(crate) const ALL: [(&str, Body); 8] = [
     ("ber", ber),
     ("certificate", certificate),
     ("cms_open", cms_open),
     ("cms_signed", cms_signed),
+    ("mime", mime),
     ("open", open),
     ("revocation", revocation),
     ("xmldsig_signed", xmldsig_signed),
@@ -92,7 +97,7 @@ pub(crate) const ALL: [(&str, fn(&[u8])); 7] = [
 /// Sealed envelopes.
 pub(crate) fn cms_open(data: &[u8]) {
     let world = &*WORLD;
-    let _ = cms::looks_like(data);
+    black_box(cms::looks_like(data));
     let outside = cms::envelope(data, &limits()).map(|e| e.recipients.len());
     let opened = cms::open(data, &world.keys, ALLOWED, &limits());
     if opened.is_ok() {
@@ -104,7 +109,7 @@ pub(crate) fn cms_open(data: &[u8]) {
 pub(crate) fn cms_signed(data: &[u8]) {
     let world = &*WORLD;
     let Ok(signed) = cms::signed(data, &limits()) else { return };
-    let _ = (signed.claimed_thumbprint(), signed.certificates());
+    black_box((signed.claimed_thumbprint(), signed.certificates()));
     if let Ok(verified) = signed.verify(&world.trusted, ALLOWED) {
         assert_eq!(verified.get(), PAYLOAD, "a forgery");
     }
@@ -116,9 +121,9 @@ pub(crate) fn xmldsig_signed(data: &[u8]) {
     let Some((shape, text)) = data.split_first() else { return };
     let Ok(text) = std::str::from_utf8(text) else { return };
     let (shape, parts) =
-        if shape % 2 == 0 { (Shape::Enveloped, &[][..]) } else { (Shape::Ebxml, &PARTS[..]) };
+        if shape.is_multiple_of(2) { (Shape::Enveloped, &[][..]) } else { (Shape::Ebxml, &PARTS[..]) };
     let Ok(Some(signed)) = xmldsig::signed(text, shape, parts, ALLOWED, &limits()) else { return };
-    let _ = signed.certificates();
+    black_box(signed.certificates());
     if let Ok(verified) = signed.verify(&world.trusted) {
         assert!(world.covered.contains(verified.get()), "a forgery");
     }
@@ -129,7 +134,7 @@ pub(crate) fn certificate(data: &[u8]) {
     let world = &*WORLD;
     let all = Certificate::from_der(data).map(|c| vec![c]).or_else(|_| Certificate::all_from(data));
     for certificate in all.unwrap_or_default() {
-        let _ = certificate.describe();
+        black_box(certificate.describe());
         for purpose in [Purpose::Signing, Purpose::Sealing] {
             let judged = world.anchors.judge(
                 &certificate,
@@ -143,9 +148,9 @@ pub(crate) fn certificate(data: &[u8]) {
                 assert!(trusted.chain().len() <= 10, "a chain has an end");
             }
         }
-        let _ = Evidence::wanted(&certificate, &world.issuing);
+        black_box(Evidence::wanted(&certificate, &world.issuing));
     }
-    let _ = keys::from_pem(data, Some("x"));
+    drop(keys::from_pem(data, Some("x")));
 }
 
 /// CRLs and OCSP answers.
@@ -154,7 +159,7 @@ pub(crate) fn revocation(data: &[u8]) {
     for evidence in
         [Evidence::default().with_crl(data), Evidence::default().with_ocsp(data)].into_iter().flatten()
     {
-        let _ = evidence.status(world.signer.certificate(), &world.issuing, world.moment.now);
+        black_box(evidence.status(world.signer.certificate(), &world.issuing, world.moment.now));
     }
 }
 
@@ -237,6 +242,14 @@ fn length(out: &mut Vec<u8>, length: usize, choice: u8) {
     }
 }
 
+/// MIME packages, as ebXML comes in.
+pub(crate) fn mime(data: &[u8]) {
+    if let Ok(package) = message_schemas::mime::unpack(data, None, &limits()) {
+        let size: usize = package.parts.iter().map(|p| p.bytes.len()).sum();
+        assert!(size <= data.len(), "decoding makes nothing larger");
+    }
+}
+
 /// Everything around a message: sealed, signed, MIME, gzip, its own signature.
 pub(crate) fn open(data: &[u8]) {
     let world = &*WORLD;
@@ -253,6 +266,6 @@ pub(crate) fn open(data: &[u8]) {
         limits: &limits(),
     };
     if let Ok(opened) = trust::open::open(data, &context) {
-        let _ = (opened.layers().len(), opened.payload().len(), opened.content().len());
+        black_box((opened.layers().len(), opened.payload().len(), opened.content().len()));
     }
 }

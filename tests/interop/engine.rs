@@ -68,8 +68,21 @@ impl Engine {
         attachments: &[Attachment<'_>],
         certificate: &Certificate,
     ) -> Opinion {
+        self.ask_with(text, shape, attachments, certificate, false)
+    }
+
+    /// As [`Self::ask`], and with SHA-1 where it is allowed.
+    pub(crate) fn ask_with(
+        &mut self,
+        text: &str,
+        shape: Shape,
+        attachments: &[Attachment<'_>],
+        certificate: &Certificate,
+        sha1: bool,
+    ) -> Opinion {
         let header = json!({
             "id": 1,
+            "sha1": sha1,
             "shape": match shape { Shape::Enveloped => "enveloped", Shape::Ebxml => "ebxml" },
             "certificate": STANDARD.encode(&certificate.der),
             "document": text.len(),

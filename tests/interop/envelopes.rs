@@ -1,6 +1,6 @@
 //! CMS with OpenSSL's `cms` tool (the system's OpenSSL, of another version than ours), both ways.
 
-use crate::people::{demo, lay_out_all, now, pem, sender};
+use crate::people::{demo, is_rsa, lay_out_all, now, pem, sender};
 use crate::tools::{Desk, have};
 use message_schemas::Limits;
 use trust::algorithm::{Allowed, ContentCipher, Digest, SignatureAlgorithm};
@@ -36,12 +36,11 @@ fn desk(demo: &Demo) -> Desk {
 const ALLOWED: Allowed = Allowed { sha1: true, triple_des: true };
 
 fn signature_algorithms(kind: KeyKind) -> Vec<SignatureAlgorithm> {
-    match kind {
-        KeyKind::P256 | KeyKind::P384 => DIGESTS.map(SignatureAlgorithm::Ecdsa).to_vec(),
-        _ => DIGESTS
-            .into_iter()
-            .flat_map(|d| [SignatureAlgorithm::RsaPkcs1(d), SignatureAlgorithm::RsaPss(d)])
-            .collect(),
+    if is_rsa(kind) {
+        let both = |d| [SignatureAlgorithm::RsaPkcs1(d), SignatureAlgorithm::RsaPss(d)];
+        DIGESTS.into_iter().flat_map(both).collect()
+    } else {
+        DIGESTS.map(SignatureAlgorithm::Ecdsa).to_vec()
     }
 }
 
@@ -134,9 +133,10 @@ fn we_verify_what_openssl_signs() {
             &["-keyopt", "rsa_padding_mode:pss", "-keyopt", "rsa_pss_saltlen:-1"],
             &["-keyopt", "rsa_padding_mode:pss", "-keyopt", "rsa_pss_saltlen:0"],
         ];
-        let paddings: Vec<&[&str]> = match kind {
-            KeyKind::P256 | KeyKind::P384 => vec![&[]],
-            _ => std::iter::once(&[][..]).chain(pss.iter().copied()).collect(),
+        let paddings: Vec<&[&str]> = if is_rsa(kind) {
+            std::iter::once(&[][..]).chain(pss.iter().copied()).collect()
+        } else {
+            vec![&[]]
         };
         let shapes: [&[&str]; 6] = [
             &[],

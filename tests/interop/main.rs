@@ -14,3 +14,4 @@ mod mutations;
 mod people;
 mod samples;
 mod tools;
+mod vectors;

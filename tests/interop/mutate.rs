@@ -204,8 +204,6 @@ pub(crate) const SIGNATURE: &[(&str, Change)] = &[
     }),
     ("signature moved to the front", |t, _| {
         let (start, end) = signature(t)?;
-        let root = t[..start].find("<").map(|_| ())?;
-        let () = root;
         let first = first_tag(t)?;
         (first < start).then(|| format!("{}{}{}{}", &t[..first], &t[start..end], &t[first..start], &t[end..]))
     }),

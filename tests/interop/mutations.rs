@@ -77,14 +77,14 @@ fn explain(fault: &Fault) -> Option<&'static str> {
         ("An element stands where", "What the schema does not have"),
         ("Text stands where", "What the schema does not have"),
     ];
-    match fault.kind {
-        Kind::SignerUnknown => Some("KeyInfo names another certificate"),
-        Kind::SignatureAmbiguous => Some("A second signature anywhere"),
-        Kind::SignatureShape => {
-            STRICT.iter().find(|(m, _)| fault.message.starts_with(m)).map(|(_, class)| *class)
-        }
-        _ => None,
+    if fault.kind == Kind::SignerUnknown {
+        return Some("KeyInfo names another certificate");
     }
+    if fault.kind == Kind::SignatureAmbiguous {
+        return Some("A second signature anywhere");
+    }
+    let strict = STRICT.iter().find(|(message, _)| fault.message.starts_with(message));
+    strict.filter(|_| fault.kind == Kind::SignatureShape).map(|(_, class)| *class)
 }
 
 /// Keeps a document to look into, in the folder that `KEEP_DIFFERENCES` names.

@@ -16,14 +16,22 @@ pub(crate) fn now() -> Timestamp {
     "2026-01-15T09:00:00Z".parse().unwrap()
 }
 
+/// RSA, or EC.
+pub(crate) fn is_rsa(kind: KeyKind) -> bool {
+    !matches!(kind, KeyKind::P256 | KeyKind::P384 | KeyKind::P521)
+}
+
 /// The PKI with keys of this kind, made once.
 pub(crate) fn demo(kind: KeyKind) -> &'static Demo {
     static P256: OnceLock<Demo> = OnceLock::new();
     static P384: OnceLock<Demo> = OnceLock::new();
-    match kind {
-        KeyKind::P256 => P256.get_or_init(|| Demo::new(kind).unwrap()),
-        KeyKind::P384 => P384.get_or_init(|| Demo::new(kind).unwrap()),
-        _ => Demo::shared(),
+    let made = || Demo::new(kind).unwrap();
+    if is_rsa(kind) {
+        Demo::shared()
+    } else if kind == KeyKind::P256 {
+        P256.get_or_init(made)
+    } else {
+        P384.get_or_init(made)
     }
 }
 
