@@ -6,6 +6,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -144,13 +145,17 @@ impl Region {
         Running(child)
     }
 
-    /// Offers a message that this party of the PKI signed, under this id.
+    /// Offers a message that this party of the PKI signed, under this id: around its bytes.
     fn offer(&self, msg_id: &str, signer: &str) {
+        self.offer_signed(msg_id, signer, "cms");
+    }
+
+    fn offer_signed(&self, msg_id: &str, signer: &str, form: &str) {
         let (plain, signed) = (self.at(&format!("{msg_id}.xml")), self.at(&format!("{msg_id}.p7m")));
         fs::write(&plain, sample(msg_id)).unwrap();
         let key = format!("pki/parties/{signer}/signing.p12");
         let mut sign = self.command();
-        sign.args(["sign", "--form", "cms", "--key", &key, "--password-file", "pki/password", "--out"]);
+        sign.args(["sign", "--form", form, "--key", &key, "--password-file", "pki/password", "--out"]);
         let output = sign.arg(&signed).arg(&plain).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         self.wait_for("the inbox", || self.at("in").is_dir());
@@ -184,6 +189,13 @@ impl Region {
     fn delivered(&self) -> usize {
         let Ok(entries) = fs::read_dir(self.at("out/gp")) else { return 0 };
         entries.filter(|e| e.as_ref().unwrap().file_name().to_string_lossy().ends_with(".xml")).count()
+    }
+
+    /// Deliveries that are CMS: a DER sequence.
+    fn sealed(&self) -> usize {
+        let Ok(entries) = fs::read_dir(self.at("out/gp")) else { return 0 };
+        let der = |path: PathBuf| fs::read(path).is_ok_and(|bytes| bytes.first() == Some(&0x30));
+        entries.filter(|e| der(e.as_ref().unwrap().path())).count()
     }
 
     #[track_caller]
@@ -308,4 +320,62 @@ fn the_example_in_ops_is_sound_once_its_fictitious_pki_is_made() {
     let check = budstikke(&["check", "protected.toml"]);
     let said = String::from_utf8_lossy(&check.stdout).into_owned() + &String::from_utf8_lossy(&check.stderr);
     assert!(check.status.success() && !said.contains("warning"), "{said}");
+}
+
+#[test]
+fn what_cannot_be_sealed_waits_for_the_receiver_s_certificate() {
+    let region = Region::new();
+    fs::create_dir(region.at("partners")).unwrap();
+    let config = fs::read_to_string(region.at("broker.toml")).unwrap();
+    let config = config.replace("[trust]\n", "[trust]\npartners = { folders = [\"partners\"] }\n");
+    fs::write(region.at("broker.toml"), format!("reload_every = \"100ms\"\n{config}")).unwrap();
+    let gets = "[party.protection]\ngets = \"signed-and-sealed\"\n";
+    fs::write(region.at("parties.toml"), format!("{PARTIES}{gets}")).unwrap();
+    let _authority = region.authority();
+    let _broker = region.broker();
+
+    region.offer(FIRST, "granheim");
+    region.wait_for("the message that cannot be sealed", || region.aside().contains("P43"));
+    assert_eq!(region.sealed(), 0, "nothing leaves without");
+
+    let certificate = region.at("pki/parties/gp/sealing.pem");
+    fs::copy(certificate, region.at("partners/210010-sealing.pem")).unwrap();
+    region.wait_for("the sealed delivery", || region.sealed() == 1);
+    region.wait_for("nothing set aside", || !region.aside().contains("P43"));
+}
+
+/// Speaks the protocol of `broker/second-engine/PROTOCOL.md`, and takes nothing for valid.
+const CONTRARY: &str = r#"#!/usr/bin/python3
+import sys, struct, json
+i, o = sys.stdin.buffer, sys.stdout.buffer
+def put(value):
+    text = json.dumps(value).encode()
+    o.write(struct.pack(">I", len(text)) + text)
+    o.flush()
+put({"protocol": 1, "engine": "contrary"})
+while True:
+    head = i.read(4)
+    if len(head) < 4:
+        sys.exit(0)
+    frame = i.read(struct.unpack(">I", head)[0])
+    put({"id": json.loads(frame.split(b"\n", 1)[0])["id"], "valid": False, "why": "it never is"})
+"#;
+
+#[test]
+fn a_message_on_which_two_engines_differ_is_parked() {
+    if !Path::new("/usr/bin/python3").exists() {
+        assert!(std::env::var("REQUIRE_SHARED").as_deref() != Ok("1"), "there is no python3");
+        println!("skipped: two engines (no python3)");
+        return;
+    }
+    let region = Region::new();
+    fs::write(region.at("engine"), CONTRARY).unwrap();
+    fs::set_permissions(region.at("engine"), fs::Permissions::from_mode(0o700)).unwrap();
+    let config = fs::read_to_string(region.at("broker.toml")).unwrap();
+    fs::write(region.at("broker.toml"), config + "[trust.second_engine]\nprogram = \"engine\"\n").unwrap();
+    let _authority = region.authority();
+    let _broker = region.broker();
+    region.offer_signed(FIRST, "granheim", "xml");
+    region.wait_for("the message on which they differ", || region.aside().contains("P44"));
+    assert_eq!(region.report(FIRST), "", "its sender hears of no fault");
 }

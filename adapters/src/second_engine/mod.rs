@@ -44,7 +44,9 @@ const REST: Duration = Duration::from_secs(10);
 impl Engine {
     /// Sets up; nothing is started yet.
     #[must_use]
-    pub fn new(options: Options, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(mut options: Options, clock: Arc<dyn Clock>) -> Self {
+        // A bare name would be looked for on the system's path, and the engine starts in another folder.
+        options.program = std::path::absolute(&options.program).unwrap_or(options.program);
         Self { options, clock, state: Mutex::default() }
     }
 
