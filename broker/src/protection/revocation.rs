@@ -191,8 +191,18 @@ impl<F: RevocationSource> Revocation<F> {
         let now = self.0.clock.now();
         let outcome = answer.as_ref().map_or_else(NotFetched::as_str, |_| "fetched");
         telemetry::revocation_answer(question.kind(), outcome);
-        let bytes = answer.inspect_err(|why| {
-            tracing::info!(why = why.as_str(), kind = ?question.kind(), "A revocation answer could not be had: {why}.");
+        let bytes = answer.inspect_err(|why| match why {
+            // Told when it failed.
+            NotFetched::Resting => {}
+            NotFetched::NotAllowed
+            | NotFetched::Unreachable
+            | NotFetched::TimedOut
+            | NotFetched::Status(_)
+            | NotFetched::TooLarge
+            | NotFetched::Unusable => {
+                let kind = question.kind();
+                tracing::info!(why = why.as_str(), ?kind, "A revocation answer could not be had: {why}.");
+            }
         })?;
         let life = lifetime(question.kind(), &bytes).ok_or(NotFetched::Unusable)?;
         self.0.health.over(Trouble::RevocationUnknown);
