@@ -118,6 +118,8 @@ pub struct PartyProtection {
     pub certificates: Vec<String>,
     /// Organisations other than its own whose certificates sign for it: a supplier's, by agreement.
     pub signed_by: Vec<OrgNumber>,
+    /// As a sender: it signs with the certificates that are listed for it, and with no other of its organisation.
+    pub only_listed: Option<bool>,
     /// As a receiver: what it gets.
     pub gets: Option<Gets>,
     /// As a receiver: how it is encrypted.
@@ -164,10 +166,21 @@ pub(super) fn read(party: &mut Table<'_, '_>, faults: &mut Faults) -> PartyProte
     let opaque = table.flag("opaque", faults);
     let certificates = table.texts("certificates", faults, line);
     let signed_by = table.texts("signed_by", faults, parsed);
+    let only_listed = table.flag("only_listed", faults);
     let gets = table.text("gets", faults, word);
     let cipher = table.text("cipher", faults, word);
     table.finish(faults);
-    PartyProtection { requires, document_signature, allow, opaque, certificates, signed_by, gets, cipher }
+    PartyProtection {
+        requires,
+        document_signature,
+        allow,
+        opaque,
+        certificates,
+        signed_by,
+        only_listed,
+        gets,
+        cipher,
+    }
 }
 
 /// One word for all families, or a table of words by family with `default`.

@@ -199,6 +199,17 @@ fn speaks_for(
             .clone()
             .any(|h| protection.partners.of(h).iter().any(|c| c.thumbprint == certificate.thumbprint))
     });
+    if !listed && world.parties.protection(party, |p| p.only_listed) == Some(true) {
+        return Err(Fault::new(
+            Kind::SignerUnknown,
+            format!(
+                "Party {} signs with the certificates that are listed for it, and this is none of them.",
+                party.her_id
+            ),
+            "Get the party's new certificate from the party, and put it into its list.",
+        )
+        .of(certificate));
+    }
     let signers = world.parties.signers(party);
     match certificate.organisation {
         _ if listed => Ok(()),

@@ -252,6 +252,15 @@ fn a_supplier_signs_for_those_who_agreed() {
 }
 
 #[test]
+fn who_signs_with_listed_certificates_alone_signs_with_no_other() {
+    let only = || Scene::with_parties("gets = \"signed", "only_listed = true\ngets = \"signed");
+    let listed = judge(&wrapped(&letter(202)), &only().world());
+    assert_eq!(listed.verdict.as_str(), "accepted_with_findings");
+    let refused = r#"refused P36 ["A10"] ["rejected S02"]"#;
+    assert_judged("another of its organisation", &signed_by(&issue(|_| ())), only(), refused);
+}
+
+#[test]
 fn without_trust_what_is_sealed_waits_and_all_else_is_as_before() {
     let without = || Scene { trust: false, ..Scene::default() };
     assert_judged("sealed", &wrapped(&letter(202)), without(), r#"parked P39 ["A22"] []"#);

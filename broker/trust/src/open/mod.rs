@@ -11,6 +11,8 @@
 
 mod directory;
 mod report;
+#[cfg(test)]
+mod tests;
 mod unpack;
 
 pub use directory::Directory;
