@@ -32,6 +32,53 @@ fn the_corpus_holds() {
     }
 }
 
+/// A fuzzer's poor relation, for every test run: each file changed in some places, by a seed.
+#[test]
+fn changed_files_hold_too() {
+    let seed = std::env::var("FUZZ_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(1);
+    let count = std::env::var("FUZZ_COUNT").ok().and_then(|s| s.parse().ok()).unwrap_or(1_000);
+    println!("seed {seed}");
+    for (target, body) in bodies::ALL {
+        let mut files: Vec<PathBuf> = std::fs::read_dir(folder().join("corpus").join(target))
+            .unwrap()
+            .map(|f| f.unwrap().path())
+            .collect();
+        files.sort();
+        let files: Vec<Vec<u8>> = files.iter().map(|f| std::fs::read(f).unwrap()).collect();
+        let mut state: u64 = seed;
+        let mut below = |bound: usize| {
+            // splitmix64
+            state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+            let mut z = state;
+            z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+            ((z ^ (z >> 31)) % bound.max(1) as u64) as usize
+        };
+        for _ in 0..count {
+            let mut bytes = files[below(files.len())].clone();
+            for _ in 0..=below(4) {
+                let at = below(bytes.len());
+                let end = (at + 1 + below(40)).min(bytes.len());
+                match below(6) {
+                    0 if at < bytes.len() => bytes[at] ^= 1 << below(8),
+                    1 if at < bytes.len() => bytes[at] = [0, 1, 0x7F, 0x80, 0xFF, 0x30, 0x24, 0xA0][below(8)],
+                    2 => bytes.truncate(at),
+                    3 => drop(bytes.drain(at..end)),
+                    4 => {
+                        let piece = bytes[at..end].to_vec();
+                        let to = below(bytes.len());
+                        bytes.splice(to..to, piece);
+                    }
+                    _ => bytes.insert(at, below(256) as u8),
+                }
+            }
+            // A panic would not say which bytes.
+            let held = std::panic::catch_unwind(|| body(&bytes));
+            assert!(held.is_ok(), "{target} with seed {seed}: {}", String::from_utf8_lossy(&bytes));
+        }
+    }
+}
+
 /// The files that the fuzzers begin with do what they are there for: else a fuzzer would walk in the dark.
 #[test]
 fn the_corpus_reaches_what_it_is_for() {
