@@ -1,7 +1,7 @@
 //! Every attack and every fault: what the sender hears, what is kept, and that nothing is delivered.
 
 use crate::scene::*;
-use broker_core::journal::{Book, DocumentKind, Entry, VerdictRecord};
+use broker_core::journal::{Book, DocumentKind, Entry, Known, Original, RecipientId, VerdictRecord};
 use broker_core::lifecycle::State;
 use broker_core::process::process;
 use jiff::SignedDuration;
@@ -249,6 +249,32 @@ fn a_supplier_signs_for_those_who_agreed() {
     let certificate = Arc::clone(demo().receiver.signing.certificate());
     let listed = Scene { partners: vec![(HerId(101), vec![certificate])], ..Scene::default() };
     assert_eq!(judge(&bytes, &listed.world()).verdict.as_str(), "accepted_with_findings");
+}
+
+#[test]
+fn a_forged_receipt_closes_nothing() {
+    let world = Scene::default().world();
+    let made = judge(&wrapped(&letter(202)), &world);
+    let receipt = made.documents.iter().find(|d| d.kind == DocumentKind::Receipt).expect("a receipt");
+    let original = Original {
+        recipient: RecipientId(uuid::Uuid::from_u128(5)),
+        message: made.arrival.id,
+        state: State::HandedOver,
+        generated: None,
+        receipt_written: false,
+    };
+    let known = Known { originals: vec![original], ..Known::default() };
+    let judged =
+        |bytes: &[u8]| decide(process(arrival(bytes), &world, now(), &mut ids()), &world, &known, now());
+    let genuine = judged(&seal(&sign(&receipt.bytes, &demo().receiver.signing)));
+    assert_eq!(genuine.closings.len(), 1, "{}", line(&genuine));
+    let forgeries =
+        [receipt.bytes.to_vec(), seal(&receipt.bytes), seal(&sign(&receipt.bytes, &demo().sender.signing))];
+    for forged in forgeries {
+        let entry = judged(&forged);
+        assert_stopped(&entry, "a receipt");
+        assert!(receipts(&entry).is_empty(), "a receipt is never answered");
+    }
 }
 
 #[test]
