@@ -379,3 +379,63 @@ fn a_message_on_which_two_engines_differ_is_parked() {
     region.wait_for("the message on which they differ", || region.aside().contains("P44"));
     assert_eq!(region.report(FIRST), "", "its sender hears of no fault");
 }
+
+/// A registry that knows one party: its certificate for sealing, in the sector's JSON.
+fn registry(pem: &Path) -> TcpListener {
+    let pem = fs::read_to_string(pem).unwrap();
+    let value: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let served = listener.try_clone().unwrap();
+    std::thread::spawn(move || {
+        for stream in served.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let mut line = String::new();
+            if BufReader::new(&stream).read_line(&mut line).is_err() {
+                continue;
+            }
+            let known = line.contains("/210010/sealing");
+            let (status, body) = if known {
+                (200, format!("{{\"certificateValue\":\"{value}\"}}"))
+            } else {
+                (404, String::new())
+            };
+            let head =
+                format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+            drop(stream.write_all((head + &body).as_bytes()));
+        }
+    });
+    listener
+}
+
+#[test]
+fn a_receiver_s_certificate_comes_from_the_registry_and_stays_when_it_is_away() {
+    let region = Region::new();
+    let listener = registry(&region.at("pki/parties/gp/sealing.pem"));
+    let url = format!("http://{}/{{her_id}}", listener.local_addr().unwrap());
+    let section = |url: &str| {
+        format!(
+            "[trust.partners.registry]\nsigning_url = \"{url}/signing\"\nsealing_url = \"{url}/sealing\"\n\
+             cache = \"certificates\"\ntimeout = \"2s\"\n"
+        )
+    };
+    let config = fs::read_to_string(region.at("broker.toml")).unwrap();
+    fs::write(region.at("broker.toml"), config.clone() + &section(&url)).unwrap();
+    let gets = "[party.protection]\ngets = \"signed-and-sealed\"\n";
+    fs::write(region.at("parties.toml"), format!("{PARTIES}{gets}")).unwrap();
+    let _authority = region.authority();
+    let broker = region.broker();
+    region.wait_for("the registry's answer", || {
+        let metrics = region.page("/metrics").unwrap();
+        metrics.contains("budstikke_registry_answers_total{outcome=\"fetched\"} 1")
+    });
+    region.offer(FIRST, "granheim");
+    region.wait_for("the sealed delivery", || region.sealed() == 1);
+    drop(broker);
+
+    // Another address, at which nobody answers: what the registry said before still serves.
+    let nobody = format!("http://127.0.0.1:{}/{{her_id}}", free_port());
+    fs::write(region.at("broker.toml"), config + &section(&nobody)).unwrap();
+    let _broker = region.broker();
+    region.offer(AWAY, "granheim");
+    region.wait_for("the sealed delivery without a registry", || region.sealed() == 2);
+}
