@@ -18,7 +18,7 @@ her_id = 120000
 level = "enterprise"
 name = "Granheim sykehus"
 kind = "hospital"
-organisation = "314055004"
+organisation = "312000512"
 ours = false
 destination = "folder:hospital"
 [party.protection]

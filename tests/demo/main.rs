@@ -6,18 +6,21 @@
 
 mod story;
 mod systems;
+mod vault;
 
 use message_schemas::head::{self, MessageHead, ReceiptStatus};
 use message_schemas::{Limits, apprec, xml};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
-use story::{Door, Letter, letters};
+use story::{Door, Letter, Wrap, letters};
 use system_tests::drive::{Hospital, Region, binary, clock, files, sample, terminate};
 use systems::{Answer, Systems};
+use vault::{Vault, protected};
 
 const MUNICIPALITY: u32 = 200_010;
 const HOSPITAL: u32 = 220_010;
@@ -41,35 +44,45 @@ struct Sent {
     id: String,
     /// The ids by which a receipt names it: its MsgId, and for receipts of version 1.0 its document id.
     original_ids: [String; 2],
+    /// It was sent signed and sealed.
+    sealed: bool,
     done: bool,
     row: String,
 }
 
 fn demo(once: bool) -> io::Result<bool> {
-    let region = Arc::new(Region::lay_out("demo", |settings| settings)?);
+    let trust = std::fs::read_to_string(system_tests::root().join("ops/region/trust.toml"))?;
+    let region = Arc::new(Region::lay_out("demo", |settings| settings + &trust)?);
     println!("A small region: a laboratory, a GP, a contract specialist, a municipality, two hospitals.");
+    println!(
+        "Laboratory, GP and hospitals sign and seal with a fictitious PKI; the others, by agreement, do not."
+    );
+    let responder = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let vault = Arc::new(Vault::make(&region, responder)?);
     println!("The hospital's endpoint is down for now.");
     let log = region.folder.join("broker.log");
     println!("The broker's own log: {}\n", log.display());
     let mut process = region.start(Some(&log))?;
+    let _closing = Closing(Arc::clone(&vault));
     let began = clock();
 
     let letters = letters();
     let answers: BTreeMap<String, Answer> =
         letters.iter().filter_map(|l| Some((read(&sample(l.sample))?.msg_id?.key(), l.answer))).collect();
-    let systems = Systems::new(&region, Box::new(move |id| answers.get(id).copied().unwrap_or(Answer::Yes)));
+    let systems =
+        Systems::new(&region, &vault, Box::new(move |id| answers.get(id).copied().unwrap_or(Answer::Yes)));
     systems.watch_folder(region.out("municipality"), MUNICIPALITY);
     let hospital = Arc::new(Hospital::default());
 
     print_row(["message", "in by", "verdict", "went to", "sender heard", "document"]);
-    println!("{}", "-".repeat(126));
-    let mut sent = letters.into_iter().map(|l| send(&region, l)).collect::<io::Result<Vec<_>>>()?;
+    println!("{}", "-".repeat(133));
+    let mut sent = letters.into_iter().map(|l| send(&region, &vault, l)).collect::<io::Result<Vec<_>>>()?;
     let (mut up, mut released) = (false, false);
     let deadline = began + Duration::from_secs(30);
     while sent.iter().any(|s| !s.done) && clock() < deadline {
         let mut waiting = 0;
         for s in sent.iter_mut().filter(|s| !s.done) {
-            let look = look(&region, s);
+            let look = look(&region, &vault, s);
             waiting += usize::from(look.waits_for_hospital);
             if look.as_expected {
                 s.done = true;
@@ -140,6 +153,8 @@ fn invite(region: &Region) {
     println!("  deliveries   {}", region.folder.join("out").display());
     println!("  metrics      http://{}/metrics", region.admin);
     println!("  health       http://{}/health/ready", region.admin);
+    let pki = region.folder.join("pki");
+    println!("  keys         {}, to try budstikke open, sign and seal with", pki.display());
     println!("  ask          {} trace ID --config {}", binary().display(), region.config().display());
 }
 
@@ -148,15 +163,16 @@ fn print_row(cells: [&str; 6]) {
 }
 
 fn row([message, door, verdict, went, heard, document]: [&str; 6]) -> String {
-    format!("{message:<42} {door:<7} {verdict:<10} {went:<42} {heard:<12} {document}")
+    format!("{message:<42} {door:<14} {verdict:<10} {went:<42} {heard:<12} {document}")
 }
 
 fn read(bytes: &[u8]) -> Option<MessageHead> {
     head::read(&xml::decode(bytes).ok()?.text, &Limits::default()).ok()
 }
 
-fn send(region: &Region, letter: Letter) -> io::Result<Sent> {
-    let bytes = sample(letter.sample);
+fn send(region: &Region, vault: &Vault, letter: Letter) -> io::Result<Sent> {
+    let bytes =
+        if letter.wrap == Wrap::AsAgreed { sample(letter.sample) } else { another(sample(letter.sample))? };
     let addressing = read(&bytes).map(|h| head::Addressing::from(&h)).or_else(|| head::salvage(&bytes));
     let addressing = addressing.unwrap_or_default();
     let msg_id = addressing.msg_id.map(|m| m.as_str().to_owned()).unwrap_or_default();
@@ -164,6 +180,13 @@ fn send(region: &Region, letter: Letter) -> io::Result<Sent> {
     let by_document = version == Some(apprec::Version::V1_0);
     let document_id = addressing.document_id.filter(|_| by_document).unwrap_or_default();
     let original_ids = [msg_id.clone(), document_id];
+    let sender = addressing.sender.as_ref().and_then(head::Party::enterprise_her_id);
+    let protects = sender.and_then(|her_id| protected(her_id.0)).filter(|_| letter.wrap != Wrap::Bare);
+    let bytes = match protects {
+        Some(party) => vault.wrap(party, &bytes, letter.wrap)?,
+        None => bytes,
+    };
+    let sealed = protects.is_some();
     let id = match letter.door {
         Door::Http => {
             let key = letter.title.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
@@ -179,7 +202,25 @@ fn send(region: &Region, letter: Letter) -> io::Result<Sent> {
             msg_id
         }
     };
-    Ok(Sent { letter, id, original_ids, done: false, row: String::new() })
+    Ok(Sent { letter, id, original_ids, sealed, done: false, row: String::new() })
+}
+
+/// The same message with another id.
+fn another(bytes: Vec<u8>) -> io::Result<Vec<u8>> {
+    let text = String::from_utf8(bytes).map_err(io::Error::other)?;
+    let (before, rest) =
+        text.split_once("<MsgId>").ok_or_else(|| io::Error::other("a sample without an id"))?;
+    let (_, after) = rest.split_once("</MsgId>").ok_or_else(|| io::Error::other("a sample without an id"))?;
+    Ok(format!("{before}<MsgId>{}</MsgId>{after}", uuid::Uuid::now_v7()).into_bytes())
+}
+
+/// Ends the responder when the demo ends, however it does.
+struct Closing(Arc<Vault>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 /// What is seen of a letter.
@@ -190,7 +231,7 @@ struct Look {
 }
 
 /// Asks the broker, and looks at what lies in the senders' and receivers' folders.
-fn look(region: &Region, sent: &mut Sent) -> Look {
+fn look(region: &Region, vault: &Vault, sent: &mut Sent) -> Look {
     let Ok((200, body)) = region.state(&sent.id) else { return Look::default() };
     let Ok(state) = serde_json::from_str::<Value>(&body) else { return Look::default() };
     let text = |v: &Value, name: &str| match v.get(name) {
@@ -204,7 +245,7 @@ fn look(region: &Region, sent: &mut Sent) -> Look {
     let mut went: Vec<String> =
         messages().map(|r| format!("{} {}", text(r, "receiver"), text(r, "state"))).collect();
     went.sort();
-    let heard = if verdict == "duplicate" { Vec::new() } else { heard(region, &sent.original_ids) };
+    let heard = if verdict == "duplicate" { Vec::new() } else { heard(region, vault, &sent.original_ids) };
     let documents = recipients
         .iter()
         .filter(|r| text(r, "payload") == "fhir-json" && text(r, "state") == "handed_over")
@@ -217,9 +258,11 @@ fn look(region: &Region, sent: &mut Sent) -> Look {
         })
         .count();
     let l = &sent.letter;
-    let door = match l.door {
-        Door::Http => "HTTP",
-        Door::Folder => "folder",
+    let door = match (l.door, sent.sealed) {
+        (Door::Http, true) => "HTTP, sealed",
+        (Door::Http, false) => "HTTP, plain",
+        (Door::Folder, true) => "folder, sealed",
+        (Door::Folder, false) => "folder, plain",
     };
     let document = if documents > 0 { "FHIR" } else { "" };
     sent.row = row([l.title, door, &verdict, &went.join(", "), &heard.join(", "), document]);
@@ -237,7 +280,7 @@ fn look(region: &Region, sent: &mut Sent) -> Look {
 
 /// What the receipts in the senders' folders say of a message: `party says`, sorted. A receipt names its
 /// message by MsgId or, by the 1.0 rule, by document id.
-fn heard(region: &Region, [msg_id, document_id]: &[String; 2]) -> Vec<String> {
+fn heard(region: &Region, vault: &Vault, [msg_id, document_id]: &[String; 2]) -> Vec<String> {
     let senders = ["laboratory", "gp", "granheim", "citizens"];
     let receipt_of = |bytes: Vec<u8>| {
         let head = read(&bytes)?;
@@ -253,11 +296,19 @@ fn heard(region: &Region, [msg_id, document_id]: &[String; 2]) -> Vec<String> {
             ReceiptStatus::Rejected => format!("{party} {}", codes.join(" ")),
         })
     };
+    let is = |f: &PathBuf, ending: &str| f.extension().is_some_and(|e| e == ending);
+    let read_by = |sender: &&str, f: PathBuf| {
+        // Who gets receipts signed and sealed takes no others.
+        if vault.protects(sender) {
+            is(&f, "p7m").then(|| vault.open_file(sender, &f)).flatten()
+        } else {
+            is(&f, "xml").then(|| std::fs::read(&f).ok()).flatten()
+        }
+    };
     let mut heard: Vec<String> = senders
         .iter()
-        .flat_map(|s| files(&region.out(s)))
-        .filter(|f| f.extension().is_some_and(|e| e == "xml"))
-        .filter_map(|f| receipt_of(std::fs::read(f).ok()?))
+        .flat_map(|s| files(&region.out(s)).into_iter().filter_map(move |f| read_by(s, f)))
+        .filter_map(receipt_of)
         .collect();
     heard.sort();
     heard

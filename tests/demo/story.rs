@@ -9,6 +9,19 @@ pub(crate) enum Door {
     Folder,
 }
 
+/// How a message is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wrap {
+    /// As was agreed with its sender: signed and sealed, or plain.
+    AsAgreed,
+    /// Changed by somebody after it was signed.
+    Tampered,
+    /// Signed with a certificate that is revoked.
+    Revoked,
+    /// Plain, although it must be signed and sealed.
+    Bare,
+}
+
 /// One message of the demo.
 #[derive(Debug, Clone)]
 pub(crate) struct Letter {
@@ -17,6 +30,7 @@ pub(crate) struct Letter {
     /// Folder below `message-schemas/samples`.
     pub(crate) sample: &'static str,
     pub(crate) door: Door,
+    pub(crate) wrap: Wrap,
     /// The verdict on the whole message.
     pub(crate) verdict: &'static str,
     /// `receiver state`, of its recipients, sorted.
@@ -34,6 +48,7 @@ const fn letter(title: &'static str, sample: &'static str, door: Door) -> Letter
         title,
         sample,
         door,
+        wrap: Wrap::AsAgreed,
         verdict: "accepted",
         recipients: &[],
         receipts: &[],
@@ -65,6 +80,12 @@ const fn refused(
     receipts: &'static [&'static str],
 ) -> Letter {
     Letter { verdict: "refused", recipients, receipts, ..letter(title, sample, Door::Http) }
+}
+
+/// Refused because it is not proven whose it is. It has an id of its own, so that nothing else answers for it.
+fn forged(title: &'static str, wrap: Wrap, receipt: &'static str) -> Letter {
+    let receipts = Box::leak(Box::new([receipt]));
+    Letter { wrap, ..refused(title, "dialogmelding/accepted-1.1", &["210010 rejected"], receipts) }
 }
 
 /// One message of every family and version, then the usual faults.
@@ -164,6 +185,9 @@ pub(crate) fn letters() -> Vec<Letter> {
             recipients: &["300010 parked"],
             ..letter("Fault: for somebody else", "plo/nobody-ours", Http)
         },
+        forged("Forged: changed on the way", Wrap::Tampered, "210010 S01"),
+        forged("Forged: its certificate is revoked", Wrap::Revoked, "210010 S03"),
+        forged("Forged: neither signed nor sealed", Wrap::Bare, "210010 S99"),
         Letter { verdict: "duplicate", ..letter("Fault: the same once more", "epikrise/accepted-1.2", Http) },
     ]
 }

@@ -1,6 +1,7 @@
 //! The receiving systems of the demo that answer for themselves.
 
-use jiff::Timestamp;
+use crate::story::Wrap;
+use crate::vault::{Vault, now, protected};
 use message_schemas::apprec::{Error, ErrorCode, Making, Receipt, Verdict};
 use message_schemas::{HerId, Limits, head, xml};
 use std::collections::BTreeSet;
@@ -26,15 +27,17 @@ pub(crate) type Answering = dyn Fn(&str) -> Answer + Send + Sync;
 /// The receiving systems that answer for themselves.
 pub(crate) struct Systems {
     region: Arc<Region>,
+    vault: Arc<Vault>,
     answering: Box<Answering>,
-    held: Mutex<Vec<String>>,
+    held: Mutex<Vec<(String, u32)>>,
     stop: AtomicBool,
 }
 
 impl Systems {
-    pub(crate) fn new(region: &Arc<Region>, answering: Box<Answering>) -> Arc<Self> {
+    pub(crate) fn new(region: &Arc<Region>, vault: &Arc<Vault>, answering: Box<Answering>) -> Arc<Self> {
         Arc::new(Self {
             region: Arc::clone(region),
+            vault: Arc::clone(vault),
             answering,
             held: Mutex::default(),
             stop: AtomicBool::new(false),
@@ -52,13 +55,24 @@ impl Systems {
 
     /// Sends the receipts that were held back.
     pub(crate) fn release(&self) {
-        for receipt in std::mem::take(&mut *self.held.lock().unwrap_or_else(PoisonError::into_inner)) {
-            self.send(&receipt);
+        for (receipt, party) in std::mem::take(&mut *self.held.lock().unwrap_or_else(PoisonError::into_inner))
+        {
+            self.send(&receipt, party);
         }
     }
 
-    /// Reads a message as a receiving system does, and answers for one party.
+    /// Reads a message as a receiving system does, and answers for one party: what it gets sealed it opens first, and
+    /// takes nothing that is not sealed.
     pub(crate) fn answer(&self, bytes: &[u8], party: u32) {
+        let opened;
+        let bytes = match protected(enterprise(party)) {
+            Some(name) => {
+                let Some(inside) = self.vault.open(name, bytes) else { return };
+                opened = inside;
+                &opened
+            }
+            None => bytes,
+        };
         let Ok(decoded) = xml::decode(bytes) else { return };
         let Ok(message) = head::read(&decoded.text, &Limits::default()) else { return };
         let Some(me) = message.receivers.iter().find(|r| r.party.her_id() == Some(HerId(party))) else {
@@ -72,14 +86,22 @@ impl Systems {
         let making = Making { id: Uuid::now_v7(), now: now(), software: None };
         let Ok(receipt) = Receipt::answer(&message, me, verdict, making) else { return };
         match answer {
-            Answer::Later => self.held.lock().unwrap_or_else(PoisonError::into_inner).push(receipt.to_xml()),
-            Answer::Yes | Answer::No => self.send(&receipt.to_xml()),
+            Answer::Later => {
+                self.held.lock().unwrap_or_else(PoisonError::into_inner).push((receipt.to_xml(), party))
+            }
+            Answer::Yes | Answer::No => self.send(&receipt.to_xml(), party),
         }
     }
 
-    fn send(&self, receipt: &str) {
+    fn send(&self, receipt: &str, party: u32) {
         let name = format!("receipt-{}", Uuid::now_v7().simple());
-        self.region.put(&name, receipt.as_bytes()).expect("the inbox can be written");
+        let bytes = match protected(enterprise(party)) {
+            Some(party) => {
+                self.vault.wrap(party, receipt.as_bytes(), Wrap::AsAgreed).expect("a receipt can be sealed")
+            }
+            None => receipt.as_bytes().to_vec(),
+        };
+        self.region.put(&name, &bytes).expect("the inbox can be written");
     }
 
     /// A system that looks into its folder.
@@ -99,10 +121,7 @@ impl Systems {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the demo's systems stand outside of the broker, with a clock of their own"
-)]
-fn now() -> Timestamp {
-    Timestamp::now()
+/// The enterprise of a service, as the region numbers them.
+const fn enterprise(service: u32) -> u32 {
+    service / 1000 * 1000
 }

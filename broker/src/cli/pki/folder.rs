@@ -5,20 +5,20 @@ use std::path::{Path, PathBuf};
 
 /// The parties of the demo: name, fictitious organisation number, and what stands in the certificates.
 pub(super) const PARTIES: &[(&str, &str, &str)] = &[
-    ("broker", "314051009", "Nordlys meldingssentral"),
-    ("laboratory", "314053001", "Nordlia laboratorium"),
-    ("gp", "314054008", "Furulia legesenter"),
-    ("granheim", "314055004", "Granheim sykehus"),
-    ("citizens", "314056000", "Innbyggertjenesten"),
-    ("municipality", "314057007", "Fjordvik kommune"),
-    ("specialist", "314058003", "Havna legekontor"),
-    ("hospital", "314060008", "Solbakken sykehus"),
+    ("broker", "312000709", "Nordlys meldingssentral"),
+    ("laboratory", "312000016", "Nordlia laboratorium"),
+    ("gp", "312000113", "Furulia legesenter"),
+    ("granheim", "312000512", "Granheim sykehus"),
+    ("citizens", "312000601", "Innbyggertjenesten"),
+    ("municipality", "312000210", "Fjordvik kommune"),
+    ("specialist", "312000318", "Havna legekontor"),
+    ("hospital", "312000415", "Solbakken sykehus"),
 ];
 
 /// The party whose certificates have run out.
-pub(super) const EXPIRED: (&str, &str, &str) = ("expired", "314054008", "Furulia legesenter");
+pub(super) const EXPIRED: (&str, &str, &str) = ("expired", "312000113", "Furulia legesenter");
 /// The party whose certificates are revoked.
-pub(super) const REVOKED: (&str, &str, &str) = ("revoked", "314055004", "Granheim sykehus");
+pub(super) const REVOKED: (&str, &str, &str) = ("revoked", "312000512", "Granheim sykehus");
 
 /// The folder.
 #[derive(Debug, Clone)]
