@@ -128,7 +128,8 @@ fn demo(once: bool) -> io::Result<bool> {
         (clock() - began).as_secs_f64(),
         if balances { "balance" } else { "DO NOT BALANCE" }
     );
-    let held = failed.is_empty() && balances;
+    let proven = prove(&region, &sent)?;
+    let held = failed.is_empty() && balances && proven;
     if !once {
         invite(&region);
         process.wait()?;
@@ -212,6 +213,24 @@ fn another(bytes: Vec<u8>) -> io::Result<Vec<u8>> {
         text.split_once("<MsgId>").ok_or_else(|| io::Error::other("a sample without an id"))?;
     let (_, after) = rest.split_once("</MsgId>").ok_or_else(|| io::Error::other("a sample without an id"))?;
     Ok(format!("{before}<MsgId>{}</MsgId>{after}", uuid::Uuid::now_v7()).into_bytes())
+}
+
+/// Writes the proof of a sealed message, and checks it with nothing but the file and the root.
+fn prove(region: &Region, sent: &[Sent]) -> io::Result<bool> {
+    let Some(sealed) = sent.iter().find(|s| s.sealed && s.letter.door == Door::Http) else {
+        return Ok(false);
+    };
+    let (proof, root) = (region.folder.join("proof.zip"), region.folder.join("pki/root.pem"));
+    let (code, told) = region.ask(&["proof", &sealed.id, "--out", &proof.to_string_lossy()])?;
+    if code != Some(0) {
+        println!("No proof could be made: {told}");
+        return Ok(false);
+    }
+    let mut check = std::process::Command::new(binary());
+    let checked = check.arg("verify-proof").arg(proof).arg("--trust").arg(root).output()?;
+    println!("\nThe proof of {:?} (budstikke proof, verify-proof):", sealed.letter.title);
+    println!("{}", String::from_utf8_lossy(&checked.stdout).trim_end());
+    Ok(checked.status.success())
 }
 
 /// Ends the responder when the demo ends, however it does.
