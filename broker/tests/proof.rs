@@ -307,3 +307,32 @@ async fn every_change_is_seen_also_by_who_writes_a_fitting_manifest() {
     );
     fails(&replace(What::Receipt, "<Id>", "<Id>00"), "receipts");
 }
+
+#[tokio::test]
+async fn the_command_tells_by_its_exit_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let proof = packed(&case(sealed()).await);
+    std::fs::write(at("good.zip"), &proof).unwrap();
+    std::fs::write(at("cut.zip"), &proof[..proof.len() / 2]).unwrap();
+    std::fs::write(at("noise.zip"), b"no zip file").unwrap();
+    std::fs::write(at("root.pem"), Demo::shared().root.certificate().pem()).unwrap();
+    let run = |file: &str, more: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_budstikke"));
+        let output = command.arg("verify-proof").arg(at(file)).args(more).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let root = at("root.pem");
+    let root = root.to_str().unwrap();
+    let (code, said) = run("good.zip", &["--trust", root, "--format", "json"]);
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((code, &said["holds"]), (Some(0), &true.into()), "{said}");
+    let (code, said) = run("good.zip", &[]);
+    assert!(code == Some(0) && said.contains("not checked"), "{said}");
+    for bad in ["cut.zip", "noise.zip"] {
+        let (code, said) = run(bad, &["--trust", root]);
+        assert!(code == Some(1) && said.contains("DOES NOT HOLD"), "{bad}: {said}");
+    }
+    assert_eq!(run("nowhere.zip", &[]).0, Some(2));
+    assert_eq!(run("good.zip", &["--trust", "/nowhere"]).0, Some(2));
+}
