@@ -2,3 +2,5 @@
 
 pub mod lab;
 pub mod measure;
+pub mod paths;
+pub mod protection;

@@ -49,6 +49,15 @@ pub fn repeat<T>(about: Duration, mut work: impl FnMut() -> T) -> Taken {
     Taken { median: at(rounds.len() / 2), fastest: at(0) }
 }
 
+/// Waits for about so long, and tells how long it was.
+#[must_use]
+pub fn wait(about: Duration) -> Duration {
+    let clock = SystemClock::new();
+    let began = clock.monotonic();
+    std::thread::sleep(about);
+    clock.monotonic() - began
+}
+
 /// The value of a line such as `VmHWM` in a process's status file, in bytes.
 #[must_use]
 pub fn memory(process: &str, line: &str) -> u64 {
