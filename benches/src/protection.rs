@@ -170,12 +170,11 @@ impl Setting {
     pub fn tokens(&self) {
         let mut reader = quick_xml::Reader::from_str(&self.text);
         loop {
-            match reader.read_event().expect("it is XML") {
-                quick_xml::events::Event::Eof => break,
-                event => {
-                    std::hint::black_box(event);
-                }
+            let event = reader.read_event().expect("it is XML");
+            if matches!(event, quick_xml::events::Event::Eof) {
+                break;
             }
+            std::hint::black_box(event);
         }
     }
 

@@ -168,7 +168,8 @@ fn no_misfortune_loses_doubles_or_disorders_a_message() {
     let many = if system_tests::long() { 5_000 } else { 150 };
     let mut total: BTreeMap<String, u64> = BTreeMap::new();
     for seed in kept.into_iter().chain(1..=many) {
-        let figures = std::panic::catch_unwind(|| run(seed, &world)).unwrap_or_else(|cause| {
+        let guarded = std::panic::AssertUnwindSafe(|| run(seed, &world));
+        let figures = std::panic::catch_unwind(guarded).unwrap_or_else(|cause| {
             println!("simulation: seed {seed} fails; keep it in tests/simulation/seeds.txt");
             std::panic::resume_unwind(cause);
         });
