@@ -67,7 +67,7 @@ pub fn write(entries: &[Entry<'_>]) -> Result<Vec<u8>, Error> {
 /// Reads an archive. What is given are slices of the file: nothing is unpacked.
 ///
 /// # Errors
-/// For everything that [`write`] would not have written.
+/// For everything that [`write()`] would not have written.
 pub fn read(bytes: &[u8]) -> Result<Vec<Entry<'_>>, Error> {
     let mut from = Reader { bytes, at: 0 };
     let mut entries = Vec::new();
