@@ -1,7 +1,7 @@
 //! What both journals write down in the same words.
 
 use crate::standing::{Change, Standing};
-use broker_core::journal::{Book, DocumentKind, Entry, Recipient};
+use broker_core::journal::{Book, DocumentKind, Entry, JudgedAgain, Recipient};
 use broker_core::lifecycle::{Event, State};
 use jiff::{SignedDuration, Timestamp};
 use message_schemas::{MessageId, MsgId};
@@ -108,6 +108,11 @@ pub(crate) fn replayed(to: Option<&DestinationId>, who_and_why: &str) -> Change 
     let who_and_why = bounded(who_and_why);
     let detail = to.map_or_else(|| who_and_why.clone(), |to| format!("to {to}: {who_and_why}"));
     Change { detail: Some(detail), ..Change::plain(Event::Replay) }
+}
+
+/// A new decision takes the place of a recipient; a person wanted it, or nobody did.
+pub(crate) fn replaced(again: &JudgedAgain) -> Change {
+    Change { detail: again.who_and_why.as_deref().map(bounded), ..Change::plain(Event::Replace) }
 }
 
 impl Standing {

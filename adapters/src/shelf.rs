@@ -58,14 +58,7 @@ impl Shelf {
 
     /// All records, by file name.
     pub(crate) fn all<H: DeserializeOwned>(&self) -> io::Result<Vec<(H, Vec<u8>)>> {
-        let mut paths = Vec::new();
-        for entry in std::fs::read_dir(&self.dir)? {
-            let path = entry?.path();
-            if path.extension().is_some_and(|e| e == ENDING) {
-                paths.push(path);
-            }
-        }
-        paths.sort();
+        let paths = paths(&self.dir)?;
         let mut records = Vec::with_capacity(paths.len());
         for path in paths {
             match read(&path) {
@@ -78,6 +71,27 @@ impl Shelf {
         }
         Ok(records)
     }
+}
+
+/// What can be read of a folder that another process keeps: nothing is made, changed or thrown away in it.
+pub(crate) fn look<H: DeserializeOwned>(dir: &Path) -> io::Result<Vec<(H, Vec<u8>)>> {
+    match paths(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        found => Ok(found?.iter().filter_map(|path| read(path)).collect()),
+    }
+}
+
+/// Our records' files, by name.
+fn paths(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|e| e == ENDING) {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
 }
 
 fn read<H: DeserializeOwned>(path: &Path) -> Option<(H, Vec<u8>)> {
@@ -117,6 +131,10 @@ mod tests {
         let mut bytes = std::fs::read(&damaged).unwrap();
         *bytes.last_mut().unwrap() = b'x';
         std::fs::write(&damaged, bytes).unwrap();
+        assert_eq!(look::<String>(&dir.path().join("new/folder")).unwrap().len(), 1);
+        assert!(damaged.exists(), "whoever only looks throws nothing away");
+        assert!(look::<String>(&dir.path().join("nowhere")).unwrap().is_empty());
+        assert!(!dir.path().join("nowhere").exists());
         assert_eq!(again.all::<String>().unwrap().len(), 1);
         assert!(!damaged.exists(), "it would be met again at each start");
         again.remove(b"b").unwrap();

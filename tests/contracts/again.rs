@@ -38,7 +38,8 @@ fn again(n: u128, at_second: i64, in_place_of: Vec<RecipientId>) -> Entry {
         bytes: b"<Inside/>".as_slice().into(),
     });
     entry.protection = Some(r#"{"layers":[]}"#.into());
-    entry.judged_again = Some(JudgedAgain { at: at(at_second), in_place_of });
+    let who_and_why = Some("operator: mended".to_owned());
+    entry.judged_again = Some(JudgedAgain { at: at(at_second), in_place_of, who_and_why });
     entry
 }
 
@@ -65,6 +66,7 @@ pub(crate) async fn a_new_decision_takes_the_place_of_what_lay_parked(rig: impl 
     );
     let whats: Vec<_> = record.events.iter().map(|e| e.what.as_str()).collect();
     assert_eq!(whats, ["taken_in", "accepted", "judged_again", "replace", "accepted"]);
+    assert_eq!(record.events[3].detail.as_deref(), Some("operator: mended"));
     assert_eq!(store.body(message_id(1)).await.expect("bytes").as_deref(), Some(&*first.arrival.bytes));
 
     let ledger = store.ledger().await.expect("the books");

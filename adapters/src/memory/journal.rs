@@ -128,7 +128,7 @@ impl Journal {
         self.append(now, Some(id), None, "judged_again", Some(records::taken_in(&entry)));
         for replaced in &again.in_place_of {
             if let Some(&seq) = self.recipient_ids.get(replaced) {
-                self.change(seq, &Change::plain(Event::Replace), now);
+                self.change(seq, &records::replaced(&again), now);
             }
         }
         for recipient in &entry.recipients {

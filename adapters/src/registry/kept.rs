@@ -1,6 +1,6 @@
 //! Around a registry: what it said is kept, served stale when it is away, and remembered when it says something else.
 
-use crate::shelf::Shelf;
+use crate::shelf::{self, Shelf};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use broker_core::ports::{Clock, Listed, NotListed, Registry};
@@ -9,7 +9,7 @@ use message_schemas::HerId;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use trust::Certificate;
 use trust::chain::Purpose;
@@ -104,6 +104,17 @@ struct WrittenCertificate {
     der: String,
     first_seen: Timestamp,
     last_seen: Option<Timestamp>,
+}
+
+/// What a broker keeps in this folder of the registry of this name. Only looks: nothing is made, changed or thrown away.
+/// Blocks on the disk.
+///
+/// # Errors
+/// When the folder is there and cannot be read.
+pub fn look(folder: &Path, name: &str) -> io::Result<BTreeMap<HerId, Told>> {
+    let written = shelf::look::<Written>(folder)?.into_iter().map(|(written, _)| written);
+    let known = written.filter(|written| written.source == name).filter_map(read);
+    Ok(known.map(|(her_id, record)| (her_id, record.told(false))).collect())
 }
 
 impl<R: Registry> Kept<R> {

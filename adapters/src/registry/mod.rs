@@ -9,5 +9,5 @@ mod kept;
 mod rest;
 
 pub use files::{FileFault, Files};
-pub use kept::{Kept, KeptOptions, Told};
+pub use kept::{Kept, KeptOptions, Told, look};
 pub use rest::{Error as RestError, Options as RestOptions, Rest};

@@ -1,7 +1,7 @@
 //! Around a source of revocation answers: each question is out once at a time, a service that fails is left alone for
 //! a while, and answers are kept on disk.
 
-use crate::shelf::Shelf;
+use crate::shelf::{self, Shelf};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use broker_core::ports::{Clock, NotFetched, Question, RevocationSource};
@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -78,6 +78,22 @@ struct Label {
     fetched_at: Timestamp,
 }
 
+/// What a broker keeps in this folder. Only looks: nothing is made, changed or thrown away. Blocks on the disk.
+///
+/// # Errors
+/// When the folder is there and cannot be read.
+pub fn look(folder: &Path) -> io::Result<Vec<Stored>> {
+    Ok(shelf::look(folder)?.into_iter().filter_map(read).collect())
+}
+
+fn read((label, bytes): (Label, Vec<u8>)) -> Option<Stored> {
+    let question = match label.request {
+        None => Question::Crl { url: label.url },
+        Some(request) => Question::Ocsp { url: label.url, request: STANDARD.decode(request).ok()? },
+    };
+    Some(Stored { question, bytes: bytes.into(), fetched_at: label.fetched_at })
+}
+
 impl<F: RevocationSource> Kept<F> {
     /// Around this source.
     ///
@@ -101,13 +117,6 @@ impl<F: RevocationSource> Kept<F> {
     /// When the folder cannot be read.
     pub fn stored(&self) -> io::Result<Vec<Stored>> {
         let Some(shelf) = &self.0.shelf else { return Ok(Vec::new()) };
-        let read = |(label, bytes): (Label, Vec<u8>)| {
-            let question = match label.request {
-                None => Question::Crl { url: label.url },
-                Some(request) => Question::Ocsp { url: label.url, request: STANDARD.decode(request).ok()? },
-            };
-            Some(Stored { question, bytes: bytes.into(), fetched_at: label.fetched_at })
-        };
         Ok(shelf.all()?.into_iter().filter_map(read).collect())
     }
 

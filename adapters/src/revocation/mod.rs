@@ -9,6 +9,6 @@ mod kept;
 mod web;
 
 pub use address::Hosts;
-pub use kept::{Kept, KeptOptions, Stored};
+pub use kept::{Kept, KeptOptions, Stored, look};
 pub(crate) use web::usable;
 pub use web::{Options, Web};

@@ -141,7 +141,7 @@ impl<'c> Transaction<'c> {
         }
         self.append(again.at, Some(entry.id), None, "judged_again", Some(entry.taken_in.clone()));
         for replaced in &again.in_place_of {
-            self.change(*replaced, &Change::plain(Event::Replace), again.at);
+            self.change(*replaced, &records::replaced(again), again.at);
         }
         self.add(entry, Some(seq), again.at);
         Ok(CommitResult::Committed(Committed::after_durable_commit(entry.id)))

@@ -75,6 +75,8 @@ pub struct JudgedAgain {
     /// Recipients that become [`State::Replaced`]. If one of them is parked no more, nothing is done
     /// ([`CommitResult::Overtaken`]).
     pub in_place_of: Vec<RecipientId>,
+    /// Who wanted it, and why; none if the broker did it by itself.
+    pub who_and_why: Option<String>,
 }
 
 /// Bytes that a judgement of trust rests on: a certificate, a revocation answer, the signed content of a sealed

@@ -2,25 +2,23 @@
 //! known, and at once when keys, certificates or answers have changed.
 
 use super::Revocation;
+use super::judge::{Asked, Decided, Judge, Judged};
 use crate::health::Health;
 use crate::pool::Pool;
 use crate::telemetry::{self, alarm};
 use crate::wake::Wake;
 use arc_swap::ArcSwap;
 use broker_core::World;
-use broker_core::journal::{CommitResult, Entry, MessageRecord, SetAside};
+use broker_core::journal::SetAside;
 use broker_core::ports::{Clock, RevocationSource, Store, StoreError};
-use broker_core::process::{Prepared, read_again};
 use dead_letter::{Reason, Schedule};
 use jiff::{SignedDuration, Timestamp};
 use message_schemas::MessageId;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 /// How often it is looked whether something is due.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -30,9 +28,6 @@ const CALM: SignedDuration = SignedDuration::from_secs(10);
 
 /// Messages that are looked at in one go, of each reason.
 const GROUP: usize = 500;
-
-/// So often is a decision made anew because another message took its key in the meantime.
-const MOST_STALE: u32 = 8;
 
 /// Judges parked messages again.
 pub struct Again<S, F> {
@@ -143,70 +138,36 @@ impl<S: Store, F: RevocationSource> Again<S, F> {
     async fn judge(&self, id: MessageId) -> Result<bool, StoreError> {
         let Some(record) = self.store.message(id).await?.map(Arc::new) else { return Ok(false) };
         let Some(bytes) = self.store.body(id).await? else { return Ok(false) };
-        let mut prepared = None;
+        let judge = Judge { store: &*self.store, pool: &self.pool, clock: &*self.clock };
         let mut world = self.world.load_full();
+        let Some((wanted, mut prepared)) = judge.read(&record, &bytes, &world).await else {
+            return Ok(false);
+        };
         // Once more if more is known then.
-        for last in [false, true] {
-            let (record, bytes, against) = (Arc::clone(&record), Arc::clone(&bytes), Arc::clone(&world));
-            let now = self.clock.now();
-            let read = self.on_pool(move || read_again(&record, bytes, &against, now)).await;
-            let Some((wanted, read)) = read else { return Ok(false) };
-            let done = wanted.is_empty() || last;
-            prepared = Some(read);
-            if done || !self.revocation.know_more(wanted, world.trust.as_deref()).await {
-                break;
-            }
+        if !wanted.is_empty() && self.revocation.know_more(wanted, world.trust.as_deref()).await {
             world = self.world.load_full();
+            let Some((_, read)) = judge.read(&record, &bytes, &world).await else { return Ok(false) };
+            prepared = read;
         }
-        let Some(prepared) = prepared.map(Arc::<Prepared>::from) else { return Ok(false) };
-        self.decide(&record, &prepared, &world).await
-    }
-
-    async fn decide(
-        &self,
-        record: &Arc<MessageRecord>,
-        prepared: &Arc<Prepared>,
-        world: &Arc<World>,
-    ) -> Result<bool, StoreError> {
-        for _ in 0..MOST_STALE {
-            let known = self.store.look_up(&[prepared.lookups()]).await?.pop().unwrap_or_default();
-            let (record, prepared, against) = (Arc::clone(record), Arc::clone(prepared), Arc::clone(world));
-            let now = self.clock.now();
-            let decide = move || prepared.decide_again(&record, &known, &against, now, &mut Uuid::now_v7);
-            let Some(Some(entry)) = self.on_pool(decide).await else { return Ok(false) };
-            let destinations = destinations(&entry);
-            let (id, verdict) = (entry.arrival.id, entry.verdict.clone());
-            let reason = verdict.reason();
-            match self.store.commit(vec![entry]).await?.pop() {
-                Some(CommitResult::Committed(_)) => {
-                    let verdict = verdict.as_str();
-                    tracing::info!(message.id = %id, verdict, "Message {id} was judged again: {verdict}.");
-                    telemetry::judged_again(verdict);
-                    if let Some(reason @ Reason::RevocationStillUnknown) = reason {
-                        alarm(reason, format_args!("Message {id} is parked: {}.", reason.title()));
-                    }
-                    destinations.iter().for_each(|destination| self.wake.ring(destination));
-                    return Ok(true);
-                }
-                Some(CommitResult::Stale) => {}
-                // It was moved by somebody else: the next look sees where it is.
-                Some(CommitResult::Overtaken | CommitResult::Repeated { .. }) | None => return Ok(false),
+        match judge.decide(&record, &prepared, &world, &Asked::ByItself).await? {
+            Judged::Anew(decided) => {
+                self.tell(id, &decided);
+                Ok(true)
             }
+            // If it was moved by somebody else, the next look sees where it is.
+            Judged::Same | Judged::Overtaken | Judged::Failed => Ok(false),
         }
-        Ok(false)
     }
 
-    /// Runs on the threads that judge messages; none if the program failed on it.
-    async fn on_pool<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-        let (tell, told) = oneshot::channel();
-        self.pool.run(work, move |result| drop(tell.send(result))); // nobody waits any more when we stop
-        told.await.ok()?.ok()
+    fn tell(&self, id: MessageId, decided: &Decided) {
+        let verdict = decided.verdict.as_str();
+        tracing::info!(message.id = %id, verdict, "Message {id} was judged again: {verdict}.");
+        telemetry::judged_again(verdict);
+        if let Some(reason @ Reason::RevocationStillUnknown) = decided.verdict.reason() {
+            alarm(reason, format_args!("Message {id} is parked: {}.", reason.title()));
+        }
+        let destinations: BTreeSet<_> =
+            decided.recipients.iter().filter_map(|r| r.destination.as_ref()).collect();
+        destinations.into_iter().for_each(|destination| self.wake.ring(destination));
     }
-}
-
-fn destinations(entry: &Entry) -> Vec<routing_rules::DestinationId> {
-    let mut destinations: Vec<_> = entry.recipients.iter().filter_map(|r| r.destination.clone()).collect();
-    destinations.sort_unstable();
-    destinations.dedup();
-    destinations
 }

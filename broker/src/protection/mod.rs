@@ -2,8 +2,10 @@
 //! Nothing is judged here.
 
 pub mod again;
+pub mod beside;
 pub mod check;
 pub mod expiry;
+pub mod judge;
 pub mod load;
 pub mod registry;
 pub mod revocation;
@@ -20,7 +22,7 @@ use crate::health::{Health, Trouble};
 use crate::telemetry::{self, alarm};
 use ::trust::Certificate;
 use ::trust::second_opinion::SecondOpinion;
-use adapters::registry::{Kept, KeptOptions, Rest};
+use adapters::registry::{Kept, KeptOptions, Rest, Told};
 use adapters::revocation::{Hosts, KeptOptions as RevocationKept, Options as WebOptions, Web};
 use adapters::second_engine::{self, Engine};
 use arc_swap::ArcSwap;
@@ -48,10 +50,8 @@ impl Maker {
     /// # Errors
     /// When one of them cannot be used.
     pub fn build(trust: &Trust, clock: &Arc<dyn Clock>) -> Result<Self, Failure> {
-        let engine = |settings| Engine::new(engine_options(settings), Arc::clone(clock));
-        let second = trust.second_engine.as_ref().map(|s| Arc::new(engine(s)) as Arc<dyn SecondOpinion>);
         let registry = trust.partners.registry.as_ref().map(|s| registry_of(s, clock)).transpose()?;
-        Ok(Self { second, registry, files: Mutex::default() })
+        Ok(Self { second: second_engine(trust, clock), registry, files: Mutex::default() })
     }
 
     /// The registry, if one is asked.
@@ -79,10 +79,20 @@ impl Maker {
     #[must_use]
     pub fn partners(&self) -> Partners {
         let files = self.files.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let known = self.registry.as_ref().map(Kept::known).unwrap_or_default();
-        let told = known.into_iter().map(|(her_id, told)| (her_id, registry::of_use(&told)));
-        Partners::new(files.into_iter().chain(told))
+        partners(files, self.registry.as_ref().map(Kept::known).unwrap_or_default())
     }
+}
+
+/// Partners' certificates, as the files say and as a registry told.
+fn partners(files: BTreeMap<HerId, Vec<Arc<Certificate>>>, known: BTreeMap<HerId, Told>) -> Partners {
+    let told = known.into_iter().map(|(her_id, told)| (her_id, registry::of_use(&told)));
+    Partners::new(files.into_iter().chain(told))
+}
+
+/// The second engine, where one is configured; it starts with its first question.
+fn second_engine(trust: &Trust, clock: &Arc<dyn Clock>) -> Option<Arc<dyn SecondOpinion>> {
+    let engine = |settings| Engine::new(engine_options(settings), Arc::clone(clock));
+    trust.second_engine.as_ref().map(|s| Arc::new(engine(s)) as Arc<dyn SecondOpinion>)
 }
 
 fn registry_of(settings: &settings::Registry, clock: &Arc<dyn Clock>) -> Result<Kept<Rest>, Failure> {

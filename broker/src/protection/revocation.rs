@@ -231,20 +231,8 @@ impl<F: RevocationSource> Revocation<F> {
         let Some(trust) = self.0.world.load().trust.clone() else { return };
         let now = self.0.clock.now();
         // Large lists take a while to read.
-        let more = tokio::task::spawn_blocking(move || {
-            let mut evidence = trust.evidence.fresh(now);
-            for (kind, bytes) in answers {
-                let added = match kind {
-                    SourceKind::Crl => evidence.with_crl(&bytes),
-                    SourceKind::Ocsp => evidence.with_ocsp(&bytes),
-                };
-                match added {
-                    Ok(added) => evidence = added,
-                    Err(fault) => tracing::warn!("{}", fault.message),
-                }
-            }
-            Arc::new(evidence)
-        });
+        let more =
+            tokio::task::spawn_blocking(move || Arc::new(with_answers(trust.evidence.fresh(now), answers)));
         if let Ok(evidence) = more.await {
             know(&self.0.world, &evidence);
         }
@@ -356,6 +344,24 @@ fn wanted_beforehand(trust: &Protection, now: Timestamp) -> Vec<Wanted> {
         }
     }
     wanted
+}
+
+/// What is known of revocation, and these answers; what cannot be read of them is told and left out.
+pub(super) fn with_answers(
+    mut evidence: Evidence,
+    answers: impl IntoIterator<Item = (SourceKind, Arc<[u8]>)>,
+) -> Evidence {
+    for (kind, bytes) in answers {
+        let added = match kind {
+            SourceKind::Crl => evidence.with_crl(&bytes),
+            SourceKind::Ocsp => evidence.with_ocsp(&bytes),
+        };
+        match added {
+            Ok(added) => evidence = added,
+            Err(fault) => tracing::warn!("{}", fault.message),
+        }
+    }
+    evidence
 }
 
 /// The same world, knowing this of revocation.

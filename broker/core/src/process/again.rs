@@ -91,8 +91,8 @@ impl Prepared {
         if let VerdictRecord::Duplicate { .. } = entry.verdict {
             entry.recipients.clear();
         }
-        entry.judged_again =
-            Some(JudgedAgain { at: now, in_place_of: parked.iter().map(|r| r.id).collect() });
+        let in_place_of = parked.iter().map(|r| r.id).collect();
+        entry.judged_again = Some(JudgedAgain { at: now, in_place_of, who_and_why: None });
         Some(entry)
     }
 }

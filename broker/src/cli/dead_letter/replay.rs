@@ -1,0 +1,244 @@
+//! `dead-letter replay`: what goes again, where to, and what does not and why.
+
+use super::judge::{self, Asks};
+use super::{Lying, Which, by_id, parked_state};
+use crate::cli::{ConfigArg, Format, journal, json_line};
+use crate::config::Config;
+use crate::exit::{Failure, Verdict};
+use crate::protection::judge::Asked;
+use crate::wiring::Journal;
+use crate::world::Tables;
+use adapters::clock::SystemClock;
+use broker_core::journal::{MessageRecord, RecipientId, RecipientRecord};
+use broker_core::ports::{Clock, Store};
+use broker_core::protection::gets;
+use dead_letter::{Again, Filter, ParkedRecord, plan_replay};
+use jiff::Timestamp;
+use message_schemas::{Code, MessageId};
+use routing_rules::{Decision, DestinationId, Facts, Gets, route};
+use std::collections::BTreeMap;
+use std::io::Write;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Replay {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// Ids of messages or recipients, in any form.
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    ids: Vec<String>,
+    /// All that the filters leave.
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    which: Which,
+    /// Why, for the record.
+    #[arg(long, value_name = "TEXT", required_unless_present = "dry_run")]
+    reason: Option<String>,
+    /// Send to this destination instead.
+    #[arg(long, value_name = "NAME")]
+    to: Option<DestinationId>,
+    /// Somebody has looked: send also what may have arrived, and what came under the id of another content.
+    #[arg(long)]
+    confirm: bool,
+    /// Only say what would be done.
+    #[arg(long)]
+    dry_run: bool,
+    /// How to print; JSON is one recipient a line.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// What is to become of one recipient.
+pub(super) struct Step {
+    pub(super) message: MessageId,
+    pub(super) recipient: RecipientId,
+    /// The destination, or why it stays.
+    pub(super) goes: Result<DestinationId, String>,
+    /// It goes elsewhere than before.
+    pub(super) to: Option<DestinationId>,
+    /// Its whole message was judged again, and this is the verdict.
+    pub(super) judged: Option<&'static str>,
+}
+
+/// What the plan of a replay rests on.
+struct Now<'a> {
+    config: &'a Config,
+    journal: &'a Journal,
+    tables: &'a Tables,
+}
+
+impl Replay {
+    pub(super) fn run(self, out: &mut dyn Write) -> Result<Verdict, Failure> {
+        let config = self.config.load()?;
+        if let Some(to) = self.to.as_ref().filter(|to| !config.destinations.contains_key(to)) {
+            return Err(Failure::Usage(format!("the configuration has no destination {to}")));
+        }
+        let asked = match (&self.reason, self.dry_run) {
+            (Some(why), false) => Asked::By(format!("{}: {why}", who())),
+            (None, _) | (_, true) => Asked::DryRun,
+        };
+        let steps = journal::with(&config, async |journal| {
+            let tables = Tables::load(&config).map_err(Failure::Config)?;
+            let now = Now { config: &config, journal, tables: &tables };
+            let (mut steps, asks) = self.plan(&now).await?;
+            if let Asked::By(who_and_why) = &asked {
+                let go: Vec<_> =
+                    steps.iter().filter(|s| s.goes.is_ok()).map(|s| (s.recipient, s.to.clone())).collect();
+                journal.replay(&go, who_and_why, SystemClock::new().now()).await?;
+            }
+            if !asks.is_empty() {
+                steps.extend(judge::all(&config, tables, journal, asks, &asked).await?);
+            }
+            Ok(steps)
+        })?;
+        for step in &steps {
+            self.print(out, step)?;
+        }
+        let going = steps.iter().filter(|step| step.goes.is_ok()).count();
+        if self.format == Format::Text {
+            let done = if self.dry_run { "would go again" } else { "go again" };
+            writeln!(out, "{going} of {} {done}.", steps.len())?;
+        }
+        Ok(Verdict::of(going == steps.len() && !steps.is_empty()))
+    }
+
+    /// What goes or stays by itself, and which messages are judged again.
+    async fn plan(&self, now: &Now<'_>) -> Result<(Vec<Step>, Asks), Failure> {
+        let lying = if self.all {
+            self.which.find(now.journal).await?
+        } else {
+            let mut found = BTreeMap::new();
+            for id in &self.ids {
+                found.extend(by_id(now.journal, id).await?.into_iter().map(|lying| (lying.1.id, lying)));
+            }
+            found.into_values().collect()
+        };
+        let records: Vec<_> = lying.iter().enumerate().filter_map(|(at, lying)| record(at, lying)).collect();
+        let filter = Filter { confirmed: self.confirm, ..Filter::default() };
+        let plan = plan_replay(&records, &filter, SystemClock::new().now());
+        let (mut steps, mut asks) = (Vec::new(), Asks::new());
+        for replay in &plan.go {
+            let Some((message, recipient)) = lying_at(&lying, replay.receiver_index) else { continue };
+            let goes = match (&self.to, &replay.again, &recipient.destination) {
+                // What protection stopped is never simply sent on, wherever to.
+                (None, Again::Judge, _) => {
+                    asks.entry(*message).or_default().push(recipient.clone());
+                    continue;
+                }
+                (Some(_), Again::Judge, _) => {
+                    Err("it is judged again and goes where that says; leave --to away".to_owned())
+                }
+                (Some(to), ..) => Ok(to.clone()),
+                (None, Again::Deliver { .. } | Again::Release, Some(known)) => Ok(known.clone()),
+                (None, _, Some(known)) if now.config.destinations.contains_key(known) => Ok(known.clone()),
+                (None, ..) => now.route_again(*message, recipient).await?,
+            };
+            let goes = match goes {
+                Ok(_) if now.leaves_in_the_clear(*message, recipient).await? => Err(IN_THE_CLEAR.to_owned()),
+                goes => goes,
+            };
+            let to = goes.as_ref().ok().filter(|to| recipient.destination.as_ref() != Some(to)).cloned();
+            steps.push(Step { message: *message, recipient: recipient.id, goes, to, judged: None });
+        }
+        for (record, refusal) in &plan.refused {
+            let Some((message, recipient)) = lying_at(&lying, record.receiver_index) else { continue };
+            let (recipient, goes) = (recipient.id, Err(refusal.to_string()));
+            steps.push(Step { message: *message, recipient, goes, to: None, judged: None });
+        }
+        Ok((steps, asks))
+    }
+
+    fn print(&self, out: &mut dyn Write, step: &Step) -> Result<(), Failure> {
+        if self.format == Format::Json {
+            let goes = step.goes.as_ref().ok();
+            let line = serde_json::json!({
+                "message": step.message, "recipient": step.recipient, "replayed": goes.is_some() && !self.dry_run,
+                "destination": goes, "why_not": step.goes.as_ref().err(), "judged_again": step.judged,
+            });
+            return json_line(out, &line);
+        }
+        let judged = step.judged.map_or_else(String::new, |verdict| format!("  (judged again: {verdict})"));
+        let (short, recipient) = (step.message.short(), step.recipient.0);
+        match &step.goes {
+            Ok(place) => writeln!(out, "{short}  {recipient}  to {place}{judged}")?,
+            Err(why) => writeln!(out, "{short}  {recipient}  stays: {why}{judged}")?,
+        }
+        Ok(())
+    }
+}
+
+const IN_THE_CLEAR: &str = "it was made to leave in the clear, and its receiver gets signed and sealed now; let the \
+                            sender send it anew under a new id";
+
+impl Now<'_> {
+    /// What is sent are the bytes that were made then; whether its receiver may still get them so, is asked now.
+    async fn leaves_in_the_clear(
+        &self,
+        message: MessageId,
+        recipient: &RecipientRecord,
+    ) -> Result<bool, Failure> {
+        let parties = &self.tables.parties;
+        let Some(party) = recipient.receiver.and_then(|her_id| parties.get(her_id)) else { return Ok(false) };
+        match gets(party, parties, &self.config.policy.protection).0 {
+            Gets::Plain => return Ok(false),
+            Gets::SignedAndSealed if recipient.payload == "sealed" => return Ok(false),
+            Gets::SignedAndSealed => {}
+        }
+        // What its sender sealed for the receiver itself was never opened, and leaves as it came.
+        let record = self.journal.message(message).await?;
+        let unread = record.is_some_and(|r| r.findings.iter().any(|f| f.code == Code::SealedForOther));
+        Ok(!(unread && recipient.payload == "original"))
+    }
+
+    /// Where the parties and rules of now send it.
+    async fn route_again(
+        &self,
+        message: MessageId,
+        recipient: &RecipientRecord,
+    ) -> Result<Result<DestinationId, String>, Failure> {
+        let Some(MessageRecord { head: Some(head), size_bytes, .. }) = self.journal.message(message).await?
+        else {
+            return Ok(Err("its address cannot be read; name a destination with --to".to_owned()));
+        };
+        let size_bytes = usize::try_from(size_bytes).unwrap_or(usize::MAX);
+        let facts = Facts { head: &head, at: SystemClock::new().now(), size_bytes };
+        let routing = route(&facts, &self.tables.parties, &self.tables.rules);
+        let decision =
+            routing.routes.into_iter().find(|r| r.receiver == recipient.receiver).map(|r| r.decision);
+        Ok(match decision {
+            Some(Decision::Deliver { legs, .. }) => {
+                legs.into_iter().next().map(|leg| leg.destination).ok_or_else(|| "it goes nowhere".to_owned())
+            }
+            Some(decision) => Err(format!("routed again: {decision}; name a destination with --to")),
+            None => Err("it addresses nobody; name a destination with --to".to_owned()),
+        })
+    }
+}
+
+fn lying_at(lying: &[Lying], index: u32) -> Option<&Lying> {
+    usize::try_from(index).ok().and_then(|at| lying.get(at))
+}
+
+/// As `plan_replay` wants it; the index leads back to the recipient.
+fn record(at: usize, (message, recipient): &Lying) -> Option<ParkedRecord> {
+    Some(ParkedRecord {
+        message: *message,
+        receiver_index: u32::try_from(at).ok()?,
+        receiver: recipient.receiver,
+        destination: recipient.destination.as_ref().map(ToString::to_string),
+        state: parked_state(recipient.state)?,
+        reason: recipient.reason?,
+        since: taken_in(*message),
+    })
+}
+
+/// Our ids tell when they were given.
+fn taken_in(message: MessageId) -> Timestamp {
+    let seconds = message.0.get_timestamp().map_or(0, |stamp| stamp.to_unix().0);
+    i64::try_from(seconds).ok().and_then(|s| Timestamp::from_second(s).ok()).unwrap_or_default()
+}
+
+/// Who runs this command, for the record.
+fn who() -> String {
+    std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_else(|_| "somebody".to_owned())
+}
