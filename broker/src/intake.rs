@@ -28,6 +28,7 @@ use crate::wake::Wake;
 use arc_swap::ArcSwap;
 use broker_core::Arrival;
 use broker_core::journal::{CommitResult, Committed, Entry, Known, Lookup, VerdictRecord};
+use broker_core::lifecycle::State;
 use broker_core::outcome::Outcome;
 use broker_core::ports::{AckHandle, Clock, NotTaken, Offer, RevocationSource, Store, StoreError, Taken};
 use broker_core::process::{Prepared, World, process};
@@ -294,6 +295,7 @@ impl<S: Store, F: RevocationSource> Intake<S, F> {
                         message.id = %id, source = message.arrival.source, verdict,
                         "Message {id} was taken in: {verdict}."
                     );
+                    note.parked.iter().for_each(|reason| parked(id, *reason));
                     note.destinations.iter().for_each(|destination| self.wake.ring(destination));
                     note.taken.count(now, message.judging);
                     let taken = Taken { committed, verdict: note.verdict, findings: note.findings };
@@ -349,6 +351,13 @@ fn once_more(mut message: Message, again: Option<Again>) {
     }
 }
 
+/// Somebody is told of a message that lies still from the start.
+fn parked(message: MessageId, reason: Reason) {
+    if reason.wake() != dead_letter::Wake::Nobody {
+        alarm(reason, format_args!("Message {message} is set aside: {}.", reason.title()));
+    }
+}
+
 /// A message whose entry the journal has been handed.
 struct Pending {
     message: Message,
@@ -362,6 +371,8 @@ struct Note {
     verdict: VerdictRecord,
     findings: Findings,
     destinations: Vec<DestinationId>,
+    /// Why it lies still, or a recipient of it does: somebody is told.
+    parked: Vec<Reason>,
 }
 
 impl Note {
@@ -370,7 +381,15 @@ impl Note {
             entry.recipients.iter().filter_map(|r| r.destination.clone()).collect();
         destinations.sort_unstable();
         destinations.dedup();
+        let mut parked: Vec<_> =
+            entry.recipients.iter().filter(|r| r.state == State::Parked).filter_map(|r| r.reason).collect();
+        if let VerdictRecord::Parked { reason } = entry.verdict {
+            parked.push(reason);
+        }
+        parked.sort_unstable();
+        parked.dedup();
         Self {
+            parked,
             taken: telemetry::Taken::of(entry),
             verdict: entry.verdict.clone(),
             findings: entry.findings.clone(),

@@ -16,7 +16,7 @@ mod seal;
 mod unwrap;
 
 use crate::arrival::{Arrival, ContentHash, Ids};
-use crate::journal::{DuplicateKey, Entry, Known, Lookup, Provenance, VerdictRecord};
+use crate::journal::{DuplicateKey, Entry, Known, Lookup, Provenance, Seen, VerdictRecord};
 use crate::outcome::Outcome;
 use crate::policy::Policy;
 use crate::protection::Protection;
@@ -130,13 +130,16 @@ impl Prepared {
     #[must_use]
     pub fn decide(&self, known: &Known, world: &World, now: Timestamp, ids: &mut impl Ids) -> Entry {
         let reading = &self.reading;
-        let conflicting = known.seen.iter().any(|seen| seen.content_hash != self.payload_hash);
-        let had_it: Vec<&str> = known.seen.iter().map(|seen| seen.receiver.as_str()).collect();
+        // What an unproven message says its id is means nothing: it is a forgery, or to be mended, and never a repeat
+        // of what it names, nor in conflict with it.
+        let seen: &[Seen] = if reading.unproven { &[] } else { &known.seen };
+        let conflicting = seen.iter().any(|seen| seen.content_hash != self.payload_hash);
+        let had_it: Vec<&str> = seen.iter().map(|seen| seen.receiver.as_str()).collect();
 
         let addressed = || reading.addressing.receivers.iter().filter(|r| r.role != Role::Mentioned);
         let key =
             |r: &message_schemas::head::Receiver| r.party.her_id().map(|h| h.to_string()).unwrap_or_default();
-        if let Some(first) = known.seen.first()
+        if let Some(first) = seen.first()
             && !conflicting
             && addressed().all(|r| had_it.contains(&key(r).as_str()))
         {

@@ -1,7 +1,7 @@
 //! Every attack and every fault: what the sender hears, what is kept, and that nothing is delivered.
 
 use crate::scene::*;
-use broker_core::journal::{Book, DocumentKind, Entry, Known, Original, RecipientId, VerdictRecord};
+use broker_core::journal::{Book, DocumentKind, Entry, Known, Original, RecipientId, Seen, VerdictRecord};
 use broker_core::lifecycle::State;
 use broker_core::process::process;
 use jiff::SignedDuration;
@@ -274,6 +274,21 @@ fn a_forged_receipt_closes_nothing() {
         let entry = judged(&forged);
         assert_stopped(&entry, "a receipt");
         assert!(receipts(&entry).is_empty(), "a receipt is never answered");
+    }
+}
+
+#[test]
+fn a_forgery_of_a_known_message_is_a_forgery_and_no_conflict() {
+    let world = Scene::default().world();
+    let good = judge(&wrapped(&letter(202)), &world);
+    let forged = letter(202).replace("</MsgHead>", " </MsgHead>");
+    for content_hash in [good.payload_hash, broker_core::ContentHash::of(b"something else")] {
+        let seen = Seen { message: good.arrival.id, receiver: "202".into(), content_hash };
+        let known = Known { seen: vec![seen], ..Known::default() };
+        let arrived = process(arrival(forged.as_bytes()), &world, now(), &mut ids());
+        let entry = decide(arrived, &world, &known, now());
+        assert_eq!(line(&entry), r#"refused P34 ["A02"] ["rejected S99"]"#);
+        assert_stopped(&entry, "a forged copy");
     }
 }
 
