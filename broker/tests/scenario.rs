@@ -156,7 +156,7 @@ fn a_message_goes_through_and_nothing_is_lost_by_a_repeat_a_reload_a_stop_or_a_k
     fs::write(broker.at("parties.toml"), "her_id = [").unwrap();
     wait_for("the refusal of faulty parties", || broker.log().contains("the old ones hold"));
     fs::write(broker.at("parties.toml"), format!("{PARTIES}\n# changed\n")).unwrap();
-    wait_for("the reload", || broker.log().contains("Parties and rules were read again"));
+    wait_for("the reload", || broker.log().contains("were read again and hold from now on"));
 
     assert_eq!(broker.stop("-TERM"), Some(0), "{}", broker.log());
     broker.run();

@@ -5,12 +5,12 @@ use crate::arrival::{Arrival, ContentHash};
 use crate::journal::Evidence;
 use crate::protection::{Agreement, widest};
 use jiff::Timestamp;
-use message_schemas::head::Party;
+use message_schemas::head::{Party, Unit};
 use message_schemas::{Code, Family, Finding, OrgNumber};
 use routing_rules::{DocumentSignature, PartyEntry};
 use serde::Serialize;
 use std::sync::Arc;
-use trust::open::{Layer, Parts, Refused, open};
+use trust::open::{Layer, Parts, Refused, open_discreetly};
 use trust::revocation::{Standing, Wanted};
 use trust::verified::{Form, Proof};
 use trust::{ContentCipher, Digest, Fault, Kind};
@@ -76,7 +76,7 @@ pub(super) fn unwrap(arrival: &Arrival, world: &World, now: Timestamp) -> Unwrap
     let allowed = widest(&world.parties, policy);
     let context =
         protection.context(allowed, policy.under_way.length(), arrival.received, now, &world.limits);
-    match open(&arrival.bytes, &context) {
+    match open_discreetly(&arrival.bytes, &context) {
         Ok(opened) => {
             let Parts { layers, proofs, payload, covered, signed } = opened.into_parts();
             let payload: Option<Arc<[u8]>> = payload.map(Into::into);
@@ -124,6 +124,9 @@ pub(super) fn agree(
     family: Option<Family>,
     world: &World,
 ) -> Result<Option<Finding>, Fault> {
+    if let Some(fault) = sender.and_then(|s| two_faced(s, world)) {
+        return Err(fault);
+    }
     let party = sender.and_then(|s| party_of(s, world));
     let agreement = Agreement::with(party, family, &world.parties, &world.policy.protection);
     let signer = |form| inside.proofs.iter().find(|p| p.form == form);
@@ -163,6 +166,43 @@ fn untold(inside: &Inside) -> Option<Finding> {
 
 fn not_signed(message: &str) -> Fault {
     Fault::new(Kind::NotSigned, message, "Sign it, and send it again under a new id.")
+}
+
+/// A sender that names itself twice, and not alike: two HER-ids in one place, or a service beneath an enterprise that is
+/// not its own. What is agreed with one would be asked of the other.
+fn two_faced(sender: &Party, world: &World) -> Option<Fault> {
+    let several = |unit: &Unit| {
+        let mut ids = unit.idents.iter().filter(|i| i.kind.trim().eq_ignore_ascii_case("HER"));
+        let first = ids.next();
+        ids.any(|other| first.is_some_and(|f| f.value.trim() != other.value.trim() || f.kind != other.kind))
+    };
+    let units = std::iter::once(&sender.enterprise).chain(sender.service.iter().map(|s| s.unit()));
+    if units.into_iter().any(several) {
+        return Some(Fault::new(
+            Kind::SenderContradicts,
+            "The sender names several HER-ids in one place.",
+            "Ask who it is, through a number that you know; do not answer to the message.",
+        ));
+    }
+    let (service, enterprise) = (sender.her_id()?, sender.enterprise_her_id()?);
+    let party = |h| world.parties.get(h);
+    let own = match (party(service), party(enterprise)) {
+        (Some(known), _) if known.parent.is_some() => {
+            known.parent == Some(enterprise) || service == enterprise
+        }
+        // A service that nobody has placed, beneath an enterprise that is known: it may not borrow that name.
+        (Some(_), Some(_)) => service == enterprise,
+        (Some(_) | None, None) | (None, Some(_)) => true,
+    };
+    (!own).then(|| {
+        Fault::new(
+            Kind::SenderContradicts,
+            format!(
+                "The message names service {service} beneath enterprise {enterprise}, which is not its own."
+            ),
+            "Correct the party file if the service has moved; else ask both, through numbers that you know.",
+        )
+    })
 }
 
 /// The party that a sender is: its service, else its enterprise.

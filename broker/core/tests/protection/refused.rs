@@ -9,7 +9,7 @@ use message_schemas::HerId;
 use std::sync::Arc;
 use trust::pki::demo::offered;
 use trust::pki::{Key, KeyKind, Pair, Profile};
-use trust::{Digest, SignatureAlgorithm, cms};
+use trust::{ContentCipher, Digest, SignatureAlgorithm, cms};
 
 /// One line for a decision: verdict, findings, what the sender hears.
 fn line(entry: &Entry) -> String {
@@ -308,4 +308,34 @@ fn without_trust_what_is_sealed_waits_and_all_else_is_as_before() {
     let plain = judge(letter(202).as_bytes(), &without().world());
     assert_eq!(line(&plain), r#"accepted_with_findings - [] ["ok"]"#);
     assert_eq!(rows(&plain, Book::Message), ["202 waiting original"]);
+}
+
+#[test]
+fn a_sender_with_two_faces_is_not_believed() {
+    let text = letter(202);
+    let second =
+        "<Ident><Id>202</Id><TypeId V=\"HER\" S=\"2.16.578.1.12.4.1.1.9051\"/></Ident><Ident><Id>101</Id>";
+    let twice = text.replacen("<Ident><Id>101</Id>", second, 1);
+    assert_ne!(twice, text, "the sender has two HER-ids");
+    let entry = judge(&wrapped(&twice), &Scene::default().world());
+    assert_eq!(entry.verdict.as_str(), "parked", "{}", line(&entry));
+    assert!(codes(&entry).contains(&"A19"), "{}", line(&entry));
+    assert_stopped(&entry, "two HER-ids");
+}
+
+#[test]
+fn what_comes_out_of_an_unproven_seal_is_told_in_one_way() {
+    let world = Scene::default().world();
+    let told = |bytes: &[u8]| line(&judge(bytes, &world));
+    let own = Arc::clone(demo().receiver.sealing.certificate());
+    let in_cbc = |content: &[u8]| {
+        cms::seal(content, std::slice::from_ref(&own), ContentCipher::Aes256Cbc).expect("an envelope")
+    };
+    let signed = sign(letter(202).as_bytes(), &demo().sender.signing);
+    let half = signed.get(..signed.len() / 2).expect("a half");
+    let unlike = [b"no message".to_vec(), half.to_vec(), b"<a>".to_vec()];
+    let all: std::collections::BTreeSet<String> =
+        unlike.iter().map(|content| told(&in_cbc(content))).collect();
+    assert_eq!(all.len(), 1, "{all:?}");
+    assert!(all.iter().all(|line| line.contains("A04")), "{all:?}");
 }

@@ -14,7 +14,7 @@ use broker_core::ports::{Clock, Store};
 use broker_core::protection::gets;
 use dead_letter::{Again, Filter, ParkedRecord, plan_replay};
 use jiff::Timestamp;
-use message_schemas::{Code, MessageId};
+use message_schemas::{Code, Finding, Layer, MessageId};
 use routing_rules::{Decision, DestinationId, Facts, Gets, route};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -134,6 +134,7 @@ impl Replay {
                 (None, ..) => now.route_again(*message, recipient).await?,
             };
             let goes = match goes {
+                Ok(_) if now.is_unproven(*message).await? => Err(UNPROVEN.to_owned()),
                 Ok(_) if now.leaves_in_the_clear(*message, recipient).await? => Err(IN_THE_CLEAR.to_owned()),
                 goes => goes,
             };
@@ -167,6 +168,8 @@ impl Replay {
     }
 }
 
+const UNPROVEN: &str = "its protection does not hold or is not as agreed, so nothing that it says is proven; let the \
+                        sender send it anew";
 const IN_THE_CLEAR: &str = "it was made to leave in the clear, and its receiver gets signed and sealed now; let the \
                             sender send it anew under a new id";
 
@@ -188,6 +191,13 @@ impl Now<'_> {
         let record = self.journal.message(message).await?;
         let unread = record.is_some_and(|r| r.findings.iter().any(|f| f.code == Code::SealedForOther));
         Ok(!(unread && recipient.payload == "original"))
+    }
+
+    /// A fault of protection is on record, whatever else it lies for: it is never sent on as it is.
+    async fn is_unproven(&self, message: MessageId) -> Result<bool, Failure> {
+        let record = self.journal.message(message).await?;
+        let at_fault = |f: &Finding| f.layer == Layer::Trust && !f.code.is_note();
+        Ok(record.is_some_and(|r| r.findings.iter().any(at_fault)))
     }
 
     /// Where the parties and rules of now send it.

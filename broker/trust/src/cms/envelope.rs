@@ -230,7 +230,7 @@ fn content_key(
 }
 
 /// The one fault for everything that fails from the private key's operation on. It has no detail, for no detail.
-fn cannot_open() -> Fault {
+pub(crate) fn cannot_open() -> Fault {
     Fault::new(
         Kind::CannotOpen,
         "The sealed message cannot be opened.",

@@ -22,6 +22,7 @@ mod symmetric;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use envelope::cannot_open;
 pub use envelope::{Envelope, Opened, Recipient, envelope, open};
 pub use seal::seal;
 pub use sign::{sign, sign_with};

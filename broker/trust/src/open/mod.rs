@@ -10,12 +10,14 @@
 //! had to be there, and whether the signer may speak for the sender, is decided where the sender is known.
 
 mod directory;
+mod discreet;
 mod report;
 #[cfg(test)]
 mod tests;
 mod unpack;
 
 pub use directory::Directory;
+pub use discreet::open_discreetly;
 pub use report::{Covered, Layer, Recipient, Revocation, Sealed, Signed, Summary};
 
 use crate::algorithm::Allowed;
@@ -322,7 +324,7 @@ impl Opening<'_> {
         // What is no text is told by whoever reads it.
         let Ok(decoded) = xml::decode(payload) else { return Ok(None) };
         let text = &*decoded.text;
-        if memmem::find(text.as_bytes(), XMLDSIG).is_none() {
+        if memmem::find(text.as_bytes(), SIGNATURE).is_none() {
             return Ok(None);
         }
         let checked = self.check_document(text, &[]);
@@ -414,8 +416,9 @@ impl Opening<'_> {
     }
 }
 
-/// The namespace without which there is no signature in a document.
-const XMLDSIG: &[u8] = b"http://www.w3.org/2000/09/xmldsig";
+/// The name without which there is no signature in a document: unlike its namespace, it cannot be written in another
+/// way.
+const SIGNATURE: &[u8] = b"Signature";
 const SOAP: &[u8] = b"http://schemas.xmlsoap.org/soap/envelope/";
 /// A SOAP envelope names its namespace on its first element.
 const SOAP_WITHIN: usize = 2_000;
