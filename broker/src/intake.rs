@@ -27,7 +27,7 @@ use crate::telemetry::{self, alarm};
 use crate::wake::Wake;
 use arc_swap::ArcSwap;
 use broker_core::Arrival;
-use broker_core::journal::{CommitResult, Committed, Entry, Known, Lookup, VerdictRecord};
+use broker_core::journal::{Book, CommitResult, Committed, Entry, Known, Lookup, VerdictRecord};
 use broker_core::lifecycle::State;
 use broker_core::outcome::Outcome;
 use broker_core::ports::{AckHandle, Clock, NotTaken, Offer, RevocationSource, Store, StoreError, Taken};
@@ -371,7 +371,7 @@ struct Note {
     verdict: VerdictRecord,
     findings: Findings,
     destinations: Vec<DestinationId>,
-    /// Why it lies still, or a recipient of it does: somebody is told.
+    /// Why it lies still, or a recipient of it does, or why it was refused and its sender hears nothing: somebody is told.
     parked: Vec<Reason>,
 }
 
@@ -383,8 +383,15 @@ impl Note {
         destinations.dedup();
         let mut parked: Vec<_> =
             entry.recipients.iter().filter(|r| r.state == State::Parked).filter_map(|r| r.reason).collect();
-        if let VerdictRecord::Parked { reason } = entry.verdict {
-            parked.push(reason);
+        let unheard = || entry.recipients.iter().all(|r| r.book != Book::Receipt);
+        match entry.verdict {
+            VerdictRecord::Parked { reason } => parked.push(reason),
+            VerdictRecord::Refused { reason } if unheard() => parked.push(reason),
+            VerdictRecord::Accepted
+            | VerdictRecord::AcceptedWithFindings
+            | VerdictRecord::Refused { .. }
+            | VerdictRecord::Duplicate { .. }
+            | VerdictRecord::Silent { .. } => {}
         }
         parked.sort_unstable();
         parked.dedup();

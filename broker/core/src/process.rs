@@ -26,7 +26,7 @@ use jiff::Timestamp;
 use message_schemas::document;
 use message_schemas::head::{Addressing, Party, Role};
 use message_schemas::schema::SchemaSet;
-use message_schemas::{Family, Findings, Limits, MessageHead, MessageId};
+use message_schemas::{Family, Findings, HerId, Limits, MessageHead, MessageId, MsgId};
 use read::Reading;
 use recipients::Recipients;
 use routing_rules::{Parties, Rules};
@@ -62,6 +62,9 @@ pub struct Prepared {
     arrival: Arrival,
     content_hash: ContentHash,
     payload_hash: ContentHash,
+    /// Under which senders its id may be known. One but for what is unproven, which may name the true sender by its
+    /// enterprise, or the enterprise by a service.
+    senders: Vec<String>,
     reading: Reading,
 }
 
@@ -69,7 +72,7 @@ pub struct Prepared {
 pub fn process(arrival: Arrival, world: &World, now: Timestamp, ids: &mut impl Ids) -> Outcome {
     let mut reading = read::read(&arrival, world, now);
     let wanted = std::mem::take(&mut reading.wanted);
-    let prepared = Box::new(Prepared::new(arrival, reading));
+    let prepared = Box::new(Prepared::new(arrival, reading, world));
     if wanted.is_empty() { prepared.proceed(world, now, ids) } else { Outcome::Fetch { wanted, prepared } }
 }
 
@@ -81,7 +84,7 @@ fn identity(addressing: &Addressing) -> Option<(String, String)> {
 
 /// The sender as a key: level 2 before level 1, HER-id before other ids.
 fn sender_key(sender: &Party) -> Option<String> {
-    let her_id = sender.her_id().or_else(|| sender.enterprise_her_id()).map(|h| format!("HER:{h}"));
+    let her_id = sender.her_id().or_else(|| sender.enterprise_her_id()).map(her_key);
     her_id.or_else(|| {
         let service = sender.service.iter().flat_map(|s| &s.unit().idents);
         let ident = service.chain(&sender.enterprise.idents).find(|i| !i.is_personal())?;
@@ -89,11 +92,30 @@ fn sender_key(sender: &Party) -> Option<String> {
     })
 }
 
+fn her_key(her_id: HerId) -> String {
+    format!("HER:{her_id}")
+}
+
+/// The enterprise of a sender, and all services that are known of it.
+fn house_of<'w>(sender: Option<&Party>, world: &'w World) -> impl Iterator<Item = HerId> + use<'w> {
+    let known = sender.and_then(Party::her_id).and_then(|h| world.parties.get(h)).and_then(|p| p.parent);
+    let enterprise = sender.and_then(Party::enterprise_her_id).or(known);
+    let services =
+        move || world.parties.iter().filter(move |p| enterprise.is_some() && p.parent == enterprise);
+    enterprise.into_iter().chain(services().map(|p| p.her_id))
+}
+
 impl Prepared {
-    fn new(arrival: Arrival, reading: Reading) -> Self {
+    fn new(arrival: Arrival, reading: Reading, world: &World) -> Self {
         let content_hash = arrival.content_hash();
         let payload_hash = reading.payload_hash.unwrap_or(content_hash);
-        Self { arrival, content_hash, payload_hash, reading }
+        let mut senders: Vec<String> = reading.addressing.sender.iter().filter_map(sender_key).collect();
+        if reading.unproven {
+            senders.extend(house_of(reading.addressing.sender.as_ref(), world).map(her_key));
+            senders.sort_unstable();
+            senders.dedup();
+        }
+        Self { arrival, content_hash, payload_hash, senders, reading }
     }
 
     /// Goes on without what [`Outcome::Fetch`] asked for.
@@ -120,9 +142,13 @@ impl Prepared {
     /// What the journal must be asked: has this sender used this id before, and what does a receipt answer?
     #[must_use]
     pub fn lookups(&self) -> Vec<Lookup> {
-        let seen = identity(&self.reading.addressing).map(|(sender, msg_id)| Lookup::Seen { sender, msg_id });
+        let msg_id = self.reading.addressing.msg_id.as_ref().map(MsgId::key);
+        let seen =
+            self.senders.iter().zip(std::iter::repeat(msg_id)).filter_map(|(sender, msg_id)| {
+                Some(Lookup::Seen { sender: sender.clone(), msg_id: msg_id? })
+            });
         let originals = answer::original_keys_of(&self.reading).into_iter().map(Lookup::Original);
-        seen.into_iter().chain(originals).collect()
+        seen.chain(originals).collect()
     }
 
     /// The rest of the decision, now that it is known what came before. May be called again with newer
@@ -162,6 +188,10 @@ impl Prepared {
         } else {
             verdict
         };
+        // Who forges a message that its sender has sent shall not make us tell the sender that it was refused.
+        if reading.unproven && !known.seen.is_empty() {
+            recipients.say_nothing();
+        }
         seal::protect(&mut recipients, &self.arrival, reading, world, now, ids);
         // What is in conflict must not take the key of what it conflicts with, nor a forgery that of what it forges.
         let keys = match identity(&reading.addressing).filter(|_| !conflicting && !reading.unproven) {
@@ -188,7 +218,7 @@ impl Prepared {
         let mut recipients = Recipients::default();
         recipients.nowhere(None, Fault::Internal, ids);
         let reading = Reading::nothing(&world.limits);
-        let prepared = Self::new(arrival, reading);
+        let prepared = Self::new(arrival, reading, world);
         let reason = Fault::Internal.consequence().reason;
         prepared.entry(world, VerdictRecord::Parked { reason }, recipients, Vec::new())
     }

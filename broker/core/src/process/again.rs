@@ -37,7 +37,7 @@ pub fn read_again(
     };
     let mut reading = read::read(&arrival, world, now);
     let wanted = std::mem::take(&mut reading.wanted);
-    (wanted, Box::new(Prepared::new(arrival, reading)))
+    (wanted, Box::new(Prepared::new(arrival, reading, world)))
 }
 
 /// What a recipient is, whatever it is sent.

@@ -3,6 +3,7 @@
 use super::World;
 use super::read::Reading;
 use super::recipients::Recipients;
+use super::unwrap::party_of;
 use crate::arrival::Ids;
 use crate::journal::{
     Book, Closing, Document, DocumentKind, Known, Original, OriginalKey, Payload, Recipient, RecipientId,
@@ -109,10 +110,8 @@ pub(super) fn write(
     let Ok(receipt) = Receipt::answer_to(&reading.addressing, receiver, verdict, making) else { return };
 
     let sender = &receipt.receiver;
-    let mut back = [sender.her_id(), sender.enterprise_her_id()].into_iter().flatten();
     let test = reading.head.as_ref().is_some_and(|h| h.test);
-    let entry = back.clone().find_map(|h| world.parties.get(h));
-    let destination = entry.and_then(|e| world.parties.destination(e, test)).cloned();
+    let destination = party_of(sender, world).and_then(|e| world.parties.destination(e, test)).cloned();
     let stopped = destination.is_none().then(|| Fault::NoReturnAddress.consequence());
     let document = to.documents.len();
     to.documents.push(Document {
@@ -123,7 +122,7 @@ pub(super) fn write(
     to.list.push(Recipient {
         id: RecipientId(ids.fresh()),
         book: Book::Receipt,
-        receiver: back.next(),
+        receiver: sender.her_id().or_else(|| sender.enterprise_her_id()),
         destination,
         payload: Payload::Document(document),
         state: match stopped.as_ref().map(|s| s.kept) {

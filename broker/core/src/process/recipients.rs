@@ -74,6 +74,12 @@ impl Recipients {
         verdict_of(fault)
     }
 
+    /// Takes back the receipts of [`Self::stop`], which makes no other documents.
+    pub(super) fn say_nothing(&mut self) {
+        self.list.retain(|recipient| !matches!(recipient.payload, Payload::Document(_)));
+        self.documents.clear();
+    }
+
     /// Nothing stops the message: each receiver gets its own decision.
     #[expect(
         clippy::too_many_arguments,

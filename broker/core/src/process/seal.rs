@@ -4,6 +4,7 @@
 use super::World;
 use super::read::Reading;
 use super::recipients::Recipients;
+use super::unwrap::party_of;
 use crate::arrival::{Arrival, Ids};
 use crate::journal::{Book, Document, DocumentKind, Payload, Recipient};
 use crate::lifecycle::State;
@@ -44,7 +45,10 @@ pub(super) fn protect(
         recipient.payload = payload;
 
         let Some(protection) = &world.trust else { continue };
-        let Some(party) = recipient.receiver.and_then(|h| world.parties.get(h)) else { continue };
+        let named = recipient.receiver.and_then(|h| world.parties.get(h));
+        // Our answer to a service that nobody here knows goes to its enterprise, in the form that this one gets.
+        let answered = || reading.addressing.sender.as_ref().and_then(|sender| party_of(sender, world));
+        let Some(party) = named.or_else(|| answered().filter(|_| to.is_answer(payload))) else { continue };
         let (gets, cipher) = gets(party, &world.parties, &world.policy.protection);
         match gets {
             Gets::Plain => continue,
@@ -82,6 +86,12 @@ fn leaves(recipient: &Recipient, reading: &Reading) -> bool {
 }
 
 impl Recipients {
+    /// Whether this is a receipt of our own.
+    fn is_answer(&self, payload: Payload) -> bool {
+        let kind = |at: usize| self.documents.get(at).map(|document| document.kind);
+        matches!(payload, Payload::Document(at) if kind(at) == Some(DocumentKind::Receipt))
+    }
+
     fn add(&mut self, kind: DocumentKind, bytes: Arc<[u8]>, ids: &mut impl Ids) -> usize {
         self.documents.push(Document { kind, id: ids.fresh(), bytes });
         self.documents.len() - 1

@@ -206,7 +206,7 @@ fn two_faced(sender: &Party, world: &World) -> Option<Fault> {
 }
 
 /// The party that a sender is: its service, else its enterprise.
-fn party_of<'w>(sender: &Party, world: &'w World) -> Option<&'w PartyEntry> {
+pub(super) fn party_of<'w>(sender: &Party, world: &'w World) -> Option<&'w PartyEntry> {
     [sender.her_id(), sender.enterprise_her_id()].into_iter().flatten().find_map(|h| world.parties.get(h))
 }
 

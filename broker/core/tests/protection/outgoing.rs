@@ -66,6 +66,15 @@ fn a_refusal_is_sealed_too() {
 }
 
 #[test]
+fn an_unknown_service_is_answered_as_its_enterprise_is() {
+    let unknown = letter_of(199, 202);
+    let entry = judge(unknown.as_bytes(), &Scene::default().world());
+    assert_eq!(rows(&entry, Book::Receipt), ["199 waiting sealed"]);
+    let sealed = entry.documents.iter().find(|d| d.kind == DocumentKind::Sealed).expect("a sealed receipt");
+    assert_eq!(receipt(&open_as_the_gp(&sealed.bytes)), "rejected S99");
+}
+
+#[test]
 fn a_forwarded_message_is_sealed_once_for_its_receiver() {
     // The hospital writes to the GP, from inside the house.
     let parties =

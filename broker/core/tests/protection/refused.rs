@@ -1,7 +1,9 @@
 //! Every attack and every fault: what the sender hears, what is kept, and that nothing is delivered.
 
 use crate::scene::*;
-use broker_core::journal::{Book, DocumentKind, Entry, Known, Original, RecipientId, Seen, VerdictRecord};
+use broker_core::journal::{
+    Book, DocumentKind, Entry, Known, Lookup, Original, RecipientId, Seen, VerdictRecord,
+};
 use broker_core::lifecycle::State;
 use broker_core::process::process;
 use jiff::SignedDuration;
@@ -287,7 +289,11 @@ fn a_forgery_of_a_known_message_is_a_forgery_and_no_conflict() {
         let known = Known { seen: vec![seen], ..Known::default() };
         let arrived = process(arrival(forged.as_bytes()), &world, now(), &mut ids());
         let entry = decide(arrived, &world, &known, now());
-        assert_eq!(line(&entry), r#"refused P34 ["A02"] ["rejected S99"]"#);
+        assert_eq!(
+            line(&entry),
+            r#"refused P34 ["A02"] []"#,
+            "its true sender is not told that it was refused"
+        );
         assert_stopped(&entry, "a forged copy");
     }
 }
@@ -321,6 +327,18 @@ fn a_sender_with_two_faces_is_not_believed() {
     assert_eq!(entry.verdict.as_str(), "parked", "{}", line(&entry));
     assert!(codes(&entry).contains(&"A19"), "{}", line(&entry));
     assert_stopped(&entry, "two HER-ids");
+}
+
+#[test]
+fn a_forgery_is_looked_up_under_every_name_of_its_house() {
+    let world = Scene::default().world();
+    let by_enterprise = letter(202).replace("<Id>101</Id>", "<Id>x</Id>");
+    let arrived = process(arrival(by_enterprise.as_bytes()), &world, now(), &mut ids());
+    let asked = arrived.lookups().iter().filter_map(|lookup| match lookup {
+        Lookup::Seen { sender, .. } => Some(sender.as_str()),
+        Lookup::Original(_) => None,
+    });
+    assert_eq!(asked.collect::<Vec<_>>(), ["HER:100", "HER:101"]);
 }
 
 #[test]

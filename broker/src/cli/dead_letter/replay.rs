@@ -9,7 +9,7 @@ use crate::protection::judge::Asked;
 use crate::wiring::Journal;
 use crate::world::Tables;
 use adapters::clock::SystemClock;
-use broker_core::journal::{MessageRecord, RecipientId, RecipientRecord};
+use broker_core::journal::{MessageRecord, RecipientId, RecipientRecord, VerdictRecord};
 use broker_core::ports::{Clock, Store};
 use broker_core::protection::gets;
 use dead_letter::{Again, Filter, ParkedRecord, plan_replay};
@@ -193,11 +193,14 @@ impl Now<'_> {
         Ok(!(unread && recipient.payload == "original"))
     }
 
-    /// A fault of protection is on record, whatever else it lies for: it is never sent on as it is.
+    /// A fault of protection stopped it, whatever else it lies for: it is never sent on as it is. (An accepted message
+    /// may have one on record too, for a receiver that it could not be sealed for.)
     async fn is_unproven(&self, message: MessageId) -> Result<bool, Failure> {
         let record = self.journal.message(message).await?;
         let at_fault = |f: &Finding| f.layer == Layer::Trust && !f.code.is_note();
-        Ok(record.is_some_and(|r| r.findings.iter().any(at_fault)))
+        let accepted =
+            |v: &VerdictRecord| matches!(v, VerdictRecord::Accepted | VerdictRecord::AcceptedWithFindings);
+        Ok(record.is_some_and(|r| !accepted(&r.verdict) && r.findings.iter().any(at_fault)))
     }
 
     /// Where the parties and rules of now send it.
