@@ -12,6 +12,8 @@ use adapters::revocation::{Kept, Stored};
 use arc_swap::ArcSwap;
 use broker_core::ports::{Clock, NotFetched, Question, RevocationSource};
 use broker_core::{Protection, World};
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -56,9 +58,16 @@ struct Inner<F> {
     world: Arc<ArcSwap<World>>,
     clock: Arc<dyn Clock>,
     health: Health,
-    held: Mutex<HashMap<Question, Held>>,
+    answers: Mutex<Answers>,
     /// One at a time changes what is known.
     adding: tokio::sync::Mutex<()>,
+}
+
+/// What was answered and what is being asked, behind one lock: whoever finds neither is the one that asks.
+#[derive(Default)]
+struct Answers {
+    held: HashMap<Question, Held>,
+    under_way: HashMap<Question, Shared<BoxFuture<'static, Result<bool, NotFetched>>>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -80,8 +89,8 @@ impl<F: RevocationSource> Revocation<F> {
         clock: Arc<dyn Clock>,
         health: Health,
     ) -> Self {
-        let (held, adding) = (Mutex::default(), tokio::sync::Mutex::default());
-        Self(Arc::new(Inner { options, source, world, clock, health, held, adding }))
+        let (answers, adding) = (Mutex::default(), tokio::sync::Mutex::default());
+        Self(Arc::new(Inner { options, source, world, clock, health, answers, adding }))
     }
 
     /// Takes in what was kept on disk.
@@ -108,7 +117,7 @@ impl<F: RevocationSource> Revocation<F> {
         self.add(answers).await;
         for (question, _, fetched_at, life) in good {
             let held = Held { fetched_at, life, wanted_at: now, tried_at: fetched_at };
-            self.held().insert(question, held);
+            self.answers().held.insert(question, held);
         }
         for question in over {
             self.0.source.forget(&question).await;
@@ -171,22 +180,50 @@ impl<F: RevocationSource> Revocation<F> {
 
     /// Asks once, unless the answer is at hand; true if it is new to whoever asks.
     async fn ask(&self, question: &Question, judged_by: Option<&Arc<Evidence>>) -> Result<bool, NotFetched> {
-        let now = self.0.clock.now();
-        let newer = self.is_newer(judged_by);
-        if let Some(held) = self.held().get_mut(question) {
-            held.wanted_at = now;
-            // An answer that was at hand and did not help helps no more by asking again at once.
-            let just_now = now.duration_since(held.fetched_at) < NOT_AGAIN;
-            if now < held.life.1 && (just_now || newer) {
-                telemetry::revocation_answer(question.kind(), "at_hand");
-                return Ok(newer);
+        let answer = {
+            let now = self.0.clock.now();
+            let mut answers = self.answers();
+            // What is held is in the world too.
+            let newer = self.is_newer(judged_by);
+            if let Some(held) = answers.held.get_mut(question) {
+                held.wanted_at = now;
+                // An answer that was at hand and did not help helps no more by asking again at once.
+                let just_now = now.duration_since(held.fetched_at) < NOT_AGAIN;
+                if now < held.life.1 && (just_now || newer) {
+                    telemetry::revocation_answer(question.kind(), "at_hand");
+                    return Ok(newer);
+                }
             }
-        }
-        self.fetch(question).await
+            self.join(question, &mut answers)
+        };
+        let is_new = answer.await?;
+        Ok(is_new || self.is_newer(judged_by))
     }
 
-    /// Asks, and takes the answer in. True if it is another one than before.
-    async fn fetch(&self, question: &Question) -> Result<bool, NotFetched> {
+    /// Joins whoever asks the same already, else begins to ask. True if the answer is another one than before.
+    fn join(
+        &self,
+        question: &Question,
+        answers: &mut Answers,
+    ) -> impl Future<Output = Result<bool, NotFetched>> + use<F> {
+        let begin = || {
+            let (this, question) = (self.clone(), question.clone());
+            async move {
+                let taken = this.fetch(&question).await;
+                let mut answers = this.answers();
+                answers.under_way.remove(&question);
+                let (is_new, held) = taken?;
+                answers.hold(question, held);
+                Ok(is_new)
+            }
+            .boxed()
+            .shared()
+        };
+        answers.under_way.entry(question.clone()).or_insert_with(begin).clone()
+    }
+
+    /// Asks, and puts the answer into the world. True if it is another one than before.
+    async fn fetch(&self, question: &Question) -> Result<(bool, Held), NotFetched> {
         let answer = self.0.source.fetch(question).await;
         let now = self.0.clock.now();
         let outcome = answer.as_ref().map_or_else(NotFetched::as_str, |_| "fetched");
@@ -206,20 +243,14 @@ impl<F: RevocationSource> Revocation<F> {
         })?;
         let life = lifetime(question.kind(), &bytes).ok_or(NotFetched::Unusable)?;
         self.0.health.over(Trouble::RevocationUnknown);
-        let before = self.held().get(question).copied();
+        let before = self.answers().held.get(question).copied();
         // The very same list once more changes nothing.
         let is_new = before.is_none_or(|before| before.life != life);
         if is_new {
             self.add(vec![(question.kind(), bytes)]).await;
         }
-        // Only now: whoever finds it here finds it in the world too.
         let wanted_at = before.map_or(now, |held| held.wanted_at);
-        let mut held = self.held();
-        if held.len() >= MOST_HELD && !held.contains_key(question) {
-            held.retain(|_, held| now < held.life.1);
-        }
-        held.insert(question.clone(), Held { fetched_at: now, life, wanted_at, tried_at: now });
-        Ok(is_new)
+        Ok((is_new, Held { fetched_at: now, life, wanted_at, tried_at: now }))
     }
 
     /// Puts answers into the world.
@@ -279,26 +310,28 @@ impl<F: RevocationSource> Revocation<F> {
     /// Asks again for what runs out soon.
     async fn refresh(&self, now: Timestamp) {
         let (due, over) = {
-            let held = self.held();
+            let answers = self.answers();
+            let held = &answers.held;
             let due =
                 held.iter().filter(|(_, held)| self.is_due(held, now)).map(|(question, _)| question.clone());
             let over = held.iter().filter(|(_, held)| !is_wanted(held, now) && held.life.1 <= now);
             (due.collect::<Vec<_>>(), over.map(|(question, _)| question.clone()).collect::<Vec<_>>())
         };
         for question in over {
-            self.held().remove(&question);
+            self.answers().held.remove(&question);
             self.0.source.forget(&question).await;
         }
         let mut asking = JoinSet::new();
         for question in due {
-            if let Some(held) = self.held().get_mut(&question) {
+            let mut answers = self.answers();
+            if let Some(held) = answers.held.get_mut(&question) {
                 held.tried_at = now;
             }
-            let this = self.clone();
-            asking.spawn(async move { this.fetch(&question).await.is_ok() });
+            asking.spawn(self.join(&question, &mut answers));
         }
         while asking.join_next().await.is_some() {}
-        let held = self.held();
+        let answers = self.answers();
+        let held = &answers.held;
         for kind in [SourceKind::Crl, SourceKind::Ocsp] {
             let of_kind = held.iter().filter(|(question, _)| question.kind() == kind);
             telemetry::revocation_held(kind, of_kind.filter(|(_, held)| now < held.life.1).count());
@@ -315,9 +348,18 @@ impl<F: RevocationSource> Revocation<F> {
             && until.checked_sub(before).is_ok_and(|due| due <= now)
     }
 
-    fn held(&self) -> MutexGuard<'_, HashMap<Question, Held>> {
+    fn answers(&self) -> MutexGuard<'_, Answers> {
         // Nothing that can panic happens under the lock.
-        self.0.held.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Answers {
+    fn hold(&mut self, question: Question, held: Held) {
+        if self.held.len() >= MOST_HELD && !self.held.contains_key(&question) {
+            self.held.retain(|_, kept| held.fetched_at < kept.life.1);
+        }
+        self.held.insert(question, held);
     }
 }
 
