@@ -215,7 +215,7 @@ fn another(bytes: Vec<u8>) -> io::Result<Vec<u8>> {
     Ok(format!("{before}<MsgId>{}</MsgId>{after}", uuid::Uuid::now_v7()).into_bytes())
 }
 
-/// Writes the proof of a sealed message, and checks it with nothing but the file and the root.
+/// Writes the proof of a sealed message, and checks it with nothing but the file, the root, and who the broker is.
 fn prove(region: &Region, sent: &[Sent]) -> io::Result<bool> {
     let Some(sealed) = sent.iter().find(|s| s.sealed && s.letter.door == Door::Http) else {
         return Ok(false);
@@ -227,7 +227,9 @@ fn prove(region: &Region, sent: &[Sent]) -> io::Result<bool> {
         return Ok(false);
     }
     let mut check = std::process::Command::new(binary());
-    let checked = check.arg("verify-proof").arg(proof).arg("--trust").arg(root).output()?;
+    check.arg("verify-proof").arg(proof).arg("--trust").arg(root);
+    check.arg("--broker").arg(region.folder.join("pki/parties/broker/signing.pem"));
+    let checked = check.output()?;
     println!("\nThe proof of {:?} (budstikke proof, verify-proof):", sealed.letter.title);
     println!("{}", String::from_utf8_lossy(&checked.stdout).trim_end());
     Ok(checked.status.success())

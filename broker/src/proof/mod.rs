@@ -8,7 +8,8 @@
 //! findings.json decision.json recipients.json events.json provenance.json protection.json
 //! message/original.*      the bytes as they came
 //! made/<id>.*             receipts, documents, what was inside, what was sent
-//! evidence/<sha256>.*     certificates, revocation answers as of then, the signed content of a sealed message
+//! evidence/<sha256>.*     certificates and revocation answers as of then, also the broker's own; the signed content of a
+//!                         sealed message
 //! ```
 //!
 //! It holds the message: whoever may not read that may not have it.
@@ -16,7 +17,9 @@
 pub mod archive;
 pub mod manifest;
 pub mod pack;
+pub mod signer;
 pub mod verify;
 
 pub use pack::{Case, pack};
-pub use verify::{Check, Checked, Standing, verify};
+pub use signer::Signer;
+pub use verify::{Check, Checked, Outcome, Standing, verify};

@@ -2,14 +2,14 @@
 
 use super::archive::{self, Entry};
 use super::manifest::{FORMAT, Listed, Manifest, NAME, SIGNED, What};
+use super::signer::Signer;
 use broker_core::ContentHash;
 use broker_core::journal::{Document, DocumentKind, MessageRecord};
 use broker_core::ports::{Store, StoreError};
 use jiff::Timestamp;
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use trust::keys::PrivateKey;
 use trust::revocation::Evidence;
 use trust::{Certificate, Fault, cms};
 
@@ -44,6 +44,16 @@ impl Case {
         }
         Ok(Self { record, original, documents, evidence })
     }
+
+    /// What was known of revocation when the message was judged, and this.
+    #[must_use]
+    pub fn known_of_revocation(&self, more: Evidence) -> Evidence {
+        self.evidence.iter().fold(more, |known, (_, bytes)| match kind(bytes) {
+            (What::Crl, _) => known.with_crl(bytes).unwrap_or(known),
+            (What::Ocsp, _) => known.with_ocsp(bytes).unwrap_or(known),
+            _ => known,
+        })
+    }
 }
 
 /// Every hash that stands in an account.
@@ -70,16 +80,11 @@ pub enum Error {
     Unsigned(Fault),
 }
 
-/// Packs a proof; with a key, its manifest is signed.
+/// Packs a proof; with a signer, its manifest is signed, and what the signature rests on comes along.
 ///
 /// # Errors
 /// When it cannot be written or signed.
-pub fn pack(
-    case: &Case,
-    program: &str,
-    made: Timestamp,
-    key: Option<&dyn PrivateKey>,
-) -> Result<Vec<u8>, Error> {
+pub fn pack(case: &Case, program: &str, made: Timestamp, signer: Option<&Signer>) -> Result<Vec<u8>, Error> {
     let mut packing = Packing::default();
     packing.account(&case.record)?;
     let name = format!("message/original.{}", ending(&case.original));
@@ -93,7 +98,10 @@ pub fn pack(
         };
         packing.put(format!("made/{}.{ending}", document.id), what, Arc::clone(&document.bytes));
     }
-    for (hash, bytes) in &case.evidence {
+    let own = signer.iter().flat_map(|signer| &signer.rests_on).map(|kept| (kept.hash, &kept.bytes));
+    let evidence: BTreeMap<_, _> =
+        case.evidence.iter().map(|(hash, bytes)| (*hash, bytes)).chain(own).collect();
+    for (hash, bytes) in evidence {
         let (what, ending) = kind(bytes);
         packing.put(format!("evidence/{hash}.{ending}"), what, Arc::clone(bytes));
     }
@@ -106,7 +114,8 @@ pub fn pack(
         entries: packing.listed,
     };
     let manifest = serde_json::to_vec_pretty(&manifest)?;
-    let signed = key.map(|key| cms::sign(&manifest, key, Some(made))).transpose().map_err(Error::Unsigned)?;
+    let signed = signer.map(|signer| cms::sign(&manifest, &*signer.key, Some(made)));
+    let signed = signed.transpose().map_err(Error::Unsigned)?;
     let mut entries = vec![Entry { name: NAME, bytes: &manifest }];
     entries.extend(signed.as_deref().map(|bytes| Entry { name: SIGNED, bytes }));
     entries.extend(packing.entries.iter().map(|(name, bytes)| Entry { name, bytes }));

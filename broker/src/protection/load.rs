@@ -64,16 +64,6 @@ impl Material {
     }
 }
 
-/// Our own keys alone.
-///
-/// # Errors
-/// All faults of all keys.
-pub fn own_keys(trust: &Trust) -> Result<KeyRing, Vec<Fault>> {
-    let mut faults = Vec::new();
-    let keys = keys(&trust.keys, &mut faults);
-    if faults.is_empty() { Ok(KeyRing::new(keys)) } else { Err(faults) }
-}
-
 /// Every file that a reload must look at.
 #[must_use]
 pub fn watched(trust: &Trust) -> Vec<PathBuf> {

@@ -11,6 +11,9 @@ pub struct Checked {
     pub message: Option<MessageId>,
     /// All that was checked, in order.
     pub checks: Vec<Check>,
+    /// A signature was believed that could not be checked here.
+    #[serde(skip)]
+    pub(super) left_open: bool,
 }
 
 /// One thing that was checked.
@@ -36,11 +39,37 @@ pub enum Standing {
     Fails,
 }
 
+/// What all of it comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The broker that was named signed the file with a certificate that leads to the roots that were given and was
+    /// known to be good then; every signature of the sender that was believed holds against those roots too; and
+    /// nothing contradicts itself. What the sender did not sign is the broker's word.
+    Proven,
+    /// Nothing contradicts itself, and that is all: whoever can write a file can write such a one.
+    NotProven,
+    /// Something does not hold.
+    Fails,
+}
+
+/// The check of the broker's signature on the manifest.
+pub(super) const BROKER: &str = "broker's signature";
+/// The check of what is known of the revocation of its certificate.
+pub(super) const BROKER_REVOCATION: &str = "broker's revocation";
+
 impl Checked {
-    /// True if nothing fails.
+    /// What all of it comes to.
     #[must_use]
-    pub fn holds(&self) -> bool {
-        self.checks.iter().all(|check| check.standing != Standing::Fails)
+    pub fn outcome(&self) -> Outcome {
+        let holds = |what| self.checks.iter().any(|c| c.what == what && c.standing == Standing::Holds);
+        if self.checks.iter().any(|check| check.standing == Standing::Fails) {
+            Outcome::Fails
+        } else if holds(BROKER) && holds(BROKER_REVOCATION) && !self.left_open {
+            Outcome::Proven
+        } else {
+            Outcome::NotProven
+        }
     }
 
     pub(super) fn say(&mut self, what: &'static str, standing: Standing, told: impl Into<String>) {

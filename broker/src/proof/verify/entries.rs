@@ -27,9 +27,10 @@ pub(super) struct Proof<'a> {
 pub(super) struct Record {
     pub(super) received: Timestamp,
     pub(super) original: ContentHash,
-    /// MsgId and document id, by which receipts name it.
-    pub(super) ids: Vec<String>,
+    pub(super) head: Option<MessageHead>,
     pub(super) protection: Option<Value>,
+    /// What was inside, by its hash; none if nothing was around it.
+    pub(super) payload: Option<ContentHash>,
 }
 
 /// What signatures rest on.
@@ -86,8 +87,12 @@ impl<'a> Proof<'a> {
     }
 
     pub(super) fn all(&self, what: What) -> impl Iterator<Item = &'a [u8]> {
+        self.named(what).map(|(_, bytes)| bytes)
+    }
+
+    pub(super) fn named(&self, what: What) -> impl Iterator<Item = (&str, &'a [u8])> {
         let listed = self.manifest.entries.iter().filter(move |listed| listed.what == what);
-        listed.filter_map(|listed| self.entries.get(&listed.sha256).copied())
+        listed.filter_map(|listed| Some((&*listed.name, *self.entries.get(&listed.sha256)?)))
     }
 
     /// What the journal said, and that the bytes are those that it spoke of.
@@ -109,9 +114,10 @@ impl<'a> Proof<'a> {
         }
         checked.say("message", Standing::Holds, format!("The bytes are those that came at {received}."));
         let head = record.get("head").and_then(|v| serde_json::from_value::<MessageHead>(v.clone()).ok());
-        let ids =
-            head.iter().flat_map(|head| [head.msg_id.as_ref().map(|m| m.key()), head.document_id.clone()]);
-        Some(Record { received, original, ids: ids.flatten().collect(), protection: json(What::Protection) })
+        let protection = json(What::Protection);
+        let payload = protection.as_ref().and_then(|p| p.pointer("/payload/sha256")?.as_str());
+        let payload = payload.and_then(|hash| hash.to_owned().try_into().ok());
+        Some(Record { received, original, head, protection, payload })
     }
 
     /// Certificates and revocation answers that came along.
