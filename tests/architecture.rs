@@ -11,16 +11,25 @@ const ROOMS: &[(&str, &str, &[&str], bool)] = &[
     ("dead-letter", "dead-letter", &["message-schemas"], true),
     ("trust", "broker/trust", &["message-schemas"], true),
     ("broker-core", "broker/core", &["routing-rules", "dead-letter", "trust", "message-schemas"], true),
+    ("amqp-profile", "broker/amqp", &["broker-core", "routing-rules", "message-schemas"], true),
     (
         "adapters",
         "adapters",
-        &["broker-core", "routing-rules", "dead-letter", "trust", "message-schemas"],
+        &["amqp-profile", "broker-core", "routing-rules", "dead-letter", "trust", "message-schemas"],
         false,
     ),
     (
         "broker",
         "broker",
-        &["adapters", "broker-core", "routing-rules", "dead-letter", "trust", "message-schemas"],
+        &[
+            "adapters",
+            "amqp-profile",
+            "broker-core",
+            "routing-rules",
+            "dead-letter",
+            "trust",
+            "message-schemas",
+        ],
         false,
     ),
 ];

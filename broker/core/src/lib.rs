@@ -9,6 +9,7 @@ pub mod ports;
 pub mod process;
 pub mod protection;
 pub mod telemetry;
+pub mod transport;
 pub mod verdict;
 
 pub use arrival::{Arrival, ContentHash, Ids};
