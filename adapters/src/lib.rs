@@ -13,6 +13,7 @@ pub mod revocation;
 pub mod second_engine;
 pub mod secret;
 pub mod sqlite;
+pub mod tls;
 
 mod answer;
 mod chain;

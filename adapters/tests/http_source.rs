@@ -341,7 +341,7 @@ async fn others_are_let_in_only_with_a_token() {
     std::fs::write(dir.path().join("token"), "t").unwrap();
     options.token_file = Some(dir.path().join("token"));
     assert!(options.check().is_ok());
-    options.tls = Some(adapters::http::TlsOptions {
+    options.tls = Some(adapters::tls::ServerOptions {
         certificate_file: dir.path().join("token"),
         key_file: dir.path().join("token"),
     });

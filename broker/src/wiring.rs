@@ -21,7 +21,7 @@ use crate::{schemas, telemetry};
 use adapters::budget::{self, Budget};
 use adapters::clock::SystemClock;
 use adapters::sqlite::{self, Mode, SqliteStore};
-use adapters::{folder, http, intake as entrance};
+use adapters::{folder, http, intake as entrance, tls};
 use arc_swap::ArcSwap;
 use broker_core::Protection;
 use broker_core::journal::Delivery;
@@ -362,7 +362,7 @@ fn http_in(settings: &config::HttpIn) -> http::SourceOptions {
     http::SourceOptions {
         listen: settings.bind,
         token_file: settings.token_file.clone(),
-        tls: settings.tls.as_ref().map(|tls| http::TlsOptions {
+        tls: settings.tls.as_ref().map(|tls| tls::ServerOptions {
             certificate_file: tls.certificate_file.clone(),
             key_file: tls.key_file.clone(),
         }),

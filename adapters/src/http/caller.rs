@@ -1,7 +1,7 @@
 //! Short questions to services that are not destinations: revocation, registries. Nothing is followed, nothing is
 //! kept, and the answer has a bound in time and size.
 
-use super::tls;
+use crate::tls;
 use axum::http::{HeaderValue, Method, Request, Uri, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};

@@ -3,10 +3,10 @@
 //! Which answer means what is a table below. Between "surely not there" and "perhaps there" decides whether
 //! the body was begun: before that, no server can have the message, whatever broke.
 
-use super::tls;
 use crate::answer;
 use crate::durations;
 use crate::secret::{self, Tokens};
+use crate::tls;
 use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, header};
 use broker_core::journal::Delivery;
 use dead_letter::Attempt;

@@ -11,9 +11,7 @@ mod destination;
 mod messages;
 mod problem;
 mod server;
-mod tls;
 
 pub use destination::{Destination, Error as DestinationError, Options as DestinationOptions};
 pub use problem::Problem;
 pub use server::{Error, Hooks, Options as SourceOptions, Source};
-pub use tls::{Error as TlsError, Options as TlsOptions};

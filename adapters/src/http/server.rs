@@ -2,10 +2,10 @@
 
 use super::answers::{App, router};
 use super::body::Patience;
-use super::tls;
 use crate::durations;
 use crate::intake::Intake;
 use crate::secret::{self, Tokens};
+use crate::tls;
 use axum::Router;
 use broker_core::ports::Store;
 use hyper::server::conn::http1;
@@ -36,7 +36,7 @@ pub struct Options {
     /// everybody on this machine may send and read.
     pub token_file: Option<PathBuf>,
     /// Speak TLS.
-    pub tls: Option<tls::Options>,
+    pub tls: Option<tls::ServerOptions>,
     /// Connections at one time; further ones wait to be accepted.
     pub max_connections: usize,
     /// For a request's head, for the TLS handshake, and for the next request on an open connection.

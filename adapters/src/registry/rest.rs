@@ -1,9 +1,9 @@
 //! The address registry's certificates over HTTP, in its JSON form: one document for the certificate that a party signs
 //! with, one for the one that it is sealed for (registries of the sector; `certificateValue` is base64 of DER).
 
-use crate::http::TlsError;
 use crate::http::caller::{Call, Caller, NoAnswer};
 use crate::secret::{self, Tokens};
+use crate::tls;
 use axum::http::Uri;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -55,7 +55,7 @@ pub enum Error {
     Token(#[from] secret::Error),
     /// TLS.
     #[error(transparent)]
-    Tls(#[from] TlsError),
+    Tls(#[from] tls::Error),
 }
 
 /// A registry on the net.

@@ -1,8 +1,8 @@
 //! CRLs and OCSP answers over HTTP.
 
 use super::address::{Hosts, allowed};
-use crate::http::TlsError;
 use crate::http::caller::{Call, Caller, NoAnswer};
+use crate::tls;
 use broker_core::ports::{NotFetched, Question, RevocationSource};
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,7 +49,7 @@ impl Web {
     ///
     /// # Errors
     /// When TLS cannot be set up.
-    pub fn build(options: Options) -> Result<Self, TlsError> {
+    pub fn build(options: Options) -> Result<Self, tls::Error> {
         let caller = Caller::build(options.timeout, None)?;
         Ok(Self { places: Semaphore::new(options.at_once.max(1)), options, caller })
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// Certificate and key of a server, as PEM files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Options {
+pub struct ServerOptions {
     /// The server's certificate, followed by those between it and its root.
     pub certificate_file: PathBuf,
     /// Its private key.
@@ -39,7 +39,7 @@ pub enum Error {
 }
 
 /// For serving HTTP/1.1.
-pub(super) fn server(options: &Options) -> Result<Arc<ServerConfig>, Error> {
+pub(crate) fn server(options: &ServerOptions) -> Result<Arc<ServerConfig>, Error> {
     let chain = certificates(&options.certificate_file)?;
     let key = PrivateKeyDer::from_pem_file(&options.key_file).map_err(|source| Error::File {
         path: options.key_file.clone(),
@@ -55,7 +55,7 @@ pub(super) fn server(options: &Options) -> Result<Arc<ServerConfig>, Error> {
 }
 
 /// For calling servers, checked against the roots in a file, else against this machine's.
-pub(super) fn client(roots_file: Option<&Path>) -> Result<ClientConfig, Error> {
+pub(crate) fn client(roots_file: Option<&Path>) -> Result<ClientConfig, Error> {
     let mut roots = RootCertStore::empty();
     match roots_file {
         Some(path) => {
@@ -78,7 +78,7 @@ pub(super) fn client(roots_file: Option<&Path>) -> Result<ClientConfig, Error> {
 }
 
 /// For a client that only ever speaks plain HTTP: trusts nobody.
-pub(super) fn none() -> Result<ClientConfig, Error> {
+pub(crate) fn none() -> Result<ClientConfig, Error> {
     Ok(ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()?
         .with_root_certificates(RootCertStore::empty())
