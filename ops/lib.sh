@@ -80,3 +80,12 @@ need_oracles() {
       die "signxml could not be installed. Run: $venv/bin/pip install signxml"
   fi
 }
+
+# The servers of the distributed form. Tests and the demo start private ones; the packages' own services are left alone.
+need_servers() {
+  need_file /usr/lib/rabbitmq/bin/rabbitmq-server rabbitmq-server
+  need epmd erlang-base
+  need erl_call erlang-base
+  need_file '/usr/lib/postgresql/*/bin/postgres' postgresql
+  need setpriv util-linux
+}
