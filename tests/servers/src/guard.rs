@@ -41,6 +41,11 @@ struct Wire {
 }
 
 impl Wire {
+    fn keep(&self) {
+        self.say("keep");
+        eprintln!("the server's log will be in {}", self.kept.display());
+    }
+
     fn say(&self, line: &str) {
         if let Some(pipe) = self.pipe.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
             // A guard that is gone was killed by hand; there is nobody else to tell.
@@ -75,6 +80,11 @@ impl Guard {
         let list: Vec<String> = groups.iter().map(u32::to_string).collect();
         self.wire.say(&format!("groups {}", list.join(" ")));
     }
+
+    /// The logs are wanted.
+    pub(crate) fn keep(&self) {
+        self.wire.keep();
+    }
 }
 
 impl Drop for Guard {
@@ -94,8 +104,7 @@ fn keep_logs_after_a_panic(wire: &Arc<Wire>) {
             before(panic);
             let list = WIRES.get().map(|w| w.lock().unwrap_or_else(PoisonError::into_inner).clone());
             for wire in list.unwrap_or_default().iter().filter_map(Weak::upgrade) {
-                wire.say("keep");
-                eprintln!("the server's log will be in {}", wire.kept.display());
+                wire.keep();
             }
         }));
         Mutex::default()

@@ -81,7 +81,7 @@ impl Postgres {
         let settings = settings.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let (process, databases) = (Mutex::new(None), AtomicUsize::new(0));
         let server = Self { folder, programs, port, password, settings, process, databases, guard };
-        server.start_again()?;
+        server.start_again().inspect_err(|_| server.guard.keep())?;
         Ok(server)
     }
 
@@ -275,12 +275,13 @@ fn template(programs: &Path) -> io::Result<PathBuf> {
     own(&folder)?;
     let made = make_cluster(programs, &folder, &password).and_then(|()| {
         std::fs::create_dir_all(crate::kept())?;
-        let beside = place.with_extension(format!("new-{}", std::process::id()));
-        run(Command::new("cp").arg("-R").arg("--preserve=mode").args([&folder, &beside]))?;
+        let beside = tempfile::Builder::new().prefix("new-").tempdir_in(crate::kept())?;
+        run(Command::new("cp").arg("-R").arg("--preserve=mode").arg(folder.join("data")).arg(beside.path()))?;
+        crate::write_secret(&beside.path().join("password"), &password)?;
         // Whoever comes first wins; the template of the other is as good.
-        match std::fs::rename(&beside, &place) {
-            Err(_) if place.exists() => std::fs::remove_dir_all(&beside),
-            other => other,
+        match std::fs::rename(beside.path(), &place) {
+            Err(e) if !place.exists() => Err(e),
+            Ok(()) | Err(_) => Ok(()),
         }
     });
     std::fs::remove_dir_all(&folder)?;

@@ -132,7 +132,7 @@ impl Rabbit {
         let node = format!("budstikke-{}@localhost", ports.distribution);
         let (names, process, vhosts) = (Mutex::new(names), Mutex::new(None), AtomicUsize::new(0));
         let server = Self { folder, program, node, ports, password, process, names, vhosts, guard };
-        server.start_again()?;
+        server.start_again().inspect_err(|_| server.guard.keep())?;
         Ok(server)
     }
 
