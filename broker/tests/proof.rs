@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall fail")]
 
+mod common;
+
 use adapters::memory::MemoryStore;
 use broker::proof::manifest::{Manifest, What};
 use broker::proof::verify::{Broker, Means};
@@ -14,7 +16,6 @@ use broker_core::{Arrival, ContentHash, World, process};
 use jiff::Timestamp;
 use message_schemas::{HerId, Limits, MessageId, head};
 use routing_rules::{Parties, Rules};
-use std::path::Path;
 use std::sync::Arc;
 use trust::pki::Crl;
 use trust::pki::demo::Demo;
@@ -22,37 +23,11 @@ use trust::revocation::Evidence;
 use trust::{Anchors, ContentCipher, KeyRing, cms};
 use uuid::Uuid;
 
-/// The hospital writes to the specialist; both are told by their organisations, and get what is sealed for them.
-const PARTIES: &str = r#"
-[[party]]
-her_id = 120000
-level = "enterprise"
-name = "Granheim sykehus"
-kind = "hospital"
-organisation = "SENDER"
-destination = "folder:granheim"
+/// What is agreed with the hospital: it signs and seals, and gets what is sealed for it.
+const AGREED: &str = r#"organisation = "SENDER"
 [party.protection]
 requires = "signed-and-sealed"
 gets = "signed-and-sealed"
-[[party]]
-her_id = 120010
-level = "service"
-name = "Kirurgisk poliklinikk"
-kind = "hospital"
-parent = 120000
-[[party]]
-her_id = 210000
-level = "enterprise"
-name = "Havna legekontor"
-kind = "contract-specialist"
-destination = "folder:specialist"
-[[party]]
-her_id = 210010
-level = "service"
-name = "Ola Legesen"
-kind = "contract-specialist"
-parent = 210000
-answers = "broker"
 "#;
 
 fn now() -> Timestamp {
@@ -60,8 +35,7 @@ fn now() -> Timestamp {
 }
 
 fn message() -> Vec<u8> {
-    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../message-schemas/samples");
-    std::fs::read(samples.join("dialogmelding/accepted-1.1/in.xml")).unwrap()
+    common::sample("dialogmelding/accepted-1.1")
 }
 
 fn world() -> World {
@@ -82,7 +56,7 @@ fn world() -> World {
         parties: Arc::new(
             Parties::parse(&[(
                 "parties.toml".to_owned(),
-                PARTIES.replace("SENDER", &demo.sender.number.to_string()),
+                common::parties_with(AGREED).replace("SENDER", &demo.sender.number.to_string()),
             )])
             .unwrap(),
         ),

@@ -1,7 +1,7 @@
 //! `dead-letter replay` of what protection stopped: judged again from its bytes, while no broker runs that could do it
 //! by itself. Nothing is asked over the network: lists come from files.
 
-use crate::region::{PARTIES, Region, sample};
+use crate::region::{Region, parties, sample};
 use serde_json::Value;
 use std::fs;
 use std::process::Output;
@@ -109,7 +109,7 @@ fn what_lay_for_want_of_a_key_goes_when_a_person_has_put_it_back() {
 #[test]
 fn what_is_not_known_stays_and_what_cannot_be_sealed_never_leaves_in_the_clear() {
     let region = Region::offline(TOO_LITTLE);
-    region.parties(&format!("{PARTIES}{GETS}"));
+    region.parties(&format!("{}{GETS}", parties()));
     region.park("P40", |region| region.offer(MESSAGE, "granheim"));
     let (code, said) = region.replay(&WHY);
     assert_eq!(code, 1, "{said}");
@@ -151,11 +151,11 @@ fn what_is_forged_is_refused_when_it_is_judged_again() {
 #[test]
 fn what_was_parked_in_the_clear_does_not_go_to_who_gets_it_sealed_now() {
     let region = Region::offline(LISTS);
-    let nowhere = PARTIES.replace("destination = \"folder:gp\"\n", "");
+    let nowhere = parties().replace("destination = \"folder:gp\"\n", "");
     region.parties(&nowhere);
     region.park("P12", |region| region.offer(MESSAGE, "granheim"));
 
-    region.parties(&format!("{PARTIES}{GETS}"));
+    region.parties(&format!("{}{GETS}", parties()));
     for to in [&[][..], &["--to", "folder:gp"]] {
         let (code, said) = region.replay(&[&WHY[..], to].concat());
         assert_eq!(code, 1, "{said}");
@@ -163,7 +163,7 @@ fn what_was_parked_in_the_clear_does_not_go_to_who_gets_it_sealed_now() {
     }
     assert!(region.aside().contains("P12"));
 
-    region.parties(PARTIES);
+    region.parties(&parties());
     let (code, said) = region.replay(&WHY);
     assert_eq!(code, 0, "{said}");
     let _broker = region.broker();

@@ -3,10 +3,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall fail")]
 
+#[path = "../common/mod.rs"]
+mod common;
 mod judged_again;
 mod region;
 
-use region::{PARTIES, Region, free_port, sample};
+use common::free_port;
+use region::{Region, parties, sample};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -136,7 +139,7 @@ fn what_cannot_be_sealed_waits_for_the_receiver_s_certificate() {
     let config = config.replace("[trust]\n", "[trust]\npartners = { folders = [\"partners\"] }\n");
     fs::write(region.at("broker.toml"), format!("reload_every = \"100ms\"\n{config}")).unwrap();
     let gets = "[party.protection]\ngets = \"signed-and-sealed\"\n";
-    fs::write(region.at("parties.toml"), format!("{PARTIES}{gets}")).unwrap();
+    fs::write(region.at("parties.toml"), format!("{}{gets}", parties())).unwrap();
     let _authority = region.authority();
     let _broker = region.broker();
 
@@ -227,7 +230,7 @@ fn a_receiver_s_certificate_comes_from_the_registry_and_stays_when_it_is_away() 
     let config = fs::read_to_string(region.at("broker.toml")).unwrap();
     fs::write(region.at("broker.toml"), config.clone() + &section(&url)).unwrap();
     let gets = "[party.protection]\ngets = \"signed-and-sealed\"\n";
-    fs::write(region.at("parties.toml"), format!("{PARTIES}{gets}")).unwrap();
+    fs::write(region.at("parties.toml"), format!("{}{gets}", parties())).unwrap();
     let _authority = region.authority();
     let broker = region.broker();
     region.wait_for("the registry's answer", || {
