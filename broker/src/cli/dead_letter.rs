@@ -2,8 +2,9 @@
 
 mod judge;
 mod replay;
+mod show;
 
-use super::{ConfigArg, Format, journal, json_line, trace};
+use super::{ConfigArg, Format, journal, json_line};
 use crate::exit::{Failure, Verdict};
 use crate::wiring::Journal;
 use broker_core::journal::{MessageRecord, RecipientRecord, SetAside};
@@ -35,9 +36,14 @@ enum Action {
         after_help = "Example:\n  budstikke dead-letter list --config broker.toml --code P19 --destination hospital"
     )]
     List(List),
-    /// Show one of them with all that is known of its message.
-    #[command(after_help = "Example:\n  budstikke dead-letter show --config broker.toml 4F7K-2M9Q")]
-    Show(Show),
+    /// Show one of them: what was found in its message, where, and what helps; and what the reason means. With --out,
+    /// its message is written as it came.
+    #[command(after_help = "Examples:
+  budstikke dead-letter show --config broker.toml 4F7K-2M9Q
+  budstikke dead-letter show --config broker.toml 4F7K-2M9Q --out message.xml
+
+Exit codes: 0 shown, 1 nothing lies still under this id.")]
+    Show(show::Show),
     /// Send again: the same bytes under the same id.
     ///
     /// What was rejected with a receipt stays so. What may have arrived, or came under the id of another
@@ -82,17 +88,6 @@ struct List {
     config: ConfigArg,
     #[command(flatten)]
     which: Which,
-    /// How to print; JSON is one recipient a line.
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
-}
-
-#[derive(Debug, clap::Args)]
-struct Show {
-    #[command(flatten)]
-    config: ConfigArg,
-    /// Id of the message or recipient, in any form.
-    id: String,
     /// How to print; JSON is one recipient a line.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -164,30 +159,6 @@ impl List {
 
 fn with_message(message: MessageId, recipient: &RecipientRecord) -> serde_json::Value {
     serde_json::json!({ "message": message, "short": message.short(), "recipient": recipient })
-}
-
-impl Show {
-    fn run(self, out: &mut dyn Write) -> Result<Verdict, Failure> {
-        let config = self.config.load()?;
-        let found = journal::with(&config, async |journal| by_id(journal, &self.id).await)?;
-        for (message, recipient) in &found {
-            match self.format {
-                Format::Text => {
-                    writeln!(out, "Message {message}  (short {})", message.short())?;
-                    trace::recipient_line(out, recipient)?;
-                    if let Some(page) = recipient.reason.and_then(|reason| dead_letter::page(reason.as_str()))
-                    {
-                        writeln!(out, "\n{page}")?;
-                    }
-                }
-                Format::Json => json_line(out, &with_message(*message, recipient))?,
-            }
-        }
-        if found.is_empty() {
-            crate::exit::say("Nothing lies still under this id.");
-        }
-        Ok(Verdict::of(!found.is_empty()))
-    }
 }
 
 /// What lies still of the messages that an id may mean; of one recipient, if it is a recipient's.

@@ -5,6 +5,7 @@ use crate::exit::{Failure, Verdict};
 use crate::mask;
 use broker_core::journal::{MessageRecord, RecipientRecord};
 use broker_core::ports::Store;
+use message_schemas::Findings;
 use message_schemas::head::Party;
 use std::io::Write;
 
@@ -76,9 +77,7 @@ fn text(out: &mut dyn Write, record: &MessageRecord) -> Result<(), Failure> {
         Some(reason) => writeln!(out, ", {reason}: {}", reason.title())?,
         None => writeln!(out)?,
     }
-    for finding in &record.findings {
-        writeln!(out, "  finding     {finding}")?;
-    }
+    finding_lines(out, &record.findings)?;
     for recipient in &record.recipients {
         recipient_line(out, recipient)?;
     }
@@ -88,6 +87,17 @@ fn text(out: &mut dyn Write, record: &MessageRecord) -> Result<(), Failure> {
         writeln!(out, "  {}  {:<12} {detail}{whose}", event.at, event.what)?;
     }
     writeln!(out)?;
+    Ok(())
+}
+
+/// One line for each: where, the code, what is wrong, what helps.
+pub(super) fn finding_lines(out: &mut dyn Write, findings: &Findings) -> Result<(), Failure> {
+    for finding in findings {
+        writeln!(out, "  finding     {finding}")?;
+    }
+    if findings.omitted() > 0 {
+        writeln!(out, "              and {} more", findings.omitted())?;
+    }
     Ok(())
 }
 

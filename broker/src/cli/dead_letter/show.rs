@@ -1,0 +1,104 @@
+//! `dead-letter show`: one that lies still, with all that is known of its message, and its bytes.
+
+use super::{Format, Lying, by_id, with_message};
+use crate::cli::{ConfigArg, journal, json_line, output, trace};
+use crate::exit::{Failure, Verdict, say};
+use crate::wiring::Journal;
+use broker_core::journal::MessageRecord;
+use broker_core::ports::{Store, StoreError};
+use message_schemas::{Findings, MessageId};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Show {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// Id of the message or recipient, in any form.
+    id: String,
+    /// Write the message as it came, byte for byte, to this file; `-` writes it, and nothing else, to standard output.
+    /// It holds what the message holds: only its owner may read the file.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Write over a file that is there already.
+    #[arg(long, requires = "out")]
+    force: bool,
+    /// How to print; JSON is one recipient a line.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// What is asked of the journal.
+struct Found {
+    lying: Vec<Lying>,
+    findings: BTreeMap<MessageId, Findings>,
+    original: Option<Arc<[u8]>>,
+}
+
+impl Show {
+    pub(super) fn run(self, out: &mut dyn Write) -> Result<Verdict, Failure> {
+        let config = self.config.load()?;
+        let found = journal::with(&config, async |journal| self.find(journal).await)?;
+        if found.lying.is_empty() {
+            say("Nothing lies still under this id.");
+            return Ok(Verdict::Negative);
+        }
+        if let (Some(path), Some(bytes)) = (&self.out, &found.original) {
+            output::write_or_print(out, path, bytes, self.force)?;
+            if path == Path::new("-") {
+                return Ok(Verdict::Good);
+            }
+        }
+        let nothing = Findings::default();
+        let mut last = None;
+        for lying @ (message, recipient) in &found.lying {
+            let findings = found.findings.get(message).unwrap_or(&nothing);
+            match self.format {
+                Format::Text => {
+                    if last.replace(*message) != Some(*message) {
+                        writeln!(out, "Message {message}  (short {})", message.short())?;
+                        trace::finding_lines(out, findings)?;
+                    }
+                    trace::recipient_line(out, recipient)?;
+                    if let Some(page) = recipient.reason.and_then(|reason| dead_letter::page(reason.as_str()))
+                    {
+                        writeln!(out, "\n{page}")?;
+                    }
+                }
+                Format::Json => {
+                    let mut line = with_message(lying.0, recipient);
+                    if let Some(line) = line.as_object_mut() {
+                        line.insert("findings".to_owned(), serde_json::json!(findings.as_slice()));
+                    }
+                    json_line(out, &line)?;
+                }
+            }
+        }
+        Ok(Verdict::Good)
+    }
+
+    async fn find(&self, journal: &Journal) -> Result<Found, Failure> {
+        let lying = by_id(journal, &self.id).await?;
+        let mut findings = BTreeMap::new();
+        for (message, _) in &lying {
+            if let Some(MessageRecord { findings: found, .. }) = journal.message(*message).await? {
+                findings.insert(*message, found);
+            }
+        }
+        let original = match (&self.out, findings.keys().copied().collect::<Vec<_>>().as_slice()) {
+            (None, _) | (_, []) => None,
+            (Some(_), [message]) => {
+                let bytes = journal.body(*message).await?;
+                Some(bytes.ok_or_else(|| StoreError::Damaged("a message without its bytes".into()))?)
+            }
+            (Some(_), several) => {
+                let ids: Vec<_> = several.iter().map(ToString::to_string).collect();
+                let why = format!("this id means several messages, and --out takes one: {}", ids.join(", "));
+                return Err(Failure::Usage(why));
+            }
+        };
+        Ok(Found { lying, findings, original })
+    }
+}
