@@ -20,6 +20,7 @@ use std::sync::Arc;
 use trust::pki::Crl;
 use trust::pki::demo::Demo;
 use trust::revocation::Evidence;
+use trust::xmldsig::{self, Canonical, Options, Shape};
 use trust::{Anchors, ContentCipher, KeyRing, cms};
 use uuid::Uuid;
 
@@ -551,4 +552,25 @@ async fn the_command_tells_by_its_exit_code() {
     ] {
         assert_eq!(run("good.zip", wrong).0, Some(2), "{wrong:?}");
     }
+}
+
+/// A refused message is passed on to nobody, so what was inside lies nowhere but inside the seal.
+#[tokio::test]
+async fn a_signature_that_stands_inside_the_seal_alone_is_proven_with_the_key_alone() {
+    let demo = Demo::shared();
+    let invalid = String::from_utf8(message()).unwrap().replacen("<MsgId>", "<Unknown/><MsgId>", 1);
+    let options = Options { shape: Shape::Enveloped, canonical: Canonical::default(), algorithm: None };
+    let key = demo.sender.signing.private_key();
+    let signed = xmldsig::sign(&invalid, &*key, &options, &[], &Limits::default()).unwrap();
+    let to = [Arc::clone(demo.receiver.sealing.certificate())];
+    let case = case(cms::seal(signed.as_bytes(), &to, ContentCipher::default()).unwrap()).await;
+    assert_eq!(case.record.verdict.as_str(), "refused", "{:?}", case.record.findings);
+    let proof = packed(&case);
+    let with_key = check(&proof);
+    assert_eq!(with_key.outcome(), Outcome::Proven, "{with_key:#?}");
+    assert_eq!(standing(&with_key, "signatures"), Standing::Holds);
+    let without = check_by(&proof, Some(&the_broker()));
+    assert_eq!(without.outcome(), Outcome::NotProven, "{without:#?}");
+    assert_eq!(standing(&without, "signatures"), Standing::NotChecked);
+    assert!(told(&without, "signatures").contains("--key"), "{without:#?}");
 }
