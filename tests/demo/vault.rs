@@ -105,7 +105,12 @@ impl Vault {
             *letter.ok_or_else(|| io::Error::other("nothing to change"))? = b'B';
         }
         let to = [Arc::clone(&self.broker)];
-        cms::seal(&signed, &to, ContentCipher::default()).map_err(io::Error::other)
+        // Nobody is told of a broken signature in a seal without authentication: the seal may be what was changed.
+        let cipher = match wrap {
+            Wrap::Tampered => ContentCipher::Aes256Gcm,
+            Wrap::AsAgreed | Wrap::Revoked | Wrap::Bare => ContentCipher::default(),
+        };
+        cms::seal(&signed, &to, cipher).map_err(io::Error::other)
     }
 
     /// What a party finds in a sealed file; none if it cannot open it, or it is not the broker's. Each file is opened

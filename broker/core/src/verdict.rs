@@ -251,7 +251,8 @@ mod tests {
         for kind in [Kind::RevocationUnknown, Kind::CannotSeal, Kind::EnginesDiffer] {
             assert_eq!(transport_error(kind), None, "{kind:?}");
         }
-        // Which of the two it was would tell somebody which keys we have.
+        // Which of the two it was would tell somebody which keys we have. What came out of a seal and is proven by
+        // nothing is `CannotOpen` as well (`trust::open::open_discreetly`), whatever it is.
         assert_eq!(transport_error(Kind::CannotOpen), transport_error(Kind::OwnKeyMissing));
     }
 

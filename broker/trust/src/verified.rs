@@ -9,8 +9,10 @@ use std::sync::Arc;
 ///
 /// There is one door, inside this room: the verifiers of `cms` and `xmldsig`. A value cannot be put in from outside:
 ///
-/// ```compile_fail
-/// let forged = trust::Verified { value: b"forged".to_vec(), proof: todo!() };
+/// ```compile_fail,E0451
+/// fn forge(proof: trust::verified::Proof) -> trust::Verified<Vec<u8>> {
+///     trust::Verified { value: b"forged".to_vec(), proof }
+/// }
 /// ```
 #[derive(Debug, Clone)]
 pub struct Verified<T> {

@@ -120,6 +120,11 @@ fn agree(reading: &mut Reading, inside: Option<&Inside>, arrival: &Arrival, worl
     if let Some(fault) = unwrap::contradiction(arrival, sender.as_ref(), world) {
         reading.stop(&fault, arrival, world, now);
     }
+    if reading.unproven
+        && let Some(stopped) = inside.and_then(unwrap::discreetly)
+    {
+        *reading = stopped_by(Reading::nothing(&world.limits), stopped, arrival, world, now);
+    }
 }
 
 /// Not opened: what could be read may still tell whom to answer, and nothing else.

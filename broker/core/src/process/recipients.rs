@@ -48,10 +48,13 @@ impl Recipients {
             .collect();
         let answerable =
             fault.consequence().heard.is_some() && !is_receipt(reading.head.as_ref(), &reading.addressing);
-        // Silence where nobody can be told (kith-messages §4.7), or nobody here may speak (§4.3 rule 8).
-        let fault = if answerable && !can_be_answered(reading) {
+        // Silence where nobody can be told (kith-messages §4.7), or nobody here may speak (§4.3 rule 8). What protection
+        // stopped is stopped for that reason even so: whom an unproven message names must not make it harmless.
+        let fault = if !answerable || matches!(fault, Fault::Trust(_)) {
+            fault
+        } else if !can_be_answered(reading) {
             Fault::SenderUnreadable
-        } else if answerable && ours.is_empty() {
+        } else if ours.is_empty() {
             Fault::NotForUs
         } else {
             fault
@@ -63,7 +66,7 @@ impl Recipients {
         for receiver in &receivers {
             self.nowhere(receiver.party.her_id(), fault, ids);
         }
-        if row.heard.is_some() && answerable {
+        if row.heard.is_some() && answerable && can_be_answered(reading) {
             let errors = errors_of(fault, &reading.faults);
             for receiver in ours {
                 if answers_of(receiver, world) != Answers::None {

@@ -10,7 +10,7 @@ use message_schemas::{Code, Family, Finding, OrgNumber};
 use routing_rules::{DocumentSignature, PartyEntry};
 use serde::Serialize;
 use std::sync::Arc;
-use trust::open::{Layer, Parts, Refused, open_discreetly};
+use trust::open::{Layer, Parts, Refused, closed_if_unproven, open_discreetly};
 use trust::revocation::{Standing, Wanted};
 use trust::verified::{Form, Proof};
 use trust::{ContentCipher, Digest, Fault, Kind};
@@ -93,14 +93,26 @@ pub(super) fn unwrap(arrival: &Arrival, world: &World, now: Timestamp) -> Unwrap
             }))
         }
         Err(refused) => {
-            let Refused { fault, layers, unverified, wanted } = *refused;
-            let account = account(&layers, None, Some(&fault), &[], None);
-            if fault.kind == Kind::OwnKeyMissing && wants_it_sealed(arrival, world) {
-                return Unwrapped::Opaque(account);
+            if refused.fault.kind == Kind::OwnKeyMissing && wants_it_sealed(arrival, world) {
+                return Unwrapped::Opaque(account(&refused.layers, None, Some(&refused.fault), &[], None));
             }
-            Unwrapped::Refused(Box::new(Stopped { fault, unverified, wanted, account: Some(account) }))
+            Unwrapped::Refused(Box::new(Stopped::from(*refused)))
         }
     }
+}
+
+impl From<Refused> for Stopped {
+    fn from(refused: Refused) -> Self {
+        let Refused { fault, layers, unverified, wanted } = refused;
+        let account = account(&layers, None, Some(&fault), &[], None);
+        Self { fault, unverified, wanted, account: Some(account) }
+    }
+}
+
+/// What is said instead of a fault of something that came out of a seal without authentication and that no signature
+/// proves: it cannot be opened. Whoever changed it on the way must not learn from us what it became.
+pub(super) fn discreetly(inside: &Inside) -> Option<Stopped> {
+    closed_if_unproven(&inside.layers).map(|refused| Stopped::from(*refused))
 }
 
 /// The receiver that the transport names takes what is sealed for it and not for us.

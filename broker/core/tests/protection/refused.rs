@@ -341,19 +341,140 @@ fn a_forgery_is_looked_up_under_every_name_of_its_house() {
     assert_eq!(asked.collect::<Vec<_>>(), ["HER:100", "HER:101"]);
 }
 
+fn in_cbc(content: &[u8]) -> Vec<u8> {
+    let own = Arc::clone(demo().receiver.sealing.certificate());
+    cms::seal(content, &[own], ContentCipher::Aes256Cbc).expect("an envelope")
+}
+
+/// Everything about a decision that anybody outside could learn.
+fn outside(entry: &Entry) -> String {
+    let findings: Vec<_> = entry.findings.iter().map(ToString::to_string).collect();
+    let layers: serde_json::Value =
+        serde_json::from_str(entry.protection.as_deref().expect("an account")).expect("JSON");
+    let layers: Vec<_> =
+        layers["layers"].as_array().expect("layers").iter().map(|l| l["layer"].clone()).collect();
+    format!("{} {findings:?} {layers:?} {:?}", line(entry), rows(entry, Book::Message))
+}
+
 #[test]
 fn what_comes_out_of_an_unproven_seal_is_told_in_one_way() {
     let world = Scene::default().world();
-    let told = |bytes: &[u8]| line(&judge(bytes, &world));
-    let own = Arc::clone(demo().receiver.sealing.certificate());
-    let in_cbc = |content: &[u8]| {
-        cms::seal(content, std::slice::from_ref(&own), ContentCipher::Aes256Cbc).expect("an envelope")
-    };
     let signed = sign(letter(202).as_bytes(), &demo().sender.signing);
-    let half = signed.get(..signed.len() / 2).expect("a half");
-    let unlike = [b"no message".to_vec(), half.to_vec(), b"<a>".to_vec()];
-    let all: std::collections::BTreeSet<String> =
-        unlike.iter().map(|content| told(&in_cbc(content))).collect();
-    assert_eq!(all.len(), 1, "{all:?}");
-    assert!(all.iter().all(|line| line.contains("A04")), "{all:?}");
+    let mut wrong_padding = in_cbc(&signed);
+    *wrong_padding.last_mut().expect("a byte") ^= 1;
+    let mut wrong_signature = signed.clone();
+    *wrong_signature.last_mut().expect("a byte") ^= 1;
+    let mut changed = signed.clone();
+    let at = changed.windows(5).position(|w| w == b"Notat").expect("the content is inside");
+    changed[at] = b'M';
+    let document = document_signed(&letter(202), &*demo().sender.signing.private_key());
+    let two_faced = letter(202).replacen("<Id>100<", "<Id>200<", 1);
+    let cases: [(&str, Vec<u8>); 10] = [
+        ("padding", wrong_padding),
+        ("no message", in_cbc(b"no message")),
+        ("half of it", in_cbc(signed.get(..signed.len() / 2).expect("a half"))),
+        ("not well formed", in_cbc(b"<a>")),
+        ("signature's value", in_cbc(&wrong_signature)),
+        ("signed content", in_cbc(&changed)),
+        (
+            "document's signature",
+            in_cbc(document.replace("<FamilyName>Prøve", "<FamilyName>Prøvd").as_bytes()),
+        ),
+        ("no signature", in_cbc(letter(202).as_bytes())),
+        ("nobody's answer", in_cbc(letter(909).as_bytes())),
+        ("two senders", in_cbc(two_faced.as_bytes())),
+    ];
+    let mut told = std::collections::BTreeMap::new();
+    for (what, bytes) in &cases {
+        let entry = judge(bytes, &world);
+        assert_stopped(&entry, what);
+        told.entry(outside(&entry)).or_insert_with(Vec::new).push(what);
+    }
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert!(told.keys().all(|line| line.starts_with(r#"parked P38 ["A04"] []"#)), "{told:#?}");
+}
+
+#[test]
+fn what_is_proven_to_be_as_it_was_signed_is_told_in_any_seal() {
+    let hour = SignedDuration::from_hours(1);
+    let expired = issue(|p| p.not_after = now() - hour);
+    let cases = [
+        (
+            "expired",
+            in_cbc(&sign(letter(202).as_bytes(), &expired)),
+            r#"refused P36 ["A12"] ["rejected S02"]"#,
+        ),
+        (
+            "another's",
+            in_cbc(&sign(letter(202).as_bytes(), &demo().receiver.signing)),
+            r#"refused P36 ["A18"] ["rejected S02"]"#,
+        ),
+        (
+            "the document inside",
+            in_cbc(&sign(
+                document_signed(&letter(202), &*demo().sender.signing.private_key())
+                    .replace("<FamilyName>Prøve", "<FamilyName>Prøvd")
+                    .as_bytes(),
+                &demo().sender.signing,
+            )),
+            r#"refused P35 ["A06"] ["rejected S01"]"#,
+        ),
+        (
+            "the document alone, expired",
+            in_cbc(document_signed(&letter(202), &*expired.private_key()).as_bytes()),
+            r#"refused P36 ["A12"] ["rejected S02"]"#,
+        ),
+    ];
+    for (what, bytes, expected) in cases {
+        assert_judged(what, &bytes, Scene::default(), expected);
+    }
+    let revoked = evidence(&[demo().sender.signing.certificate()]);
+    let bytes = in_cbc(&sign(letter(202).as_bytes(), &demo().sender.signing));
+    let scene = Scene { evidence: revoked, ..Scene::default() };
+    assert_judged("revoked", &bytes, scene, r#"refused P37 ["A16"] ["rejected S03"]"#);
+}
+
+#[test]
+fn protection_stays_the_reason_where_nobody_can_be_answered() {
+    let nobody_here = letter(909);
+    let no_sender = letter(202).replace("<Id>101</Id>", "<Id>x</Id>").replace("<Id>100</Id>", "<Id>y</Id>");
+    for (what, text) in [("no receiver of ours", nobody_here), ("nobody to answer", no_sender)] {
+        let mut signed = sign(text.as_bytes(), &demo().sender.signing);
+        let at = signed.windows(5).position(|w| w == b"Notat").expect("the content is inside");
+        signed[at] = b'M';
+        assert_judged(what, &seal(&signed), Scene::default(), r#"refused P35 ["A06"] []"#);
+        assert_judged(what, text.as_bytes(), Scene::default(), r#"refused P34 ["A02"] []"#);
+    }
+}
+
+#[test]
+fn a_document_signature_cannot_be_hidden_from_whoever_looks_for_it() {
+    let requires = || Scene::with_parties("gets = \"signed", "requires = \"nothing\"\ngets = \"signed");
+    let signed = document_signed(&letter(202), &*demo().sender.signing.private_key());
+    let tampered = signed.replace("<FamilyName>Prøve", "<FamilyName>Prøvd");
+    assert_ne!(tampered, signed);
+    let namespace = "http://www.w3.org/2000/09/xmldsig#";
+    assert!(tampered.contains(namespace));
+    let shapes = [
+        ("as it is", tampered.clone()),
+        (
+            "a reference in its namespace",
+            tampered.replace(namespace, "http://www.w3.org/2000/09/xmldsig&#35;"),
+        ),
+        ("references all over", tampered.replace(namespace, "&#x68;ttp://www.w3.org/2000/09/xmldsig&#x23;")),
+        ("in UTF-16", tampered.clone()),
+    ];
+    for (what, text) in shapes {
+        let bytes = match what {
+            "in UTF-16" => {
+                let units = std::iter::once('\u{feff}').chain(text.chars()).collect::<String>();
+                units.encode_utf16().flat_map(u16::to_le_bytes).collect()
+            }
+            _ => text.into_bytes(),
+        };
+        let entry = judge(&bytes, &requires().world());
+        assert_stopped(&entry, what);
+        assert!(matches!(entry.verdict, VerdictRecord::Refused { .. }), "{what}: {}", line(&entry));
+        assert!(!codes(&entry).is_empty(), "{what}: its protection is why: {}", line(&entry));
+    }
 }

@@ -136,17 +136,25 @@ impl Certificate {
         pem + "-----END CERTIFICATE-----\n"
     }
 
-    /// Which certificate, whose, in one line: subject, serial number, validity, thumbprint.
+    /// Which certificate, whose, in one line: subject, issuer, serial number, validity, thumbprint.
     #[must_use]
     pub fn describe(&self) -> String {
         let print: String = self.thumbprint.to_string().chars().take(16).collect();
         let serial = self.serial_hex();
+        // Who issued it to itself is named as its subject is.
+        let issuer = match self.is_self_issued() {
+            true => String::new(),
+            false => format!(", issued by {}", self.issuer),
+        };
         if self.may_be_personal() {
-            return format!("serial {serial}, sha256 {print}");
+            return format!("serial {serial}{issuer}, sha256 {print}");
         }
         let organisation = self.organisation.map_or_else(String::new, |o| format!(" ({o})"));
         let (from, to) = (day(self.not_before), day(self.not_after));
-        format!("{}{organisation}, serial {serial}, valid {from} to {to}, sha256 {print}", self.subject)
+        format!(
+            "{}{organisation}{issuer}, serial {serial}, valid {from} to {to}, sha256 {print}",
+            self.subject
+        )
     }
 
     /// [`Self::describe`], and where it came from.

@@ -40,7 +40,11 @@ fn all_that_is_asked_of_it_is_read() {
 #[test]
 fn it_is_told_of_in_one_line() {
     let line = demo().describe_from("the party file");
-    assert!(line.starts_with("Demo Legekontor, Demo Legekontor (310000108), serial "), "{line}");
+    let whose = "Demo Legekontor, Demo Legekontor (310000108), issued by ";
+    let issuer = &Demo::shared().issuing.certificate().subject;
+    assert!(line.starts_with(&format!("{whose}{issuer}, serial ")), "{line}");
+    let root = Demo::shared().root.certificate().describe();
+    assert!(!root.contains("issued by"), "a root says who it is once: {root}");
     assert!(line.contains(", valid 2020-01-01 to 2049-01-01, sha256 "), "{line}");
     assert!(line.ends_with(", from the party file"), "{line}");
     let mut profile = Profile::signing(

@@ -122,39 +122,63 @@ fn revocation(
     let pairs: Vec<_> = std::iter::once(certificate).chain(chain).zip(chain).collect();
     let statuses: Vec<Status> =
         pairs.iter().map(|(subject, issuer)| evidence.status(subject, issuer, moment.now)).collect();
-    let mut unknown: Option<(&Arc<Certificate>, bool)> = None;
+    let mut unknown: Option<(&Arc<Certificate>, &Arc<Certificate>, bool)> = None;
     let mut wanted = Vec::new();
     for ((subject, issuer), status) in pairs.iter().zip(&statuses) {
         match status.standing {
             Standing::Good => {}
             Standing::Revoked { since } => return Err(revoked(subject, since, moment.at).into()),
             Standing::NotOffered if anchors.revocation == RevocationRule::IfOffered => {}
-            Standing::NotOffered => unknown = unknown.or(Some((subject, false))),
+            Standing::NotOffered => unknown = unknown.or(Some((subject, issuer, false))),
             Standing::Unknown => {
-                unknown = unknown.or(Some((subject, true)));
+                unknown = unknown.or(Some((subject, issuer, true)));
                 wanted.push(Evidence::wanted(subject, issuer));
             }
         }
     }
     match unknown {
-        Some((subject, offered)) if anchors.test_mode.is_none() => {
-            let fault = if offered {
-                Fault::new(
-                    Kind::RevocationUnknown,
-                    "Whether the certificate is revoked cannot be told now: there is no fresh and valid CRL or OCSP answer.",
-                    "Check that the CA's CRL and OCSP addresses can be reached. Nobody but the CA and we are to blame.",
-                )
-            } else {
-                Fault::new(
-                    Kind::RevocationUnknown,
-                    "Whether the certificate is revoked cannot be told: it names no place to ask, and there is no CRL of its CA.",
-                    "Add the CA's CRL, or accept that certificates of this kind offer none.",
-                )
-            };
-            Err(Refusal { fault: fault.of(subject), wanted })
+        Some((subject, issuer, offered)) if anchors.test_mode.is_none() => {
+            Err(Refusal { fault: untold(subject, issuer, offered), wanted })
         }
         Some(_) | None => Ok(statuses),
     }
+}
+
+/// Nothing fresh is known of a certificate: whose answer is missing, and where it is to be had.
+fn untold(subject: &Certificate, issuer: &Certificate, offered: bool) -> Fault {
+    /// Real certificates name two or three.
+    const SHOWN: usize = 4;
+    let whose = &issuer.subject;
+    let places = subject.ocsp_urls.iter().chain(&subject.crl_urls).take(SHOWN);
+    let places: Vec<_> = places.map(String::as_str).collect();
+    let (message, remedy) = match (offered, places.as_slice()) {
+        (false, _) => (
+            format!(
+                "Whether the certificate is revoked cannot be told: it names no place to ask, and there is no CRL of \
+                 its issuer, {whose}."
+            ),
+            "Add the issuer's CRL, or accept that certificates of this kind offer none.".to_owned(),
+        ),
+        (true, []) => (
+            format!(
+                "Whether the certificate is revoked cannot be told now: there is no fresh and valid CRL of its issuer, \
+                 {whose}, and the certificate names no address of HTTP to get one from."
+            ),
+            "Get the issuer's CRL, and give it as a file.".to_owned(),
+        ),
+        (true, places) => (
+            format!(
+                "Whether the certificate is revoked cannot be told now: there is no fresh and valid CRL or OCSP answer \
+                 of its issuer, {whose}."
+            ),
+            format!(
+                "Check that the issuer's service can be reached from here: {}. Nobody but the issuer and we are to \
+                 blame.",
+                places.join(", ")
+            ),
+        ),
+    };
+    Fault::new(Kind::RevocationUnknown, message, remedy).of(subject)
 }
 
 /// A certificate that is revoked now is refused also if the message says it was signed before: the time in a message

@@ -157,10 +157,10 @@ impl<'a> Envelope<'a> {
                 Err(fault) => refused = Some(fault.clone().of(key.certificate())),
             }
         }
-        Err(refused.unwrap_or_else(|| self.not_ours()))
+        Err(refused.unwrap_or_else(|| self.not_ours(keys)))
     }
 
-    fn not_ours(&self) -> Fault {
+    fn not_ours(&self, keys: &KeyRing) -> Fault {
         const SHOWN: usize = 4;
         let mut named: Vec<String> =
             self.recipients.iter().take(SHOWN).map(|recipient| recipient.id.to_string()).collect();
@@ -170,10 +170,25 @@ impl<'a> Envelope<'a> {
         }
         Fault::new(
             Kind::OwnKeyMissing,
-            format!("It is sealed for {}, and none of our keys is that.", named.join(", ")),
+            format!("It is sealed for {}, and none of our keys is that: {}.", named.join(", "), ours(keys)),
             "If it is meant for us, the sender must seal it for our present certificate; if that is a former \
              certificate of ours, put its key back among the keys.",
         )
+    }
+}
+
+/// The serial numbers of the certificates that others seal for us with.
+fn ours(keys: &KeyRing) -> String {
+    const SHOWN: usize = 8;
+    let certificates = keys.iter().map(|key| key.certificate());
+    let sealing = certificates.filter(|c| c.usage.is_some_and(|usage| usage.key_encipherment));
+    let mut serials: Vec<String> = sealing.map(|c| c.serial_hex()).collect();
+    let more = serials.len().saturating_sub(SHOWN);
+    serials.truncate(SHOWN);
+    match (serials.as_slice(), more) {
+        ([], _) => "we have none for sealing".to_owned(),
+        (shown, 0) => format!("ours have the serial numbers {}", shown.join(", ")),
+        (shown, more) => format!("ours have the serial numbers {} and {more} more", shown.join(", ")),
     }
 }
 

@@ -133,6 +133,12 @@ impl<'a> Signed<'a> {
         self.content.into_owned()
     }
 
+    /// Whether the signature holds by this certificate, whoever trusts that: then the content is what was signed, and
+    /// no more is said.
+    pub(crate) fn holds(&self, certificate: &Certificate) -> bool {
+        self.signer.is(certificate) && self.check(certificate).is_ok()
+    }
+
     /// Checks the signature with the key of a trusted certificate, which may have come along or not.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ mod tests;
 mod unpack;
 
 pub use directory::Directory;
-pub use discreet::open_discreetly;
+pub use discreet::{closed_if_unproven, open_discreetly};
 pub use report::{Covered, Layer, Recipient, Revocation, Sealed, Signed, Summary};
 
 use crate::algorithm::Allowed;
@@ -252,7 +252,7 @@ impl Opening<'_> {
                     self.found.layers.push(Layer::Mime { media_type });
                     body
                 }
-                Packing::OtherCms => return Err(unpack::no_such_cms()),
+                Packing::OtherCms => return Err(unpack::no_such_cms(&content)),
             });
         }
         Ok(content)
@@ -291,12 +291,14 @@ impl Opening<'_> {
             canonical: None,
             signed_at: signed.signed_at,
             signer: claimed.as_deref().map(Summary::from),
+            intact: false,
             verified: false,
             chain: Vec::new(),
             revocation: Vec::new(),
             judged: None,
             covered: None,
         };
+        let named = claimed.clone();
         let verified = claimed.ok_or_else(unknown_signer).and_then(|certificate| {
             let trusted = match known {
                 Some(trusted) => trusted,
@@ -312,6 +314,8 @@ impl Opening<'_> {
             // Read once more, since checking used it up: only where something is wrong.
             Err(_) => {
                 let again = cms::signed(bytes, self.context.limits).ok();
+                let holds = |signed: &cms::Signed<'_>| named.is_some_and(|named| signed.holds(&named));
+                report.intact = again.as_ref().is_some_and(holds);
                 self.found.unverified = again.map(cms::Signed::into_unproven);
             }
         }
@@ -358,6 +362,7 @@ impl Opening<'_> {
             canonical: Some(if signed.canonical.exclusive { "exclusive" } else { "inclusive" }),
             signed_at: None,
             signer: claimed.as_deref().map(Summary::from),
+            intact: false,
             verified: false,
             chain: Vec::new(),
             revocation: Vec::new(),
@@ -365,8 +370,10 @@ impl Opening<'_> {
             covered: None,
         };
         let verified = claimed.ok_or_else(unknown_signer).and_then(|certificate| {
-            let trusted = self.judge(&certificate, &certificates, None)?;
+            let judged = self.judge(&certificate, &certificates, None);
+            let trusted = judged.inspect_err(|_| report.intact = signed.holds(&certificate))?;
             let verified = signed.verify(&trusted);
+            report.intact = verified.is_ok();
             if let Some(second) = self.context.second {
                 let question = Question { text, shape, attachments, certificate: &certificate, allowed };
                 second.ask(&question).against(verified.is_ok(), &certificate)?;

@@ -81,6 +81,8 @@ pub struct Signed {
     /// Whose it is; by its own word as long as it is not `verified`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signer: Option<Summary>,
+    /// The signature holds by the certificate that it names, whoever trusts that: what it covers is as it was signed.
+    pub intact: bool,
     /// The signature holds, and its certificate is trusted.
     pub verified: bool,
     /// The chain above the signer's certificate, issuer first.
@@ -205,7 +207,7 @@ impl Recipient {
 impl Signed {
     /// The signature holds over these bytes, by this certificate.
     pub(super) fn holds(&mut self, covered: &[u8], signer: &Trusted) {
-        self.verified = true;
+        (self.intact, self.verified) = (true, true);
         self.judged = Some(signer.moment().now);
         self.signer = Some(Summary::from(&**signer.certificate()));
         self.chain = signer.chain().iter().map(|c| Summary::from(&**c)).collect();

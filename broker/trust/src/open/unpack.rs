@@ -56,12 +56,34 @@ impl Packing {
     }
 }
 
-pub(super) fn no_such_cms() -> Fault {
+pub(super) fn no_such_cms(bytes: &[u8]) -> Fault {
+    if let Some(missing) = missing(bytes) {
+        return Fault::new(
+            Kind::CmsMalformed,
+            format!("The CMS is cut off: {missing} of the bytes that it announces are not there."),
+            "Send it once more, whole: something on the way has stored or sent only its beginning.",
+        );
+    }
     Fault::new(
         Kind::CmsMalformed,
         "The bytes begin as CMS, but are neither SignedData nor EnvelopedData, or are damaged.",
         "Send SignedData inside EnvelopedData, whole and in binary form.",
     )
+}
+
+/// How many bytes are missing at the end, by the length that stands in front (X.690 §8.1.3); none if none are, or if the
+/// length does not tell.
+fn missing(bytes: &[u8]) -> Option<usize> {
+    let (&length, rest) = bytes.get(1..)?.split_first()?;
+    let (length, rest) = match length {
+        ..0x80 => (usize::from(length), rest),
+        _ => {
+            let (digits, rest) = rest.split_at_checked(usize::from(length & 0x7F))?;
+            let digits = (1..=4).contains(&digits.len()).then_some(digits)?;
+            (digits.iter().fold(0, |sum, digit| sum << 8 | usize::from(*digit)), rest)
+        }
+    };
+    length.checked_sub(rest.len()).filter(|missing| *missing > 0)
 }
 
 /// Unpacks, to no more than the limit. A packed size says nothing of the unpacked one, so this counts while it reads.

@@ -124,6 +124,12 @@ impl Signed {
         self.candidates.iter().filter_map(|der| Certificate::from_der(der).ok()).collect()
     }
 
+    /// Whether the value holds by this certificate, whoever trusts that: then the document is what was signed, and no
+    /// more is said.
+    pub(crate) fn holds(&self, certificate: &Certificate) -> bool {
+        value::holds(certificate, self.algorithm, &self.signed_info, &self.value)
+    }
+
     /// Checks the signature's value with the key of a trusted certificate. Gives the bytes that were covered: the
     /// canonical form of the document without its signature.
     ///
@@ -140,7 +146,7 @@ impl Signed {
             )
             .of(certificate));
         }
-        if !value::holds(certificate, self.algorithm, &self.signed_info, &self.value) {
+        if !self.holds(certificate) {
             return Err(Fault::new(
                 Kind::SignatureInvalid,
                 "The signature's value does not hold with the key of the sender's certificate.",

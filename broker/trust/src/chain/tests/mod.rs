@@ -348,6 +348,11 @@ fn what_is_not_known_is_said_with_what_to_fetch() {
     let signer = demo.sender.signing.certificate();
     bench.evidence = Evidence::default();
     bench.refuses(signer, Kind::RevocationUnknown, "no fresh and valid");
+    let fault = bench.judge(signer, Purpose::Signing).unwrap_err().fault;
+    assert!(fault.message.contains(&demo.issuing.certificate().subject), "whose answer: {}", fault.message);
+    for place in signer.ocsp_urls.iter().chain(&signer.crl_urls) {
+        assert!(fault.remedy.contains(place.as_str()), "where it is to be had: {}", fault.remedy);
+    }
     let wanted = bench.judge(signer, Purpose::Signing).unwrap_err().wanted;
     let of: Vec<_> = wanted.iter().map(|w| w.certificate).collect();
     assert_eq!(of, [signer.thumbprint, demo.issuing.certificate().thumbprint]);
