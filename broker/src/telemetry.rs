@@ -133,12 +133,14 @@ impl Taken {
     #[must_use]
     pub fn of(entry: &Entry) -> Self {
         let receipt = broker_core::journal::DocumentKind::Receipt;
-        let parked = entry.recipients.iter().filter_map(|r| r.reason);
+        let mut reasons: Vec<Reason> = entry.recipients.iter().filter_map(|r| r.reason).collect();
+        // Once for each recipient; for the message as a whole where no recipient has that reason.
+        reasons.extend(entry.verdict.reason().filter(|reason| !reasons.contains(reason)));
         Self {
             source: entry.arrival.source.clone(),
             family: entry.head.as_ref().map_or("unknown", |head| head.kind.family.as_str()),
             verdict: entry.verdict.as_str(),
-            reasons: entry.verdict.reason().into_iter().chain(parked).collect(),
+            reasons,
             findings: entry.findings.iter().map(|finding| finding.code.as_str()).collect(),
             receipts: entry.documents.iter().filter(|document| document.kind == receipt).count(),
             received: entry.arrival.received,

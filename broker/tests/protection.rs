@@ -210,7 +210,6 @@ fn wrong_passwords_and_files_are_told_by_name_and_never_by_their_content() {
         "open @nothing.xml",
         "open @message.xml --at yesterday",
         "sign @message.xml",
-        "sign @message.xml --key @receiver.p12 --password-file @password",
         "seal @message.xml --key @sender.p12 --password-file @password",
         "seal @message.xml --unsigned --for @receiver.cer --cipher rot13",
     ] {
@@ -342,4 +341,73 @@ fn a_whole_ebxml_mail_is_told_with_its_parts() {
             open(ebxml.join(format!("synthetic/messages/{name}.msg")), "--at 2026-01-15T09:00Z");
         assert_eq!((code, codes(&said)), (1, vec![why]), "{name}: {said}");
     }
+}
+
+#[test]
+fn what_a_file_is_that_is_no_message_is_said() {
+    let desk = Desk::new();
+    let seal = "seal @message.xml --key @sender.p12 --password-file @password --for @receiver.cer --out @message.p7m";
+    let sealed = desk.run(seal);
+    let said = String::from_utf8_lossy(&sealed.stderr).into_owned();
+    assert!(code(&sealed) == 0 && said.contains("without --trust"), "nothing was checked: {said}");
+    let bytes = fs::read(desk.at("message.p7m")).unwrap();
+    desk.put("empty.p7m", b"");
+    desk.put("short.p7m", &bytes[..bytes.len() / 2]);
+    desk.put("damaged.pem", b"-----BEGIN CMS-----\nMIAG\n");
+    for (file, words) in [("empty", "empty"), ("short", "cut off"), ("damaged", "PEM")] {
+        let name = if file == "damaged" { "damaged.pem".to_owned() } else { format!("{file}.p7m") };
+        let (code, said) = desk.open(&format!("@{name} {KEY} {TRUST}"));
+        assert_eq!((code, codes(&said)), (1, vec!["A03"]), "{said}");
+        assert!(said["findings"][0]["message"].as_str().unwrap().contains(words), "{said}");
+    }
+    use base64::Engine as _;
+    let base64 = base64::engine::general_purpose::STANDARD.encode(&bytes);
+    desk.put("mailed.p7m", base64.as_bytes());
+    desk.put("mailed.pem", format!("-----BEGIN CMS-----\n{base64}\n-----END CMS-----\n").as_bytes());
+    for (file, form) in [("mailed.p7m", "base64"), ("mailed.pem", "pem")] {
+        let (code, said) = desk.open(&format!("@{file} {KEY} {TRUST}"));
+        assert_eq!((code, &said["verdict"]), (0, &"trusted".into()), "{said}");
+        let layers: Vec<_> =
+            said["layers"].as_array().unwrap().iter().map(|l| l["layer"].as_str().unwrap()).collect();
+        assert_eq!(layers, ["armour", "sealed", "signed"], "{said}");
+        assert_eq!(said["layers"][0]["form"], form);
+    }
+    let text = desk.run(&format!("open @message.p7m {KEY} {TRUST} --format text"));
+    let text = String::from_utf8(text.stdout).unwrap();
+    assert!(text.contains(": trusted, as of") && text.contains("    above     "), "{text}");
+}
+
+#[test]
+fn a_key_that_may_not_sign_now_is_told_by_its_code() {
+    let desk = Desk::new();
+    let demo = Demo::shared();
+    let valid = trust::pki::demo::valid();
+    let profile = Profile {
+        not_after: "2021-01-01T00:00:00Z".parse().unwrap(),
+        ..Profile::signing("Demo Legekontor", demo.sender.number, valid)
+    };
+    let key = trust::pki::Key::generate(trust::pki::KeyKind::P256).unwrap();
+    desk.pair("expired", &demo.issuing.issue(&profile, key).unwrap());
+    for (key, expected) in [("expired", "A12"), ("receiver", "A14")] {
+        for command in ["sign @message.xml", "seal @message.xml --for @receiver.cer"] {
+            let output = desk.run(&format!("{command} --key @{key}.p12 --password-file @password"));
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(code(&output) == 1 && said.contains(expected) && !said.contains("0:0"), "{key}: {said}");
+        }
+    }
+    let output = desk.run("sign @message.xml --key @sender.p12");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(code(&output) == 2 && said.contains("--password-file"), "{said}");
+}
+
+#[test]
+fn whose_key_is_missing_is_told_with_the_numbers_of_ours() {
+    let desk = Desk::new();
+    desk.pair("other", &Demo::shared().sender.sealing);
+    let seal = "seal @message.xml --key @sender.p12 --password-file @password --for @receiver.cer --out @message.p7m";
+    assert_eq!(code(&desk.run(seal)), 0);
+    let (_, said) = desk.open(&format!("@message.p7m --key @other.p12 --password-file @password {TRUST}"));
+    assert_eq!(codes(&said), ["A22"]);
+    let message = said["findings"][0]["message"].as_str().unwrap();
+    assert!(message.contains(&Demo::shared().sender.sealing.certificate().serial_hex()), "{message}");
 }

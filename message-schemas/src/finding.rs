@@ -258,7 +258,11 @@ impl Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {} {}", self.line, self.column, self.code, self.message)?;
+        // What is not about a place in the document has none.
+        if self.line > 0 {
+            write!(f, "{}:{}: ", self.line, self.column)?;
+        }
+        write!(f, "{} {}", self.code, self.message)?;
         if let Some(expected) = &self.expected {
             write!(f, " Expected: {expected}.")?;
         }

@@ -15,7 +15,8 @@ use std::path::PathBuf;
   budstikke check broker.toml
 
 Exit codes: 0 sound, 3 faulty; all faults are named, each with file, line, field and remedy. Warnings (a
-certificate that expires soon, a key that others may read) are named too and change no exit code.")]
+certificate that expires soon or has expired, no key to sign or to open with, a key that others may read) are
+named too and change no exit code: `run` starts with them, and goes on saying so.")]
 pub(super) struct Command {
     /// The configuration file.
     config: PathBuf,

@@ -74,7 +74,9 @@ fn key(file: &Path, passwords: &[Zeroizing<String>]) -> Result<Arc<dyn PrivateKe
         }
     }
     let why = first.map(|fault| format!("{} {}", fault.message, fault.remedy)).unwrap_or_default();
-    Err(Failure::Usage(format!("{}: {}", file.display(), why.trim_end_matches('.'))))
+    // The first of them is the empty one, which is always tried.
+    let hint = if passwords.len() == 1 { ". No password was given: --password-file names one" } else { "" };
+    Err(Failure::Usage(format!("{}: {}{hint}", file.display(), why.trim_end_matches('.'))))
 }
 
 /// All certificates in a file, PEM or DER; of a folder, those in its files.

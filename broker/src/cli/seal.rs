@@ -56,6 +56,9 @@ impl Command {
         let receivers =
             self.receivers.iter().map(|file| sealing_certificate(file)).collect::<Result<Vec<_>, _>>()?;
         let trust = self.trusting.load(now)?;
+        if self.trusting.is_empty() {
+            say(UNCHECKED);
+        }
         for receiver in &receivers {
             let judged = if self.trusting.is_empty() {
                 usable(receiver, trust.moment.at)
@@ -76,11 +79,15 @@ impl Command {
                 return Ok(Verdict::Negative);
             }
         }
-        let signed =
-            if self.unsigned { Ok(bytes) } else { cms::sign(&bytes, &*sign::key(&self.keys, now)?, None) };
+        let signed = match self.unsigned {
+            true => Ok(bytes),
+            false => sign::key(&self.keys, now)?.and_then(|key| cms::sign(&bytes, &*key, None)),
+        };
         self.target.write(out, signed.and_then(|content| cms::seal(&content, &receivers, self.cipher)))
     }
 }
+
+const UNCHECKED: &str = "note: without --trust nobody has checked who issued the receivers' certificates, nor whether they are revoked.";
 
 /// The certificate to seal for, in a file that may hold the signing one too.
 fn sealing_certificate(file: &std::path::Path) -> Result<Arc<Certificate>, Failure> {

@@ -73,8 +73,7 @@ impl Command {
                 let of = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
                 writeln!(out, "{}  {}  {}", of("id"), of("short"), of("verdict"))?;
                 for recipient in recipients(&answer) {
-                    let of = |name: &str| recipient.get(name).map(ToString::to_string).unwrap_or_default();
-                    writeln!(out, "  receiver {} at {}: {}", of("receiver"), of("destination"), of("state"))?;
+                    writeln!(out, "  {}", told(&recipient))?;
                 }
             }
         }
@@ -160,6 +159,16 @@ fn recipients(answer: &Value) -> Vec<Value> {
     answer.get("recipients").and_then(Value::as_array).cloned().unwrap_or_default()
 }
 
+/// One line for a recipient: what is not known of it is left out.
+fn told(recipient: &Value) -> String {
+    let known = |name: &str| recipient.get(name).filter(|value| !value.is_null());
+    let of = |name: &str| known(name).map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned));
+    let receiver = of("receiver").map_or_else(|| "no receiver".to_owned(), |r| format!("receiver {r}"));
+    let destination = of("destination").map_or_else(String::new, |d| format!(" at {d}"));
+    let reason = of("reason").map_or_else(String::new, |r| format!(" ({r})"));
+    format!("{receiver}{destination}: {}{reason}", state(recipient))
+}
+
 fn state(recipient: &Value) -> &str {
     recipient.get("state").and_then(Value::as_str).unwrap_or_default()
 }
@@ -170,4 +179,18 @@ fn settled(recipient: &Value) -> bool {
 
 fn arrived(recipient: &Value) -> bool {
     matches!(state(recipient), "handed_over" | "receipted")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_known_of_a_recipient_is_left_out() {
+        let parked =
+            serde_json::json!({"receiver": null, "destination": null, "state": "parked", "reason": "P38"});
+        assert_eq!(told(&parked), "no receiver: parked (P38)");
+        let there = serde_json::json!({"receiver": 202, "destination": "folder:gp", "state": "receipted"});
+        assert_eq!(told(&there), "receiver 202 at folder:gp: receipted");
+    }
 }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use trust::keys::PrivateKey;
 use trust::xmldsig::{self, Canonical, Options, Shape};
-use trust::{Fault, Kind, cms};
+use trust::{Fault, KeyRing, Kind, cms};
 
 /// Sign a document or other file as this broker signs what it sends.
 ///
@@ -95,10 +95,10 @@ impl Command {
     pub(super) fn run(self, out: &mut dyn Write) -> Result<Verdict, Failure> {
         let limits = Limits::default();
         let bytes = files::read_message(&self.file, limits.message_bytes)?;
-        let key = key(&self.keys, SystemClock::new().now())?;
-        let made = match self.signing.form {
-            Form::Cms => cms::sign(&bytes, &*key, None),
-            Form::Xml => self.signing.in_document(&self.file, &bytes, &*key, &limits)?,
+        let made = match (key(&self.keys, SystemClock::new().now())?, self.signing.form) {
+            (Err(fault), _) => Err(fault),
+            (Ok(key), Form::Cms) => cms::sign(&bytes, &*key, None),
+            (Ok(key), Form::Xml) => self.signing.in_document(&self.file, &bytes, &*key, &limits)?,
         };
         self.target.write(out, made)
     }
@@ -134,18 +134,37 @@ impl Signing {
     }
 }
 
-/// The key to sign with.
-pub(super) fn key(keys: &Keys, now: Timestamp) -> Result<Arc<dyn PrivateKey>, Failure> {
+/// The key to sign with; the fault if none of those that were given may sign now.
+pub(super) fn key(keys: &Keys, now: Timestamp) -> Result<Result<Arc<dyn PrivateKey>, Fault>, Failure> {
     if keys.is_empty() {
         return Err(Failure::Usage("a key to sign with is missing; give it with --key".to_owned()));
     }
     let ring = keys.load()?;
-    ring.signing(now).cloned().ok_or_else(|| {
-        let described: Vec<String> = ring.iter().map(|key| key.certificate().describe()).collect();
-        Failure::Usage(format!(
-            "no key is made for signing and valid now ({}): {}",
-            Kind::OwnKeyMissing.code(),
-            described.join("; ")
-        ))
-    })
+    Ok(ring.signing(now).cloned().ok_or_else(|| cannot_sign(&ring, now)))
+}
+
+/// Why none of these signs now: the one that comes nearest to it tells.
+fn cannot_sign(ring: &KeyRing, now: Timestamp) -> Fault {
+    let certificates = || ring.iter().map(|key| key.certificate());
+    let made_for_it = || certificates().filter(|c| c.usage.is_some_and(|u| u.non_repudiation));
+    let (kind, message, which) = match made_for_it().max_by_key(|c| c.not_after) {
+        Some(c) if c.not_after < now => {
+            (Kind::CertificateExpired, "The certificate of the key to sign with has run out.", Some(c))
+        }
+        Some(c) => (
+            Kind::CertificateNotYetValid,
+            "The certificate of the key to sign with is not valid yet.",
+            Some(c),
+        ),
+        None => (
+            Kind::CertificateUsage,
+            "No key is made for signing: none of their certificates has nonRepudiation.",
+            certificates().next(),
+        ),
+    };
+    let fault = Fault::new(kind, message, "Give the key that is made for signatures and valid now.");
+    match which {
+        Some(certificate) => fault.of(certificate),
+        None => fault,
+    }
 }

@@ -15,7 +15,6 @@ use std::sync::Arc;
 use trust::Certificate;
 use trust::chain::{Cache, Moment, Purpose};
 use trust::fault::Kind;
-use trust::keys::Expiry;
 use trust::revocation::Evidence;
 
 /// What was found.
@@ -37,13 +36,7 @@ pub fn check(trust: &Trust, material: &Material) -> Found {
     for key in material.keys.iter() {
         own("trust.keys", key.certificate(), key.chain(), material, now, &mut found);
     }
-    if material.keys.iter().next().is_some() && material.keys.signing(now).is_none() {
-        found.faults.push(fault(
-            "trust.keys",
-            "None of our keys can sign now: it takes one with nonRepudiation that is valid.".to_owned(),
-            "Add the key for signatures, or the next one.",
-        ));
-    }
+    serving(material, now, &mut found.warnings);
     expiry(material, now, &mut found);
     for (her_id, certificates) in &material.partners {
         for certificate in certificates {
@@ -98,6 +91,29 @@ fn permissions(trust: &Trust, found: &mut Found) {
     }
 }
 
+/// What our keys together cannot do. The broker starts without, and says so all the time (`super::watch`); so it is no
+/// fault of the configuration here either.
+fn serving(material: &Material, now: Timestamp, warnings: &mut Vec<Fault>) {
+    if material.keys.signing(now).is_none() {
+        warnings.push(fault(
+            "trust.keys",
+            "None of our keys can sign now: it takes one with nonRepudiation that is valid. What must leave signed is \
+             parked."
+                .to_owned(),
+            "Add the key for signatures, or the next one.",
+        ));
+    }
+    let opens = |certificate: &Certificate| certificate.usage.is_some_and(|usage| usage.key_encipherment);
+    if !material.keys.iter().any(|key| opens(key.certificate())) {
+        warnings.push(fault(
+            "trust.keys",
+            "None of our keys is for sealing: it takes one with keyEncipherment. Whatever is sealed for us is parked."
+                .to_owned(),
+            "Add the key of the certificate that partners seal for.",
+        ));
+    }
+}
+
 /// A key of ours: for what is it, and would a partner trust it?
 fn own(
     field: &str,
@@ -148,7 +164,7 @@ fn judged(
     }
 }
 
-/// What runs out; what has run out with nothing to follow it is a fault if it is ours.
+/// What runs out or has, with nothing to follow it. The broker starts all the same, so it is no fault.
 fn expiry(material: &Material, now: Timestamp, found: &mut Found) {
     let own = material.keys.iter().map(|key| (Owner::Own, key.certificate()));
     let partners = material.partners.iter().flat_map(|(her_id, certificates)| {
@@ -161,11 +177,7 @@ fn expiry(material: &Material, now: Timestamp, found: &mut Found) {
             Owner::Partner(her_id) => format!("party {her_id}: certificates"),
         };
         let message = format!("{}: {}", finding.code.as_str(), finding.message);
-        let fault = fault(&field, message, &finding.remedy);
-        match (lasting.owner, lasting.level) {
-            (Owner::Own, Some(Expiry::Over)) => found.faults.push(fault),
-            (Owner::Own | Owner::Partner(_), _) => found.warnings.push(fault),
-        }
+        found.warnings.push(fault(&field, message, &finding.remedy));
     }
 }
 

@@ -5,6 +5,8 @@
 //! **Invariant:** only what a judgement wanted is asked for, and a judgement wants something only of certificates whose
 //! chain leads to our roots. An address in any other certificate is never asked.
 
+mod silent;
+
 use crate::config::trust::Prefer;
 use crate::health::{Health, Trouble};
 use crate::telemetry;
@@ -15,7 +17,8 @@ use broker_core::{Protection, World};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use jiff::{SignedDuration, Timestamp};
-use std::collections::HashMap;
+use silent::{Silent, host};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -59,6 +62,7 @@ struct Inner<F> {
     clock: Arc<dyn Clock>,
     health: Health,
     answers: Mutex<Answers>,
+    silent: Mutex<Silent>,
     /// One at a time changes what is known.
     adding: tokio::sync::Mutex<()>,
 }
@@ -89,8 +93,8 @@ impl<F: RevocationSource> Revocation<F> {
         clock: Arc<dyn Clock>,
         health: Health,
     ) -> Self {
-        let (answers, adding) = (Mutex::default(), tokio::sync::Mutex::default());
-        Self(Arc::new(Inner { options, source, world, clock, health, answers, adding }))
+        let (answers, silent, adding) = (Mutex::default(), Mutex::default(), tokio::sync::Mutex::default());
+        Self(Arc::new(Inner { options, source, world, clock, health, answers, silent, adding }))
     }
 
     /// Takes in what was kept on disk.
@@ -160,6 +164,7 @@ impl<F: RevocationSource> Revocation<F> {
             (Prefer::Crl, SourceKind::Crl) | (Prefer::Ocsp, SourceKind::Ocsp) => 0,
             (Prefer::Crl, SourceKind::Ocsp) | (Prefer::Ocsp, SourceKind::Crl) => 1,
         });
+        let asked: BTreeSet<String> = questions.iter().map(|question| host(question.url())).collect();
         let mut answered = false;
         for question in questions {
             match self.ask(&question, judged_by).await {
@@ -168,12 +173,8 @@ impl<F: RevocationSource> Revocation<F> {
                 Err(_) => {}
             }
         }
-        if !answered {
-            let sentence =
-                "A revocation service does not answer; messages whose certificates cannot be judged wait.";
-            if self.0.health.trouble(Trouble::RevocationUnknown, sentence) {
-                tracing::warn!("{sentence}");
-            }
+        if !answered && !asked.is_empty() {
+            self.tell(|silent| silent.unknown(wanted.certificate, asked, self.0.clock.now()));
         }
         false
     }
@@ -237,12 +238,24 @@ impl<F: RevocationSource> Revocation<F> {
             | NotFetched::Status(_)
             | NotFetched::TooLarge
             | NotFetched::Unusable => {
-                let kind = question.kind();
-                tracing::info!(why = why.as_str(), ?kind, "A revocation answer could not be had: {why}.");
+                let host = host(question.url());
+                // Once: every try is counted.
+                if self.tell(|silent| silent.failed(&host)) {
+                    let kind = question.kind();
+                    tracing::warn!(
+                        why = why.as_str(),
+                        ?kind,
+                        host,
+                        "The revocation service {host} gives no answer: {why}. It is asked again."
+                    );
+                }
             }
         })?;
         let life = lifetime(question.kind(), &bytes).ok_or(NotFetched::Unusable)?;
-        self.0.health.over(Trouble::RevocationUnknown);
+        let host = host(question.url());
+        if self.tell(|silent| silent.answered(&host)) {
+            tracing::info!(host, "The revocation service {host} answers again.");
+        }
         let before = self.answers().held.get(question).copied();
         // The very same list once more changes nothing.
         let is_new = before.is_none_or(|before| before.life != life);
@@ -251,6 +264,17 @@ impl<F: RevocationSource> Revocation<F> {
         }
         let wanted_at = before.map_or(now, |held| held.wanted_at);
         Ok((is_new, Held { fetched_at: now, life, wanted_at, tried_at: now }))
+    }
+
+    /// Notes what became of a question, and says how it is now.
+    fn tell<T>(&self, note: impl FnOnce(&mut Silent) -> T) -> T {
+        let mut silent = self.0.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        let noted = note(&mut silent);
+        match silent.sentence() {
+            Some(sentence) => self.0.health.trouble(Trouble::RevocationUnknown, sentence),
+            None => self.0.health.over(Trouble::RevocationUnknown),
+        };
+        noted
     }
 
     /// Puts answers into the world.
@@ -309,6 +333,7 @@ impl<F: RevocationSource> Revocation<F> {
 
     /// Asks again for what runs out soon.
     async fn refresh(&self, now: Timestamp) {
+        self.tell(|silent| silent.look(now));
         let (due, over) = {
             let answers = self.answers();
             let held = &answers.held;

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall fail")]
 
+mod check;
 #[path = "../common/mod.rs"]
 mod common;
 mod judged_again;

@@ -1,5 +1,6 @@
 //! `open`: what a sealed or signed file is, and whether it is to be trusted.
 
+mod armour;
 mod report;
 
 use super::material::{self, Keys, Trust, Trusting};
@@ -12,7 +13,7 @@ use broker_core::ports::Clock;
 use clap::ValueEnum;
 use jiff::SignedDuration;
 use message_schemas::{Limits, mime, xml};
-use report::{Part, Payload, Report};
+use report::{Layers, Part, Payload, Report};
 use std::io::Write;
 use std::path::PathBuf;
 use trust::chain::Cache;
@@ -33,7 +34,8 @@ use trust::{Allowed, Certificate, Fault, Kind};
   budstikke open message.p7m --key ours.p12 --password-file secret --trust roots/ --crl issuing.crl --out message.xml
   budstikke open old.p7m --trust roots/ --at 2026-01-15T09:00Z --without-revocation --format text
 
-Exit codes: 0 trusted, 1 refused; the findings say why, and what to do.")]
+Exit codes: 0 trusted, 1 refused; the findings say why, and what to do. 2 wrong usage, or a file that cannot be read
+or written.")]
 pub(super) struct Command {
     /// The file; `-` is standard input.
     file: PathBuf,
@@ -96,13 +98,24 @@ impl Command {
             at: moment.at,
             findings: Vec::new(),
             warnings,
-            layers: Vec::new(),
+            layers: Layers::default(),
             payload: None,
             parts: Vec::new(),
         };
-        let content = match mail(&bytes, &limits) {
-            Some(package) => self.mail(&package, &context, signer.as_deref(), &mut report)?,
-            None => self.one(open(&bytes, &context), &limits, signer.as_deref(), &mut report),
+        let bytes = match armour::take_off(&bytes) {
+            Some((armour, inside)) => {
+                report.layers.armour = Some(armour);
+                inside
+            }
+            None => bytes,
+        };
+        let content = match (armour::plainly_wrong(&bytes), mail(&bytes, &limits)) {
+            (Some(fault), _) => {
+                report.findings.push(fault.finding());
+                None
+            }
+            (None, Some(package)) => self.mail(&package, &context, signer.as_deref(), &mut report)?,
+            (None, None) => self.one(open(&bytes, &context), &limits, signer.as_deref(), &mut report),
         };
         if report.findings.is_empty() && report.parts.iter().all(|part| part.findings.is_empty()) {
             report.verdict = "trusted";
@@ -127,13 +140,13 @@ impl Command {
     ) -> Option<Vec<u8>> {
         match opened {
             Ok(opened) => {
-                report.layers = opened.layers().to_vec();
+                report.layers.inside = opened.layers().to_vec();
                 report.payload = Some(Payload::of(opened.payload(), limits));
                 report.findings.extend(complaint(&opened, signer).map(|fault| fault.finding()));
                 Some(opened.payload().to_vec())
             }
             Err(refused) => {
-                report.layers = refused.layers;
+                report.layers.inside = refused.layers;
                 report.findings.push(self.helpful(&refused.fault).finding());
                 None
             }

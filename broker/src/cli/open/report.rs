@@ -1,11 +1,13 @@
 //! What `open` says, for programs and for people.
 
+use super::armour::Armour;
 use crate::cli::{Format, json_line};
 use crate::exit::Failure;
 use broker_core::ContentHash;
 use jiff::Timestamp;
 use message_schemas::{Finding, Limits, head, xml};
-use serde::Serialize;
+use serde::ser::SerializeSeq;
+use serde::{Serialize, Serializer};
 use std::io::Write;
 use trust::open::{Layer, Summary};
 
@@ -24,12 +26,30 @@ pub(super) struct Report {
     /// Why the verdict is worth less than it should be.
     pub(super) warnings: Vec<String>,
     /// Outermost first.
-    pub(super) layers: Vec<Layer>,
+    pub(super) layers: Layers,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) payload: Option<Payload>,
     /// What came along, of a whole mail.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) parts: Vec<Part>,
+}
+
+/// The layers of a file.
+#[derive(Debug, Default)]
+pub(super) struct Layers {
+    /// Text around the bytes, which only this command takes off.
+    pub(super) armour: Option<Armour>,
+    /// What the broker takes off as well, outermost first.
+    pub(super) inside: Vec<Layer>,
+}
+
+impl Serialize for Layers {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut layers = serializer.serialize_seq(None)?;
+        self.armour.iter().try_for_each(|armour| layers.serialize_element(armour))?;
+        self.inside.iter().try_for_each(|layer| layers.serialize_element(layer))?;
+        layers.end()
+    }
 }
 
 /// One part of a mail. The envelope's signature covers its bytes; its layers are what is inside them.
@@ -81,9 +101,13 @@ impl Payload {
 }
 
 fn text(out: &mut dyn Write, report: &Report) -> Result<(), Failure> {
-    let codes: Vec<_> = report.findings.iter().map(|f| f.code.as_str()).collect();
-    writeln!(out, "{}: {} {}, as of {}", report.file, report.verdict, codes.join(" "), report.at)?;
-    for layer in &report.layers {
+    let codes = report.findings.iter().map(|f| f.code.as_str());
+    let verdict: Vec<_> = std::iter::once(report.verdict).chain(codes).collect();
+    writeln!(out, "{}: {}, as of {}", report.file, verdict.join(" "), report.at)?;
+    if let Some(Armour { form, bytes, .. }) = &report.layers.armour {
+        writeln!(out, "  armour      {form}, {bytes} bytes decoded; the broker takes the bytes alone")?;
+    }
+    for layer in &report.layers.inside {
         layer_text(out, layer)?;
     }
     if let Some(payload) = &report.payload {
@@ -153,7 +177,7 @@ fn layer_text(out: &mut dyn Write, layer: &Layer) -> Result<(), Failure> {
                 writeln!(out, "    by        {}", certificate_text(signer))?;
             }
             for issuer in &signed.chain {
-                writeln!(out, "    below     {}", certificate_text(issuer))?;
+                writeln!(out, "    above     {}", certificate_text(issuer))?;
             }
             for known in &signed.revocation {
                 let source = known.source.map_or_else(String::new, |s| format!(", by {s}"));

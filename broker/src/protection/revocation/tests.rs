@@ -131,7 +131,9 @@ async fn a_service_that_is_away_is_named_and_asked_again() {
     let revocation = setting.revocation();
     let wanted = setting.judge().unwrap_err().wanted;
     assert!(!revocation.know_more(wanted.clone(), Some(&setting.trust())).await);
-    assert!(setting.health.report().reasons.contains_key(&Trouble::RevocationUnknown));
+    let reasons = setting.health.report().reasons;
+    let sentence = reasons.get(&Trouble::RevocationUnknown).expect("trouble");
+    assert!(sentence.contains(&host(CRL_URL)) && !sentence.contains(CRL_URL), "the host alone: {sentence}");
     assert!(setting.health.report().ready, "other messages are still taken");
     setting.open();
     setting.clock.pass(SignedDuration::from_mins(10));
