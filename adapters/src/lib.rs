@@ -17,6 +17,7 @@ pub mod tls;
 
 mod answer;
 mod chain;
+mod journal;
 mod records;
 mod shelf;
 mod standing;

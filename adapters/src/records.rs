@@ -77,8 +77,11 @@ pub(crate) fn left_alone(event: Event) -> String {
 /// Words of a destination or a person are kept up to so many bytes: they are written with every attempt.
 const WORDS_BYTES: usize = 1000;
 
-/// Words cut to what is kept of them.
+/// Words cut to what is kept of them. Zero bytes, which not every journal can hold, are shown as unreadable.
 pub(crate) fn bounded(words: &str) -> String {
+    if words.contains('\0') {
+        return bounded(&words.replace('\0', "\u{FFFD}"));
+    }
     let end = words.floor_char_boundary(WORDS_BYTES);
     match words.get(..end) {
         Some(head) if end < words.len() => format!("{head} …"),

@@ -1,5 +1,6 @@
 //! What a fault of the database means to the caller.
 
+pub(super) use crate::journal::unreadable;
 use broker_core::ports::StoreError;
 
 /// `SQLITE_FULL`, `SQLITE_CORRUPT`, `SQLITE_TOOBIG`, `SQLITE_CONSTRAINT`, `SQLITE_NOTADB`: primary result codes of SQLite.
@@ -30,9 +31,4 @@ const fn is_about_content(error: &sqlx::Error) -> bool {
             | sqlx::Error::ColumnNotFound(_)
             | sqlx::Error::ColumnIndexOutOfBounds { .. }
     )
-}
-
-/// A value in the journal that this program cannot read.
-pub(super) fn unreadable(what: &str) -> StoreError {
-    StoreError::Damaged(format!("{what} cannot be read"))
 }

@@ -1,9 +1,9 @@
 //! Reading for people: what became of a message, its bytes, what is set aside, the latest events.
 
-use super::body::unpack;
 use super::columns::{content_hash, id_bytes, message_id, parse, recipient_id, state, time, uuid};
 use super::failure::{sort, unreadable};
 use super::read::Reader;
+use crate::journal::body::unpack;
 use crate::records::{self, Meant};
 use broker_core::ContentHash;
 use broker_core::journal::{

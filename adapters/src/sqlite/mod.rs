@@ -6,7 +6,6 @@
 //!
 //! Times are kept to the microsecond.
 
-mod body;
 mod columns;
 mod failure;
 mod find;
@@ -18,7 +17,6 @@ mod log;
 mod no_room;
 #[cfg(test)]
 mod plans;
-mod prepare;
 mod read;
 mod room;
 mod rows;
@@ -27,6 +25,8 @@ mod transaction;
 mod write;
 mod writer;
 
+use crate::journal::calls::{Answer, Call, Writer};
+use crate::journal::prepare::Prepared;
 use crate::records;
 use broker_core::ContentHash;
 use broker_core::journal::{
@@ -39,7 +39,6 @@ use jiff::Timestamp;
 use lock::Lock;
 use log::Log;
 use message_schemas::MessageId;
-use prepare::Prepared;
 use read::Reader;
 use room::Room;
 use routing_rules::DestinationId;
@@ -52,7 +51,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
-use writer::{Answer, Call, Writer};
 
 /// Bodies are some kilobytes compressed: large pages keep most of them on one.
 const PAGE_BYTES: u32 = 16 << 10;
@@ -165,7 +163,7 @@ impl SqliteStore {
         let (writer, task) = match options.mode {
             Mode::Run | Mode::Admin => {
                 let log = Log::beside(path, options.busy_timeout);
-                let (writer, task) = Writer::start(connection, options.owner, Arc::clone(&room), log);
+                let (writer, task) = writer::start(connection, options.owner, Arc::clone(&room), log);
                 (Some(Arc::new(writer)), Some(task))
             }
             Mode::Read => (None, None),

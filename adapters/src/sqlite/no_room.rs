@@ -1,11 +1,12 @@
 //! A database without room, made by a limit on its pages: what a full disk does, at a place of our choice.
 
 use super::log::Log;
-use super::prepare::Prepared;
 use super::read::Reader;
 use super::room::Room;
-use super::writer::{Answer, Call, Claims, Writer};
+use super::writer;
 use super::{PAGE_BYTES, ledger, read, schema};
+use crate::journal::calls::{Answer, Call, Claims, Writer};
+use crate::journal::prepare::Prepared;
 use broker_core::journal::{
     Book, CommitResult, Entry, Ledger, Payload, Provenance, Recipient, RecipientId, Settlement, VerdictRecord,
 };
@@ -85,7 +86,7 @@ async fn open(path: &Path, pages: u32) -> (Writer, JoinHandle<()>) {
     let limit = AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"));
     sqlx::raw_sql(limit).execute(&mut connection).await.expect("a limit");
     let room = Arc::new(Room::around(path, 1, true));
-    Writer::start(connection, OWNER.into(), room, Log::beside(path, Duration::from_secs(1)))
+    writer::start(connection, OWNER.into(), room, Log::beside(path, Duration::from_secs(1)))
 }
 
 async fn commit(writer: &Writer, entries: Vec<Entry>) -> Result<usize, StoreError> {

@@ -1,9 +1,9 @@
 //! Reading for the path, past the writer, on connections of its own: look-ups, deliveries, timers, backlog.
 
-use super::body::unpack;
 use super::columns::{content_hash, json, message_id, recipient_id, state, time};
 use super::failure::{sort, unreadable};
-use super::transaction::Claimed;
+use crate::journal::body::unpack;
+use crate::journal::calls::Claimed;
 use crate::records;
 use broker_core::ContentHash;
 use broker_core::journal::{Deadline, Delivery, Known, Lookup, Original, Overdue, Seen};
@@ -111,7 +111,7 @@ pub(super) async fn deliveries(
     destination: &DestinationId,
     claimed: &[Claimed],
 ) -> Result<Vec<Delivery>, StoreError> {
-    let wanted: BTreeSet<i64> = claimed.iter().map(|c| c.body).collect();
+    let wanted: BTreeSet<i64> = claimed.iter().map(|c| c.body.seq).collect();
     let rows = sqlx::query(BODIES).bind(json(&wanted)?).fetch_all(&from.pool).await.map_err(sort)?;
     let mut bodies: HashMap<i64, Arc<[u8]>> = HashMap::with_capacity(rows.len());
     for row in rows {
@@ -122,7 +122,7 @@ pub(super) async fn deliveries(
     claimed
         .iter()
         .map(|c| {
-            let bytes = bodies.get(&c.body).ok_or_else(|| unreadable("a body"))?;
+            let bytes = bodies.get(&c.body.seq).ok_or_else(|| unreadable("a body"))?;
             let kind = c.kind.as_deref().map(|k| records::kind_of(k).ok_or_else(|| unreadable("a kind")));
             Ok(Delivery {
                 recipient: c.recipient,

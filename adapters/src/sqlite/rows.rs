@@ -3,9 +3,11 @@
 //! Narrow rows travel as one JSON text per table, so that a batch of any size is one statement whose text
 //! never changes. Ids travel as hexadecimal digits.
 
-use super::prepare::{Prepared, PreparedRecipient};
+use crate::journal::batch::Chained;
+use crate::journal::prepare::{Prepared, PreparedRecipient};
 use crate::records;
 use crate::standing::Standing;
+use broker_core::ContentHash;
 use broker_core::journal::RecipientId;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -113,14 +115,29 @@ impl StandingColumns {
 
 #[derive(Debug, Serialize)]
 pub(super) struct EventRow {
-    pub(super) seq: u64,
-    pub(super) at: i64,
-    pub(super) message: Option<String>,
-    pub(super) recipient: Option<String>,
-    pub(super) what: String,
-    pub(super) detail: Option<String>,
-    pub(super) previous: String,
-    pub(super) hash: String,
+    seq: u64,
+    at: i64,
+    message: Option<String>,
+    recipient: Option<String>,
+    what: String,
+    detail: Option<String>,
+    previous: String,
+    hash: String,
+}
+
+impl From<Chained> for EventRow {
+    fn from(Chained { event, previous, hash }: Chained) -> Self {
+        Self {
+            seq: event.sequence,
+            at: event.at.as_microsecond(),
+            message: event.message.map(|m| hex(m.0)),
+            recipient: event.recipient.map(recipient_hex),
+            what: event.what,
+            detail: event.detail,
+            previous: ContentHash(previous).to_string(),
+            hash: ContentHash(hash).to_string(),
+        }
+    }
 }
 
 /// Digits of an id.

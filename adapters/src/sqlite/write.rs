@@ -3,37 +3,33 @@
 //! The narrow tables take their rows as one JSON text; messages and bodies are bound, because bytes in JSON
 //! would have to be written in digits.
 
-use super::body::Body;
 use super::columns::json;
 use super::failure::sort;
-use super::load::Heads;
-use super::prepare::Prepared;
+use super::load::Numbers;
 use super::rows::{DocumentRow, EventRow, MovedRow, RecipientRow, hex};
+use crate::journal::batch::{Batch, Line};
+use crate::journal::body::Body;
+use crate::journal::prepare::Prepared;
 use crate::records;
 use broker_core::ContentHash;
-use broker_core::journal::DuplicateKey;
 use broker_core::ports::StoreError;
-use message_schemas::MessageId;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 use std::collections::{BTreeSet, HashMap};
 
-/// A destination and an order key: recipients that go one after the other.
-pub(super) type Queue = (String, String);
-
 /// New rows, in the order in which the tables need each other.
 #[derive(Default)]
-pub(super) struct NewRows {
-    provenances: Vec<(i64, String)>,
-    bodies: Vec<(i64, Body)>,
-    evidence: Vec<(ContentHash, Body)>,
-    messages: Vec<(i64, i64, i64, Prepared)>,
+pub(super) struct NewRows<'b> {
+    provenances: Vec<(i64, &'b str)>,
+    bodies: Vec<(i64, &'b Body)>,
+    evidence: Vec<&'b (ContentHash, Body)>,
+    messages: Vec<(i64, i64, i64, &'b Prepared)>,
     /// Messages that were judged again: number, provenance.
-    judged_again: Vec<(i64, i64, Prepared)>,
+    judged_again: Vec<(i64, i64, &'b Prepared)>,
     documents: Vec<DocumentRow>,
     recipients: Vec<RecipientRow>,
-    duplicates: Vec<(String, String, String, String, String)>,
-    originals: Vec<(String, String, i64)>,
-    idempotency: Vec<(String, String, String, String)>,
+    duplicates: Vec<(&'b str, &'b str, &'b str, String, String)>,
+    originals: Vec<(&'b str, &'b str, i64)>,
+    idempotency: Vec<(&'b str, &'b str, String, String)>,
 }
 
 /// Rows that a batch adds to the narrow tables.
@@ -85,74 +81,72 @@ INSERT INTO event (owner, seq, at, message, recipient, what, detail, previous, h
     FROM json_each($3);
 COMMIT;
 ";
-impl NewRows {
-    /// Adds an entry, of a new message or of one that has this number; gives the queues that its recipients join.
-    pub(super) fn add(
+
+impl<'b> NewRows<'b> {
+    /// The rows that a batch adds, numbered from the last numbers on.
+    pub(super) fn of(
+        batch: &Batch<'b, i64>,
+        mut numbers: Numbers,
+        mut provenances: HashMap<String, i64>,
+    ) -> Self {
+        let mut rows = Self::default();
+        for (entry, known) in &batch.added {
+            rows.add(entry, *known, &mut numbers, &mut provenances);
+        }
+        let duplicate = |(key, message, hash): &(&'b broker_core::journal::DuplicateKey, _, ContentHash)| {
+            let (message, hash): (&message_schemas::MessageId, _) = (message, hash);
+            (&*key.sender, &*key.msg_id, &*key.receiver, hex(message.0), hash.to_string())
+        };
+        rows.duplicates = batch.duplicates.iter().map(duplicate).collect();
+        let idempotency = batch.idempotency.iter();
+        rows.idempotency =
+            idempotency.map(|(source, key, id, hash)| (*source, *key, hex(id.0), hash.to_string())).collect();
+        rows
+    }
+
+    /// Adds an entry, of a new message or of one that has this number.
+    fn add(
         &mut self,
-        entry: &Prepared,
+        entry: &'b Prepared,
         known: Option<i64>,
-        heads: &mut Heads,
+        numbers: &mut Numbers,
         provenances: &mut HashMap<String, i64>,
-        queues: &mut BTreeSet<Queue>,
     ) {
         let provenance = *provenances.entry(entry.provenance.clone()).or_insert_with(|| {
-            heads.provenance += 1;
-            self.provenances.push((heads.provenance, entry.provenance.clone()));
-            heads.provenance
+            numbers.provenance += 1;
+            self.provenances.push((numbers.provenance, &entry.provenance));
+            numbers.provenance
         });
         let message = known.unwrap_or_else(|| {
-            heads.body += 1;
-            heads.message += 1;
-            self.bodies.push((heads.body, entry.body.clone()));
-            self.messages.push((heads.message, heads.body, provenance, entry.clone()));
-            heads.message
+            numbers.body += 1;
+            numbers.message += 1;
+            self.bodies.push((numbers.body, &entry.body));
+            self.messages.push((numbers.message, numbers.body, provenance, entry));
+            numbers.message
         });
         if known.is_some() {
-            self.judged_again.push((message, provenance, entry.clone()));
+            self.judged_again.push((message, provenance, entry));
         }
-        self.evidence.extend(entry.evidence.iter().cloned());
-        let first_document = heads.document + 1;
+        self.evidence.extend(&entry.evidence);
+        let first_document = numbers.document + 1;
         for document in &entry.documents {
-            heads.body += 1;
-            heads.document += 1;
-            self.bodies.push((heads.body, document.body.clone()));
-            self.documents.push(DocumentRow::new(
-                heads.document,
-                document.id,
-                message,
-                document.kind,
-                heads.body,
-            ));
+            numbers.body += 1;
+            numbers.document += 1;
+            self.bodies.push((numbers.body, &document.body));
+            let row = DocumentRow::new(numbers.document, document.id, message, document.kind, numbers.body);
+            self.documents.push(row);
         }
-        let first_recipient = heads.recipient + 1;
+        let first_recipient = numbers.recipient + 1;
         for prepared in &entry.recipients {
-            heads.recipient += 1;
+            numbers.recipient += 1;
             let document =
                 prepared.document.and_then(|at| i64::try_from(at).ok()).map(|at| first_document + at);
-            self.recipients.push(RecipientRow::new(heads.recipient, message, document, prepared, entry));
-            let recipient = &prepared.recipient;
-            if let (Some(to), Some(key), true) =
-                (&recipient.destination, &recipient.order_key, recipient.state.is_open())
-            {
-                queues.insert((to.as_str().to_owned(), key.clone()));
-            }
+            self.recipients.push(RecipientRow::new(numbers.recipient, message, document, prepared, entry));
         }
         for (at, key) in entry.original_keys() {
             let recipient = first_recipient + i64::try_from(at).unwrap_or(0);
-            self.originals.push((key.id.clone(), key.receiver.clone(), recipient));
+            self.originals.push((&key.id, &key.receiver, recipient));
         }
-    }
-
-    /// Adds a key under which a repeated call is recognised.
-    pub(super) fn add_idempotency(&mut self, source: &str, key: &str, message: MessageId, hash: ContentHash) {
-        let row = (source.to_owned(), key.to_owned(), hex(message.0), hash.to_string());
-        self.idempotency.push(row);
-    }
-
-    /// Adds a key under which a repeated message is recognised.
-    pub(super) fn add_duplicate(&mut self, key: &DuplicateKey, message: MessageId, hash: ContentHash) {
-        let DuplicateKey { sender, msg_id, receiver } = key.clone();
-        self.duplicates.push((sender, msg_id, receiver, hex(message.0), hash.to_string()));
     }
 
     /// Writes the rows.
@@ -168,7 +162,7 @@ impl NewRows {
             sqlx::query("INSERT INTO provenance (seq, owner, record) VALUES ($1, $2, $3)")
                 .bind(seq)
                 .bind(owner)
-                .bind(record)
+                .bind(*record)
                 .execute(&mut *connection)
                 .await
                 .map_err(sort)?;
@@ -273,12 +267,12 @@ pub(super) async fn change_and_commit(
     connection: &mut SqliteConnection,
     owner: &str,
     moved: &[MovedRow],
-    queues: &BTreeSet<Queue>,
+    lines: &BTreeSet<Line>,
     events: &[EventRow],
 ) -> Result<(), StoreError> {
     sqlx::query(CHANGE)
         .bind(json(&moved)?)
-        .bind(json(queues)?)
+        .bind(json(lines)?)
         .bind(json(&events)?)
         .bind(owner)
         .execute(connection)

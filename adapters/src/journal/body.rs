@@ -1,6 +1,6 @@
 //! Bytes as they are kept: plain, or compressed where that saves room.
 
-use super::failure::unreadable;
+use super::unreadable;
 use broker_core::ports::StoreError;
 use std::sync::Arc;
 
@@ -11,16 +11,16 @@ const LEVEL: i32 = 1;
 
 /// Bytes ready to be stored.
 #[derive(Debug, Clone)]
-pub(super) struct Body {
-    pub(super) codec: &'static str,
+pub(crate) struct Body {
+    pub(crate) codec: &'static str,
     /// Of the original.
-    pub(super) size: usize,
-    pub(super) bytes: Arc<[u8]>,
+    pub(crate) size: usize,
+    pub(crate) bytes: Arc<[u8]>,
 }
 
 impl Body {
     /// Compresses where it helps; by an eighth at least, or reading it back is not worth it.
-    pub(super) fn pack(bytes: &Arc<[u8]>) -> Self {
+    pub(crate) fn pack(bytes: &Arc<[u8]>) -> Self {
         let size = bytes.len();
         let packed = (size > WORTH_TRYING_BYTES).then(|| zstd::bulk::compress(bytes, LEVEL).ok()).flatten();
         match packed.filter(|p| p.len() < size - size / 8) {
@@ -31,7 +31,7 @@ impl Body {
 }
 
 /// The original bytes of what is stored.
-pub(super) fn unpack(codec: &str, size: i64, bytes: Vec<u8>) -> Result<Arc<[u8]>, StoreError> {
+pub(crate) fn unpack(codec: &str, size: i64, bytes: Vec<u8>) -> Result<Arc<[u8]>, StoreError> {
     let size = usize::try_from(size).map_err(|_| unreadable("the size of a body"))?;
     let original = match codec {
         "plain" => bytes,

@@ -14,66 +14,66 @@ use message_schemas::MessageId;
 
 /// An entry ready to be stored; only the numbers are missing that the writer gives.
 #[derive(Debug, Clone)]
-pub(super) struct Prepared {
-    pub(super) id: MessageId,
-    pub(super) received: Timestamp,
-    pub(super) source: String,
-    pub(super) idempotency_key: Option<String>,
-    pub(super) content_hash: [u8; 32],
-    pub(super) payload_hash: ContentHash,
-    pub(super) judged_again: Option<JudgedAgain>,
-    pub(super) envelope_receiver: Option<u32>,
-    pub(super) envelope_sender: Option<u32>,
-    pub(super) message: MessageColumns,
-    pub(super) provenance: String,
-    pub(super) body: Body,
-    pub(super) documents: Vec<PreparedDocument>,
-    pub(super) evidence: Vec<(ContentHash, Body)>,
-    pub(super) recipients: Vec<PreparedRecipient>,
-    pub(super) duplicate_keys: Vec<DuplicateKey>,
-    pub(super) closings: Vec<Closing>,
+pub(crate) struct Prepared {
+    pub(crate) id: MessageId,
+    pub(crate) received: Timestamp,
+    pub(crate) source: String,
+    pub(crate) idempotency_key: Option<String>,
+    pub(crate) content_hash: [u8; 32],
+    pub(crate) payload_hash: ContentHash,
+    pub(crate) judged_again: Option<JudgedAgain>,
+    pub(crate) envelope_receiver: Option<u32>,
+    pub(crate) envelope_sender: Option<u32>,
+    pub(crate) message: MessageColumns,
+    pub(crate) provenance: String,
+    pub(crate) body: Body,
+    pub(crate) documents: Vec<PreparedDocument>,
+    pub(crate) evidence: Vec<(ContentHash, Body)>,
+    pub(crate) recipients: Vec<PreparedRecipient>,
+    pub(crate) duplicate_keys: Vec<DuplicateKey>,
+    pub(crate) closings: Vec<Closing>,
     /// What the first event says.
-    pub(super) taken_in: String,
+    pub(crate) taken_in: String,
 }
 
 /// Columns of `message` that need nothing of the journal.
 #[derive(Debug, Clone)]
-pub(super) struct MessageColumns {
-    pub(super) sender: Option<String>,
-    pub(super) msg_id: Option<String>,
-    pub(super) document_id: Option<String>,
-    pub(super) family: Option<&'static str>,
-    pub(super) version: Option<String>,
-    pub(super) type_code: Option<String>,
-    pub(super) generated: Option<i64>,
-    pub(super) test: bool,
-    pub(super) verdict: &'static str,
-    pub(super) reason: Option<&'static str>,
-    pub(super) duplicate_of: Option<MessageId>,
-    pub(super) head: Option<String>,
-    pub(super) findings: String,
-    pub(super) explanation: Option<String>,
-    pub(super) protection: Option<String>,
+pub(crate) struct MessageColumns {
+    pub(crate) sender: Option<String>,
+    pub(crate) msg_id: Option<String>,
+    pub(crate) document_id: Option<String>,
+    pub(crate) family: Option<&'static str>,
+    pub(crate) version: Option<String>,
+    pub(crate) type_code: Option<String>,
+    pub(crate) generated: Option<i64>,
+    pub(crate) test: bool,
+    pub(crate) verdict: &'static str,
+    pub(crate) reason: Option<&'static str>,
+    pub(crate) duplicate_of: Option<MessageId>,
+    pub(crate) head: Option<String>,
+    pub(crate) findings: String,
+    pub(crate) explanation: Option<String>,
+    pub(crate) protection: Option<String>,
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct PreparedDocument {
-    pub(super) id: uuid::Uuid,
-    pub(super) kind: &'static str,
-    pub(super) body: Body,
+pub(crate) struct PreparedDocument {
+    pub(crate) id: uuid::Uuid,
+    pub(crate) kind: &'static str,
+    pub(crate) body: Body,
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct PreparedRecipient {
-    pub(super) recipient: Recipient,
+pub(crate) struct PreparedRecipient {
+    pub(crate) recipient: Recipient,
     /// Place in `documents`; none for the original.
-    pub(super) document: Option<usize>,
-    pub(super) standing: Standing,
+    pub(crate) document: Option<usize>,
+    pub(crate) standing: Standing,
 }
 
 impl Prepared {
     /// Makes an entry ready. Evidence that the journal is known to have is left out.
-    pub(super) fn new(entry: Entry, has: impl Fn(ContentHash) -> bool) -> Result<Self, StoreError> {
+    pub(crate) fn new(entry: Entry, has: impl Fn(ContentHash) -> bool) -> Result<Self, StoreError> {
         let head = entry.head.as_ref();
         let duplicate_of = match &entry.verdict {
             VerdictRecord::Duplicate { of } => Some(*of),
@@ -149,7 +149,7 @@ impl Prepared {
     }
 
     /// How much it adds to the journal, nearly.
-    pub(super) fn weight_bytes(&self) -> usize {
+    pub(crate) fn weight_bytes(&self) -> usize {
         let made = self.documents.iter().map(|d| &d.body).chain(self.evidence.iter().map(|(_, body)| body));
         let made: usize = made.map(|body| body.bytes.len()).sum();
         // A sender may write very long ids; they compress well and are kept as they are.
@@ -160,7 +160,7 @@ impl Prepared {
     }
 
     /// The keys by which receipts may name a recipient.
-    pub(super) fn original_keys(&self) -> impl Iterator<Item = (usize, &OriginalKey)> {
+    pub(crate) fn original_keys(&self) -> impl Iterator<Item = (usize, &OriginalKey)> {
         let recipients = self.recipients.iter().enumerate();
         recipients.flat_map(|(at, r)| r.recipient.original_keys.iter().map(move |key| (at, key)))
     }

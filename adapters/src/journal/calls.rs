@@ -1,0 +1,251 @@
+//! The way to the one that writes: calls wait in a queue, and are taken out in batches, so that many callers share one
+//! wait for the disk.
+//!
+//! A call whose caller has gone is done all the same; what a claim took for a caller that has gone goes back.
+
+use super::batch::Wanted;
+use super::prepare::Prepared;
+use broker_core::journal::{CommitResult, RecipientId, Settlement};
+use broker_core::lifecycle::{Event, State};
+use broker_core::ports::StoreError;
+use jiff::Timestamp;
+use message_schemas::MessageId;
+use routing_rules::DestinationId;
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
+
+/// A batch takes in at most so many rows and bytes, unless one call alone is larger.
+const BATCH_ROWS: usize = 256;
+const BATCH_BYTES: usize = 8 << 20;
+/// Calls that may wait; further callers wait for a place.
+const QUEUE_CALLS: usize = 1024;
+
+/// One claim stops at so many bytes, or a backlog of large messages would fill the memory.
+pub(crate) const CLAIM_BYTES: i64 = 32 << 20;
+
+/// A call to the writer. It is kept until it is answered, because it may be tried twice.
+#[derive(Debug)]
+pub(crate) enum Call {
+    Commit(Vec<Prepared>),
+    Settle(Vec<Settlement>, Timestamp),
+    Claim(DestinationId, Timestamp, usize),
+    Replay(Vec<(RecipientId, Option<DestinationId>)>, String, Timestamp),
+    Recover(Timestamp),
+    /// As `Recover`, of other processes that have died.
+    TakeOver(Timestamp),
+    Note(String, String, Timestamp),
+}
+
+/// By what a journal finds bytes again: their number, and the day of their table where there is one for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct BodyKey {
+    pub(crate) day: i32,
+    pub(crate) seq: i64,
+}
+
+/// A recipient that was claimed; its bytes are fetched outside of the writer.
+#[derive(Debug, Clone)]
+pub(crate) struct Claimed {
+    pub(crate) recipient: RecipientId,
+    pub(crate) message: MessageId,
+    /// The day of its table, as in [`BodyKey`].
+    pub(crate) message_day: i32,
+    pub(crate) book: String,
+    pub(crate) receiver: Option<u32>,
+    pub(crate) kind: Option<String>,
+    pub(crate) document: Option<Uuid>,
+    pub(crate) body: BodyKey,
+    pub(crate) tries: u32,
+    pub(crate) expires: Option<Timestamp>,
+    pub(crate) maybe_arrived: bool,
+    pub(crate) receipt_written: bool,
+    pub(crate) test: bool,
+    pub(crate) family: Option<String>,
+}
+
+/// What a call came to.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Committed(Vec<CommitResult>),
+    Claimed(Claims),
+    Count(usize),
+}
+
+/// Claimed recipients. Dropped without [`Claims::keep`], they go back to be claimed again.
+#[derive(Debug)]
+pub(crate) struct Claims {
+    claimed: Vec<Claimed>,
+    now: Timestamp,
+    calls: mpsc::WeakSender<Job>,
+}
+
+/// A call, and where its answer goes.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) call: Call,
+    pub(crate) answer: oneshot::Sender<Result<Answer, StoreError>>,
+}
+
+/// The callers' end of the queue. The writer ends when the last is dropped.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    calls: mpsc::Sender<Job>,
+}
+
+/// The writer's end of the queue.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    waiting: mpsc::Receiver<Job>,
+    calls: mpsc::WeakSender<Job>,
+}
+
+/// Makes a queue.
+pub(crate) fn queue() -> (Writer, Queue) {
+    let (calls, waiting) = mpsc::channel(QUEUE_CALLS);
+    let weak = calls.downgrade();
+    (Writer { calls }, Queue { waiting, calls: weak })
+}
+
+impl Writer {
+    /// Makes a call and waits for its end.
+    pub(crate) async fn call(&self, call: Call) -> Result<Answer, StoreError> {
+        let stopped = || StoreError::Unavailable("the journal is closed".into());
+        let (answer, answered) = oneshot::channel();
+        self.calls.send(Job { call, answer }).await.map_err(|_| stopped())?;
+        answered.await.map_err(|_| stopped())?
+    }
+
+    /// Makes a call that is answered by a number.
+    pub(crate) async fn count(&self, call: Call) -> Result<usize, StoreError> {
+        match self.call(call).await? {
+            Answer::Count(count) => Ok(count),
+            Answer::Committed(_) | Answer::Claimed(_) => {
+                Err(StoreError::Damaged("another call's answer".into()))
+            }
+        }
+    }
+}
+
+impl Queue {
+    /// Waits for the next call; none when all callers have gone. Cancel safe.
+    pub(crate) async fn next(&mut self) -> Option<Job> {
+        self.waiting.recv().await
+    }
+
+    /// A batch that begins with this call: as many of those that wait as it takes, those that make others possible
+    /// first. What has just been settled or taken in can be claimed at once.
+    pub(crate) fn batch(&mut self, first: Job) -> Vec<Job> {
+        let (mut rows, mut bytes) = first.call.weight();
+        let mut batch = vec![first];
+        while rows < BATCH_ROWS && bytes < BATCH_BYTES {
+            let Ok(next) = self.waiting.try_recv() else { break };
+            let (more_rows, more_bytes) = next.call.weight();
+            (rows, bytes) = (rows + more_rows, bytes + more_bytes);
+            batch.push(next);
+        }
+        batch.sort_by_key(|job| job.call.order());
+        batch
+    }
+}
+
+impl Queue {
+    /// Guards what was claimed, now that it is durable.
+    pub(crate) fn claims(&self, claimed: Vec<Claimed>, now: Timestamp) -> Claims {
+        Claims { claimed, now, calls: self.calls.clone() }
+    }
+}
+
+impl Claims {
+    /// What was claimed.
+    pub(crate) fn list(&self) -> &[Claimed] {
+        &self.claimed
+    }
+
+    /// Takes over what was claimed: it is the caller's to settle.
+    pub(crate) fn keep(mut self) -> Vec<Claimed> {
+        std::mem::take(&mut self.claimed)
+    }
+}
+
+impl Drop for Claims {
+    fn drop(&mut self) {
+        let back = |c: &Claimed| Settlement {
+            recipient: c.recipient,
+            from: State::Sending,
+            event: Event::Retry,
+            reason: None,
+            next_attempt: Some(self.now),
+            detail: Some("claimed but not sent".into()),
+        };
+        let back: Vec<Settlement> = self.claimed.iter().map(back).collect();
+        if let (false, Some(calls), Ok(runtime)) =
+            (back.is_empty(), self.calls.upgrade(), tokio::runtime::Handle::try_current())
+        {
+            let (answer, _) = oneshot::channel();
+            let job = Job { call: Call::Settle(back, self.now), answer };
+            // Ends by itself: the writer takes the call, or is gone and start-up recovers.
+            drop(runtime.spawn(async move { calls.send(job).await.is_ok() }));
+        }
+    }
+}
+
+/// Answers every call of a batch.
+pub(crate) fn answer(batch: Vec<Job>, answers: Vec<Answer>) {
+    for (job, answer) in batch.into_iter().zip(answers) {
+        // A caller that has gone hears nothing; a claim in the answer then goes back.
+        drop(job.answer.send(Ok(answer)));
+    }
+}
+
+/// Answers every call of a batch with the same failure.
+pub(crate) fn fail(batch: Vec<Job>, failure: &StoreError) {
+    for job in batch {
+        drop(job.answer.send(Err(failure.clone())));
+    }
+}
+
+/// Answers that there is no room to every commit, and returns the other calls.
+pub(crate) fn refuse_intake(batch: Vec<Job>) -> Vec<Job> {
+    let is_intake = |job: &Job| matches!(job.call, Call::Commit(_));
+    let (intake, others): (Vec<Job>, Vec<Job>) = batch.into_iter().partition(is_intake);
+    fail(intake, &StoreError::Full);
+    others
+}
+
+impl Call {
+    const fn order(&self) -> u8 {
+        match self {
+            Self::Recover(_) | Self::TakeOver(_) => 0,
+            Self::Settle(..) => 1,
+            Self::Replay(..) => 2,
+            Self::Note(..) => 3,
+            Self::Commit(_) => 4,
+            Self::Claim(..) => 5,
+        }
+    }
+
+    /// Rows and bytes, nearly.
+    pub(crate) fn weight(&self) -> (usize, usize) {
+        match self {
+            Self::Commit(entries) => (entries.len(), entries.iter().map(Prepared::weight_bytes).sum()),
+            Self::Settle(settlements, _) => (settlements.len(), 0),
+            Self::Claim(_, _, limit) => (*limit, 0),
+            Self::Replay(recipients, _, _) => (recipients.len(), 0),
+            Self::Recover(_) | Self::TakeOver(_) | Self::Note(..) => (1, 0),
+        }
+    }
+
+    /// Adds what must be known of the journal before this call can be decided.
+    pub(crate) fn asks(&self, wanted: &mut Wanted) {
+        match self {
+            Self::Commit(entries) => {
+                for entry in entries {
+                    wanted.entry(entry);
+                }
+            }
+            Self::Settle(settlements, _) => wanted.recipients.extend(settlements.iter().map(|s| s.recipient)),
+            Self::Replay(recipients, _, _) => wanted.recipients.extend(recipients.iter().map(|(id, _)| *id)),
+            Self::Claim(..) | Self::Recover(_) | Self::TakeOver(_) | Self::Note(..) => {}
+        }
+    }
+}
