@@ -8,6 +8,7 @@ pub mod http;
 pub mod intake;
 pub mod keys;
 pub mod memory;
+pub mod postgres;
 pub mod registry;
 pub mod revocation;
 pub mod second_engine;

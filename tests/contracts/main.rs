@@ -13,7 +13,7 @@ mod rig;
 mod small_disk;
 mod sqlite_alone;
 
-use rig::{MemoryRig, SqliteRig};
+use rig::{MemoryRig, PostgresRig, SqliteRig};
 
 /// Every test of the suite, for every journal.
 macro_rules! journals {
@@ -26,6 +26,15 @@ macro_rules! journals {
             use super::*;
             $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $test() { $module::$test(SqliteRig::new()).await; })+)+
+        }
+        mod postgres {
+            use super::*;
+            $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    if let Some(rig) = PostgresRig::new(stringify!($test)).await {
+                        $module::$test(rig).await;
+                    }
+                })+)+
         }
     };
 }

@@ -69,8 +69,16 @@ pub trait Store: Send + Sync + 'static {
         now: Timestamp,
     ) -> impl Future<Output = Result<usize, StoreError>> + Send;
 
-    /// After a start: what was `sending` when the process died becomes `unsure`. Returns how many.
+    /// After a start: what was `sending` when the process died becomes `unsure`, and where several processes share the
+    /// journal, what those were sending that have died. Returns how many.
     fn recover(&self, now: Timestamp) -> impl Future<Output = Result<usize, StoreError>> + Send;
+
+    /// Where several processes share the journal: what others were sending that have died since becomes `unsure`.
+    /// Returns how many. A journal of one process has nothing to take over.
+    fn take_over(&self, now: Timestamp) -> impl Future<Output = Result<usize, StoreError>> + Send {
+        let _ = now;
+        std::future::ready(Ok(0))
+    }
 
     /// Recipients whose time to live or receipt deadline is over, oldest first.
     fn overdue(

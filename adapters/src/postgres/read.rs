@@ -1,0 +1,243 @@
+//! Reading for the path, past the writer, on connections of a pool: look-ups, deliveries, timers, backlog.
+
+use super::columns::{Days, content_hash, count, key, moment, state, time};
+use super::failure::{Failure, unreadable};
+use crate::journal::body::unpack;
+use crate::journal::calls::{BodyKey, Claimed};
+use crate::records;
+use broker_core::ContentHash;
+use broker_core::journal::{Deadline, Delivery, Known, Lookup, Original, Overdue, RecipientId, Seen};
+use broker_core::lifecycle::State;
+use broker_core::ports::Backlog;
+use jiff::Timestamp;
+use message_schemas::{HerId, MessageId};
+use routing_rules::DestinationId;
+use sqlx::{PgPool, Row as _};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Connections for reading, and whose rows they read.
+#[derive(Debug)]
+pub(super) struct Reader {
+    pub(super) pool: PgPool,
+    pub(super) owner: Arc<str>,
+}
+
+const SEEN: &str = "SELECT k.place, d.receiver, d.message, d.content_hash
+    FROM unnest($2) WITH ORDINALITY AS k(seen, place) JOIN duplicate_key d ON d.owner = $1 AND d.seen = k.seen
+    ORDER BY k.place, d.receiver";
+
+const ORIGINALS: &str = "SELECT k.place, o.message, o.recipient, p.state, o.generated, o.receipt_written,
+        o.recipient_day, o.seq
+    FROM unnest($2) WITH ORDINALITY AS k(key, place) JOIN original_key o ON o.owner = $1 AND o.key = k.key
+    LEFT JOIN pending p ON p.id = o.recipient ORDER BY k.place, o.seq";
+
+/// How recipients stand that are not pending.
+const STATES: &str = "SELECT r.id, r.state FROM unnest($1, $2) AS k(day, seq)
+    JOIN recipient r ON r.day = k.day AND r.seq = k.seq WHERE r.day BETWEEN $3 AND $4";
+
+/// Answers look-ups, in order.
+pub(super) async fn look_up(from: &Reader, lookups: &[Vec<Lookup>]) -> Result<Vec<Known>, Failure> {
+    // Every message's look-ups, laid flat, with the message that each is for.
+    let (mut seen, mut originals) = (Vec::new(), Vec::new());
+    let (mut seen_for, mut originals_for) = (Vec::new(), Vec::new());
+    for (at, lookup) in lookups.iter().enumerate().flat_map(|(at, l)| l.iter().map(move |l| (at, l))) {
+        match lookup {
+            Lookup::Seen { sender, msg_id } => {
+                seen.push(key(&[sender, msg_id]));
+                seen_for.push(at);
+            }
+            Lookup::Original(original) => {
+                originals.push(key(&[&original.id, &original.receiver]));
+                originals_for.push(at);
+            }
+        }
+    }
+    let mut known = vec![Known::default(); lookups.len()];
+    if !seen.is_empty() {
+        for row in sqlx::query(SEEN).bind(&*from.owner).bind(seen).fetch_all(&from.pool).await? {
+            let at = seen_for.get(place(&row)?);
+            if let Some(known) = at.and_then(|at| known.get_mut(*at)) {
+                known.seen.push(Seen {
+                    message: MessageId(row.try_get(2)?),
+                    receiver: row.try_get(1)?,
+                    content_hash: content_hash(&row, 3)?,
+                });
+            }
+        }
+    }
+    if !originals.is_empty() {
+        let rows = sqlx::query(ORIGINALS).bind(&*from.owner).bind(originals).fetch_all(&from.pool).await?;
+        let mut settled = Vec::new();
+        for row in &rows {
+            if row.try_get::<Option<&str>, _>(3)?.is_none() {
+                settled.push((row.try_get(6)?, row.try_get(7)?));
+            }
+        }
+        let settled = states(from, settled).await?;
+        for row in &rows {
+            let recipient: Uuid = row.try_get(2)?;
+            let state = match row.try_get::<Option<&str>, _>(3)? {
+                Some(_) => Some(state(row, 3)?),
+                None => settled.get(&recipient).copied(),
+            };
+            let at = originals_for.get(place(row)?);
+            // None: it went with its day, and nothing can be closed any more.
+            if let (Some(known), Some(state)) = (at.and_then(|at| known.get_mut(*at)), state) {
+                known.originals.push(Original {
+                    recipient: RecipientId(recipient),
+                    message: MessageId(row.try_get(1)?),
+                    state,
+                    generated: time(row, 4)?,
+                    receipt_written: row.try_get(5)?,
+                });
+            }
+        }
+    }
+    Ok(known)
+}
+
+/// A place in an array, from 0.
+fn place(row: &sqlx::postgres::PgRow) -> Result<usize, Failure> {
+    Ok(count::<usize>(row, 0)?.saturating_sub(1))
+}
+
+async fn states(from: &Reader, wanted: Vec<(i32, i64)>) -> Result<HashMap<Uuid, State>, Failure> {
+    let (days, numbers): (Vec<i32>, Vec<i64>) = wanted.into_iter().unzip();
+    let (Some(first), Some(last)) = (days.iter().min().copied(), days.iter().max().copied()) else {
+        return Ok(HashMap::new());
+    };
+    let query = sqlx::query(STATES).bind(days).bind(numbers).bind(first).bind(last);
+    let mut states = HashMap::new();
+    for row in query.fetch_all(&from.pool).await? {
+        // It became pending between the two readings: it waits again.
+        let waits = row.try_get::<&str, _>(1)? == "pending";
+        states.insert(row.try_get(0)?, if waits { State::Waiting } else { state(&row, 1)? });
+    }
+    Ok(states)
+}
+
+const REPEATED: &str = "SELECT message, content_hash FROM idempotency_key WHERE owner = $1 AND key = $2";
+
+/// The message under an idempotency key.
+pub(super) async fn repeated(
+    from: &Reader,
+    source: &str,
+    idempotency_key: &str,
+) -> Result<Option<(MessageId, ContentHash)>, Failure> {
+    let query = sqlx::query(REPEATED).bind(&*from.owner).bind(key(&[source, idempotency_key]));
+    let row = query.fetch_optional(&from.pool).await?;
+    row.map(|row| Ok((MessageId(row.try_get(0)?), content_hash(&row, 1)?))).transpose()
+}
+
+const BODIES: &str = "SELECT b.day, b.seq, b.codec, b.size, b.bytes FROM unnest($1, $2) AS k(day, seq)
+    JOIN body b ON b.day = k.day AND b.seq = k.seq WHERE b.day BETWEEN $3 AND $4";
+
+const FACTS: &str = "SELECT id, test, family FROM message WHERE id = ANY($1) AND day BETWEEN $2 AND $3";
+
+/// Fetches the bytes of what was claimed, and what else goes with them.
+pub(super) async fn deliveries(
+    from: &Reader,
+    destination: &DestinationId,
+    claimed: &[Claimed],
+) -> Result<Vec<Delivery>, Failure> {
+    let wanted: BTreeSet<BodyKey> = claimed.iter().map(|c| c.body).collect();
+    let (Some(first), Some(last)) = (wanted.first(), wanted.last()) else { return Ok(Vec::new()) };
+    let days = Days { from: first.day, to: last.day };
+    let (of_days, numbers): (Vec<i32>, Vec<i64>) = wanted.iter().map(|b| (b.day, b.seq)).unzip();
+    let query = sqlx::query(BODIES).bind(of_days).bind(numbers).bind(days.from).bind(days.to);
+    let mut bodies: HashMap<BodyKey, Arc<[u8]>> = HashMap::with_capacity(wanted.len());
+    for row in query.fetch_all(&from.pool).await? {
+        let body = unpack(row.try_get(2)?, row.try_get(3)?, row.try_get(4)?)?;
+        bodies.insert(BodyKey { day: row.try_get(0)?, seq: row.try_get(1)? }, body);
+    }
+    let ids: Vec<Uuid> = claimed.iter().map(|c| c.message.0).collect();
+    let first = claimed.iter().map(|c| c.message_day).min().unwrap_or_default();
+    let last = claimed.iter().map(|c| c.message_day).max().unwrap_or_default();
+    let mut facts: HashMap<Uuid, (bool, Option<String>)> = HashMap::with_capacity(ids.len());
+    for row in sqlx::query(FACTS).bind(ids).bind(first).bind(last).fetch_all(&from.pool).await? {
+        facts.insert(row.try_get(0)?, (row.try_get(1)?, row.try_get(2)?));
+    }
+    let deliveries = claimed.iter().map(|c| {
+        let bytes = bodies.get(&c.body).ok_or_else(|| unreadable("a body"))?;
+        let (test, family) = facts.get(&c.message.0).ok_or_else(|| unreadable("a message"))?;
+        let kind = c.kind.as_deref().map(|k| records::kind_of(k).ok_or_else(|| unreadable("a kind")));
+        Ok(Delivery {
+            recipient: c.recipient,
+            message: c.message,
+            book: records::book_of(&c.book).ok_or_else(|| unreadable("a book"))?,
+            receiver: c.receiver.map(HerId),
+            destination: destination.clone(),
+            kind: kind.transpose()?,
+            document: c.document,
+            bytes: Arc::clone(bytes),
+            tries: c.tries,
+            expires: c.expires,
+            maybe_arrived: c.maybe_arrived,
+            receipt_written: c.receipt_written,
+            test: *test,
+            family: family.clone(),
+        })
+    });
+    deliveries.collect()
+}
+
+const NEXT_DUE: &str = "SELECT due FROM pending WHERE owner = $1 AND destination = $2 AND due IS NOT NULL
+    ORDER BY due, seq LIMIT 1";
+
+/// When a destination's next recipient is due.
+pub(super) async fn next_due(
+    from: &Reader,
+    destination: &DestinationId,
+) -> Result<Option<Timestamp>, Failure> {
+    let query = sqlx::query(NEXT_DUE).bind(&*from.owner).bind(destination.as_str());
+    query.fetch_optional(&from.pool).await?.map_or(Ok(None), |row| time(&row, 0))
+}
+
+/// Each half is read in the order of its index, so that the limit bounds the work.
+const OVERDUE: &str = "
+(SELECT expires AS over, seq, id, message, state FROM pending
+    WHERE owner = $3 AND expires IS NOT NULL AND state IN ('waiting', 'unsure') AND expires <= $1
+    ORDER BY expires LIMIT $2)
+UNION ALL
+(SELECT receipt_deadline AS over, seq, id, message, state FROM pending
+    WHERE owner = $3 AND receipt_deadline IS NOT NULL AND state = 'handed_over' AND receipt_deadline <= $1
+    ORDER BY receipt_deadline LIMIT $2)
+ORDER BY 1, 2 LIMIT $2";
+
+/// Recipients whose time is over.
+pub(super) async fn overdue(from: &Reader, now: Timestamp, limit: usize) -> Result<Vec<Overdue>, Failure> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let query = sqlx::query(OVERDUE).bind(now.as_microsecond()).bind(limit).bind(&*from.owner);
+    let rows = query.fetch_all(&from.pool).await?;
+    let overdue = rows.iter().map(|row| {
+        let state = state(row, 4)?;
+        let what = if state == State::HandedOver { Deadline::Receipt } else { Deadline::TimeToLive };
+        Ok(Overdue {
+            recipient: RecipientId(row.try_get(2)?),
+            message: MessageId(row.try_get(3)?),
+            state,
+            what,
+        })
+    });
+    overdue.collect()
+}
+
+const BACKLOG: &str = "SELECT destination, count(*), min(received) FROM pending
+    WHERE state IN ('waiting', 'sending', 'unsure') AND owner = $1 AND destination IS NOT NULL
+    GROUP BY destination ORDER BY destination";
+
+/// What waits, by destination.
+pub(super) async fn backlog(from: &Reader) -> Result<Vec<Backlog>, Failure> {
+    let rows = sqlx::query(BACKLOG).bind(&*from.owner).fetch_all(&from.pool).await?;
+    let backlog = rows.iter().map(|row| {
+        let name: &str = row.try_get(0)?;
+        Ok(Backlog {
+            destination: name.parse().map_err(|_| unreadable("a destination"))?,
+            open: count(row, 1)?,
+            oldest: Some(moment(row, 2)?),
+        })
+    });
+    backlog.collect()
+}

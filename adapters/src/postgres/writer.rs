@@ -1,0 +1,160 @@
+//! The one writer of this process: it owns a connection, and takes all calls that wait into one transaction (group
+//! commit), so that many callers share one wait for the disk.
+//!
+//! A batch that met another broker in the middle is decided anew. If a batch fails otherwise, each call gets a transaction
+//! of its own, so that one bad call costs the others nothing. If the connection is lost, nobody knows whether the
+//! last batch was committed: its callers hear that the journal is not available, and whoever offers the same entry again
+//! is answered as the first time.
+
+use super::failure::Failure;
+use super::schema;
+use super::transaction::{self, Author, Done};
+use super::{instances, write};
+use crate::journal::calls::{self, Answer, Call, Job, Queue};
+use broker_core::ports::StoreError;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection as _, PgConnection};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+/// A batch is decided anew so often when other brokers stand in its way.
+const ATTEMPTS: u32 = 6;
+/// No answer for so long: the connection is given up. The server gives up earlier, if it still hears us.
+const PATIENCE: Duration = Duration::from_secs(40);
+/// Connecting may take so long.
+pub(super) const CONNECTING: Duration = Duration::from_secs(5);
+/// Distinct provenances that are remembered.
+const REMEMBERED_PROVENANCES: usize = 1000;
+
+/// The writer's task.
+pub(super) struct Task {
+    pub(super) place: PgConnectOptions,
+    pub(super) owner: Arc<str>,
+    pub(super) queue: Queue,
+    pub(super) connection: Option<PgConnection>,
+    /// Whose chain it writes; 0 before it first writes.
+    pub(super) instance: Arc<AtomicI64>,
+    pub(super) provenances: HashMap<String, i64>,
+}
+
+impl Task {
+    /// Runs until the last caller has gone.
+    pub(super) async fn run(mut self) {
+        while let Some(first) = self.queue.next().await {
+            let batch = self.queue.batch(first);
+            self.perform(batch).await;
+        }
+        if let Some(connection) = self.connection.take()
+            && let Err(error) = connection.close().await
+        {
+            tracing::debug!(%error, "The journal's connection did not close in order.");
+        }
+    }
+
+    async fn perform(&mut self, batch: Vec<Job>) {
+        match self.attempts(&batch).await {
+            Ok(done) => self.answer(batch, done),
+            // It would fail again for each, and each would wait as long.
+            Err(failure @ (StoreError::Unavailable(_) | StoreError::Newer { .. })) => {
+                calls::fail(batch, &failure);
+            }
+            Err(failure @ (StoreError::Full | StoreError::Damaged(_))) => {
+                let batch = if failure == StoreError::Full { calls::refuse_intake(batch) } else { batch };
+                for job in batch {
+                    match self.attempts(std::slice::from_ref(&job)).await {
+                        Ok(done) => self.answer(vec![job], done),
+                        Err(failure) => calls::fail(vec![job], &failure),
+                    }
+                }
+            }
+        }
+    }
+
+    fn answer(&self, batch: Vec<Job>, done: Vec<Done>) {
+        let answers = done.into_iter().map(|done| match done {
+            Done::Committed(results) => Answer::Committed(results),
+            Done::Claimed(claimed, now) => Answer::Claimed(self.queue.claims(claimed, now)),
+            Done::Count(count) => Answer::Count(count),
+        });
+        calls::answer(batch, answers.collect());
+    }
+
+    async fn attempts(&mut self, batch: &[Job]) -> Result<Vec<Done>, StoreError> {
+        if batch.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let result = match tokio::time::timeout(PATIENCE, self.attempt(batch)).await {
+                Ok(result) => result,
+                Err(_) => Err(StoreError::Unavailable("the server does not answer".into()).into()),
+            };
+            let Err(failure) = result else { return result.map_err(StoreError::from) };
+            self.roll_back().await;
+            if failure.day && attempt < ATTEMPTS {
+                if let Some(connection) = &mut self.connection {
+                    schema::make_days(connection).await?;
+                }
+            } else if !failure.again || attempt >= ATTEMPTS {
+                return Err(failure.error);
+            }
+        }
+    }
+
+    /// Ends what is left of a failed transaction. A connection that cannot even do that is given up.
+    async fn roll_back(&mut self) {
+        if let Some(mut connection) = self.connection.take() {
+            let rolled_back = sqlx::raw_sql("ROLLBACK").execute(&mut connection);
+            if let Ok(Ok(_)) = tokio::time::timeout(CONNECTING, rolled_back).await {
+                self.connection = Some(connection);
+            }
+        }
+    }
+
+    async fn attempt(&mut self, batch: &[Job]) -> Result<Vec<Done>, Failure> {
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => connect(&self.place).await?,
+        };
+        // While it is in use it is not here: if this future is dropped in the middle, so is the connection.
+        let result = self.transact(&mut connection, batch).await;
+        self.connection = Some(connection);
+        result
+    }
+
+    async fn transact(&mut self, connection: &mut PgConnection, batch: &[Job]) -> Result<Vec<Done>, Failure> {
+        let instance = match self.instance.load(Ordering::Acquire) {
+            0 => {
+                let instance = instances::register(connection, &self.owner, false).await?;
+                self.instance.store(instance, Ordering::Release);
+                instance
+            }
+            instance => instance,
+        };
+        for job in batch {
+            let Call::Commit(entries) = &job.call else { continue };
+            for entry in entries {
+                if !self.provenances.contains_key(&entry.provenance) {
+                    let seq = write::provenance(connection, &self.owner, &entry.provenance).await?;
+                    if self.provenances.len() >= REMEMBERED_PROVENANCES {
+                        self.provenances.clear();
+                    }
+                    self.provenances.insert(entry.provenance.clone(), seq);
+                }
+            }
+        }
+        let author = Author { owner: &self.owner, instance, provenances: &self.provenances };
+        transaction::perform(connection, &author, batch).await
+    }
+}
+
+/// A connection, or why there is none.
+pub(super) async fn connect(place: &PgConnectOptions) -> Result<PgConnection, Failure> {
+    match tokio::time::timeout(CONNECTING, PgConnection::connect_with(place)).await {
+        Ok(connected) => Ok(connected?),
+        Err(_) => Err(StoreError::Unavailable("the server cannot be reached in time".into()).into()),
+    }
+}
