@@ -4,10 +4,12 @@ mod guard;
 mod ports;
 pub mod postgres;
 mod process;
+pub mod proxy;
 pub mod rabbit;
 mod wait;
 
 pub use postgres::Postgres;
+pub use proxy::Proxy;
 pub use rabbit::Rabbit;
 pub use wait::wait_for;
 

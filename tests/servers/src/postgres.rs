@@ -263,7 +263,8 @@ impl Drop for Postgres {
 /// with its password, readable by its owner alone.
 fn template(programs: &Path) -> io::Result<PathBuf> {
     let version = run(Command::new(programs.join("postgres")).arg("--version"))?;
-    let version: String = version.chars().filter(|c| c.is_ascii_digit() || *c == '.').take(8).collect();
+    // "postgres (PostgreSQL) 15.4 (Debian …)"
+    let version = version.split(' ').nth(2).unwrap_or("unknown").trim().to_owned();
     let user = rustix::process::getuid().as_raw();
     let place = crate::kept().join(format!("postgresql-{version}-{user}"));
     if place.exists() {

@@ -22,6 +22,9 @@ use std::time::Duration;
 /// The account that may do everything on every virtual host.
 pub const USER: &str = "admin";
 
+/// A boot that writes nothing to its logs for so long stands still.
+const STILL: Duration = Duration::from_secs(40);
+
 /// What a node starts with.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -267,7 +270,22 @@ impl Rabbit {
             let list = run(ask.args(["-port", &self.ports.names.to_string(), "-names"])).unwrap_or_default();
             Ok((list.contains("running on port") && !list.contains("\nname ")).then_some(()))
         })?;
-        let output = File::options().create(true).append(true).open(self.folder.join("log/output.log"))?;
+        let mut stalls = 0;
+        let child = loop {
+            match self.boot() {
+                // Seen with 3.10 on a machine with much to do: a boot that stands still for ever, each time elsewhere.
+                Err(e) if e.kind() == io::ErrorKind::TimedOut && stalls < 2 => stalls += 1,
+                other => break other?,
+            }
+        };
+        *process = Some(child);
+        Ok(())
+    }
+
+    /// Starts the process and waits until it takes connections; `TimedOut` if it does nothing any more.
+    fn boot(&self) -> io::Result<Child> {
+        let logs = ["output.log", "rabbit.log"].map(|name| self.folder.join("log").join(name));
+        let output = File::options().create(true).append(true).open(&logs[0])?;
         let mut command = Command::new(&self.program);
         self.environment(&mut command);
         command
@@ -279,20 +297,27 @@ impl Rabbit {
         let mut child = command.spawn()?;
         let names = self.names.lock().unwrap_or_else(PoisonError::into_inner).id();
         self.guard.watch(&[child.id(), names]);
-        let ready = wait_for("RabbitMQ takes connections", PATIENCE, || {
+        let written = || logs.iter().map(|l| l.metadata().map_or(0, |m| m.len())).sum::<u64>();
+        let mut up = || {
             if let Some(status) = child.try_wait()? {
                 return Err(io::Error::other(format!("RabbitMQ ended: {status}")));
             }
             Ok(greets(self.ports.amqp).then_some(()))
-        });
+        };
+        let ready = loop {
+            let before = written();
+            match wait_for("RabbitMQ takes connections", STILL, &mut up) {
+                // As long as it writes, it is under way.
+                Err(e) if e.kind() == io::ErrorKind::TimedOut && written() > before => (),
+                other => break other,
+            }
+        };
         if let Err(e) = ready {
             child.kill().ok();
             child.wait().ok();
-            let log = |name| tail(&self.folder.join("log").join(name));
-            return Err(io::Error::other(format!("{e}\n{}\n{}", log("output.log"), log("rabbit.log"))));
+            return Err(io::Error::new(e.kind(), format!("{e}\n{}\n{}", tail(&logs[0]), tail(&logs[1]))));
         }
-        *process = Some(child);
-        Ok(())
+        Ok(child)
     }
 
     /// Stops it in order.
