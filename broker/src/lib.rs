@@ -9,6 +9,7 @@ pub mod examine;
 pub mod exit;
 pub mod health;
 pub mod intake;
+pub mod journal;
 pub mod mask;
 pub mod pool;
 pub mod proof;

@@ -15,6 +15,12 @@ use tokio_util::sync::CancellationToken;
 /// How often deadlines and the clock are looked at.
 const TICK: Duration = Duration::from_secs(1);
 
+/// How often it is looked whether another broker has died.
+const TAKE_OVER: Duration = Duration::from_secs(5);
+
+/// The books are checked for at most this part of the time: a large journal is checked less often than a small one.
+const SHARE_OF_CHECKS: u32 = 20;
+
 /// Deadlines handled in one go.
 const GROUP: usize = 500;
 
@@ -38,6 +44,7 @@ impl<S: Store, C: Clock> Timers<S, C> {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut checked: Option<Duration> = None;
+        let (mut pause, mut looked) = (self.check_every, Duration::ZERO);
         loop {
             tokio::select! {
                 _ = tick.tick() => {}
@@ -46,9 +53,15 @@ impl<S: Store, C: Clock> Timers<S, C> {
             self.watch_clock().await;
             while self.expire().await == GROUP {}
             let now = self.clock.monotonic();
-            if checked.is_none_or(|last| now.saturating_sub(last) >= self.check_every) {
+            if now.saturating_sub(looked) >= TAKE_OVER {
+                looked = now;
+                self.take_over().await;
+            }
+            if checked.is_none_or(|last| now.saturating_sub(last) >= pause) {
                 checked = Some(now);
                 self.check_books().await;
+                let took = self.clock.monotonic().saturating_sub(now);
+                pause = self.check_every.max(took * SHARE_OF_CHECKS);
             }
         }
     }
@@ -67,6 +80,21 @@ impl<S: Store, C: Clock> Timers<S, C> {
                 tracing::warn!("The clock of this machine is followed again.");
                 self.wake.ring_all();
             }
+        }
+    }
+
+    /// What other brokers were sending that have died is ours to send as well.
+    async fn take_over(&self) {
+        match self.store.take_over(self.clock.now()).await {
+            Ok(0) => {}
+            Ok(taken) => {
+                tracing::warn!(
+                    taken,
+                    "Another broker ended while {taken} deliveries were under way; they are unsure and are sent again."
+                );
+                self.wake.ring_all();
+            }
+            Err(error) => telemetry::journal_failed(&self.health, "take_over", &error),
         }
     }
 

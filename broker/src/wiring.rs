@@ -10,6 +10,7 @@ use crate::delivery;
 use crate::exit::{Failure, Verdict};
 use crate::health::{Health, Trouble};
 use crate::intake::{self, Intake};
+use crate::journal::Mode;
 use crate::pool::Pool;
 use crate::protection::watch::Watch;
 use crate::protection::{self, Again, Maker, Material};
@@ -20,7 +21,6 @@ use crate::world::{self, Tables};
 use crate::{schemas, telemetry};
 use adapters::budget::{self, Budget};
 use adapters::clock::SystemClock;
-use adapters::sqlite::{self, Mode, SqliteStore};
 use adapters::{folder, http, intake as entrance, tls};
 use arc_swap::ArcSwap;
 use broker_core::Protection;
@@ -37,20 +37,14 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// The journal of this installation.
-pub type Journal = SqliteStore;
+pub use crate::journal::Journal;
 
 /// Opens the journal beside a broker that may be running.
 ///
 /// # Errors
 /// When it cannot be opened.
 pub async fn open_journal(config: &Config) -> Result<Journal, Failure> {
-    open_in(config, Mode::Admin).await
-}
-
-async fn open_in(config: &Config, mode: Mode) -> Result<Journal, Failure> {
-    let options = sqlite::Options { owner: config.owner.as_str().into(), ..sqlite::Options::new(mode) };
-    Ok(SqliteStore::open_with(&config.journal.path, options).await?)
+    Journal::open(config, Mode::Admin).await
 }
 
 /// Runs the broker until it is told to stop (SIGTERM or SIGINT).
@@ -73,7 +67,7 @@ pub async fn run(config: Config) -> Result<Verdict, Failure> {
     let world = Arc::new(ArcSwap::from_pointee(world));
     let config = Arc::new(config);
 
-    let store = Arc::new(open_in(&config, Mode::Run).await?);
+    let store = Arc::new(Journal::open(&config, Mode::Run).await?);
     begin(&config, &store, clock.now()).await?;
 
     protection::announce(config.trust.as_ref(), &health);
@@ -247,7 +241,7 @@ fn make_protection(
 }
 
 /// What happens before anything is taken in: what was being sent when the process died is unsure now.
-async fn begin(config: &Config, store: &SqliteStore, now: jiff::Timestamp) -> Result<(), Failure> {
+async fn begin(config: &Config, store: &Journal, now: jiff::Timestamp) -> Result<(), Failure> {
     if config.journal.verify_at_start
         && let Some(at) = store.broken_link().await?
     {
@@ -327,7 +321,7 @@ async fn drain(
 async fn start_sources(
     config: &Arc<Config>,
     entrance: &entrance::Intake,
-    store: &Arc<SqliteStore>,
+    store: &Arc<Journal>,
     health: &Health,
     metrics: &PrometheusHandle,
     stop: &CancellationToken,

@@ -3,9 +3,12 @@
 
 use super::Config;
 use super::read::Fault;
+use crate::exit::Failure;
+use crate::journal;
 use crate::protection::{self, Material};
 use crate::schemas;
 use crate::world::{self, Tables};
+use adapters::postgres::{Mode, PostgresStore};
 use std::fs;
 use std::path::Path;
 
@@ -29,7 +32,9 @@ pub fn check(config: &Config) -> Checked {
         faults.extend(found);
     }
     let tables = Tables::load(config).map_err(|found| faults.extend(found)).ok();
-    if let Some(folder) = config.journal.path.parent() {
+    if config.journal.postgres.is_some() {
+        server(config, &mut faults, &mut warnings);
+    } else if let Some(folder) = config.journal.path.as_deref().and_then(Path::parent) {
         folder_is_there(
             folder,
             "journal.path",
@@ -80,6 +85,31 @@ pub fn check(config: &Config) -> Checked {
         if config.sources.http.is_some() { ", and HTTP" } else { "" }
     );
     Checked { summary, faults, warnings }
+}
+
+/// The server of the journal: does it answer, and do its settings keep what was acknowledged?
+fn server(config: &Config, faults: &mut Vec<Fault>, warnings: &mut Vec<Fault>) {
+    let named =
+        |message: String, remedy: &str| fault(Path::new("journal"), "journal.postgres", message, remedy);
+    let asked = journal::options(config, Mode::Read).and_then(|options| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| Failure::Start(format!("no runtime: {error}")))?;
+        Ok(runtime.block_on(PostgresStore::survey(&options))?)
+    });
+    match asked {
+        Err(failure) => faults.push(named(
+            format!("The server does not answer as it should: {failure}."),
+            "Start it, or mend journal.postgres and journal.password_file.",
+        )),
+        Ok(survey) => {
+            for concern in survey.concerns {
+                let message = format!("PostgreSQL {}: {}.", survey.version, concern.sentence);
+                let found =
+                    named(message, "Change it at the server; ops/postgresql/budstikke.conf has the reasons.");
+                if concern.grave { faults.push(found) } else { warnings.push(found) }
+            }
+        }
+    }
 }
 
 fn fault(path: &Path, field: &str, message: String, remedy: &str) -> Fault {

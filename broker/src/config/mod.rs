@@ -53,10 +53,22 @@ settings! {
         log: Log = Log::default(),
     }
 
-    /// Where messages are kept.
+    /// Where messages are kept: a file of this broker alone, or a PostgreSQL database that several may share; one of
+    /// the two.
     pub struct Journal {
         /// The file of the embedded journal. Its folder must be there; two more files appear beside it.
-        path: PathBuf,
+        path: Option<PathBuf> = None,
+        /// The database: `host=… port=… dbname=… user=… sslmode=… sslrootcert=…`, as PostgreSQL's own tools take it. A
+        /// server on another machine is asked for a certificate that leads to a known CA and bears its name, unless
+        /// sslmode says otherwise.
+        postgres: Option<String> = None,
+        /// A file with the password for the database, where it asks for one.
+        password_file: Option<PathBuf> = None,
+        /// For how long messages are kept in the database. Days that are older go as a whole, with all that belongs to
+        /// their messages, as soon as nothing in them is open or parked. None: for ever.
+        keep: Option<Duration> = None,
+        /// For how long the keys are kept by which repeats and receipts are recognised; never less than `keep`.
+        keep_keys: Duration = Duration::from_secs(400 * 86_400),
         /// How often the books are checked against the events.
         check_every: Duration = Duration::from_secs(30),
         /// Check the whole chain of events before anything is taken in. It reads the journal once.
@@ -243,6 +255,7 @@ impl Config {
                 );
             }
         }
+        self.journal.agree(reading);
         for name in self.sources.folders.keys() {
             if !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
                 reading.fault_at(
@@ -283,6 +296,44 @@ impl Config {
     }
 }
 
+impl Journal {
+    fn agree(&self, reading: &mut Reading<'_>) {
+        match (&self.path, &self.postgres) {
+            (Some(_), Some(_)) => {
+                reading.fault_at("journal", "It has both a path and postgres.", "Leave one of them out.");
+            }
+            (None, None) => {
+                reading.fault_at("journal", "It has neither a path nor postgres.", "Set one of them.");
+            }
+            (Some(_), None) => {
+                for (field, set) in
+                    [("password_file", self.password_file.is_some()), ("keep", self.keep.is_some())]
+                {
+                    if set {
+                        reading.fault_at(
+                            &format!("journal.{field}"),
+                            "It is for a journal on PostgreSQL; a file keeps everything.",
+                            "Leave it out.",
+                        );
+                    }
+                }
+            }
+            (None, Some(line)) => {
+                if let Err(error) = line.parse::<adapters::postgres::Place>() {
+                    reading.fault_at(
+                        "journal.postgres",
+                        format!("It cannot be used: {error}."),
+                        "Write host=… dbname=… user=….",
+                    );
+                }
+            }
+        }
+        if self.keep.is_some_and(|keep| keep < Duration::from_secs(86_400)) {
+            reading.fault_at("journal.keep", "Whole days are dropped.", "Write 1d or more.");
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -292,7 +343,7 @@ mod tests {
     #[test]
     fn the_example_in_ops_is_sound() {
         let config = Config::parse(Path::new("/etc/budstikke/embedded.toml"), EXAMPLE).expect("no faults");
-        assert_eq!(config.journal.path, Path::new("/etc/budstikke/data/journal.db"));
+        assert_eq!(config.journal.path.as_deref(), Some(Path::new("/etc/budstikke/data/journal.db")));
         assert_eq!(config.destinations.len(), 3);
         assert_eq!(config.work, Work::default(), "the example shows the defaults");
         assert_eq!(config.admin, Admin::default());
@@ -308,6 +359,18 @@ mod tests {
         let defaults =
             trust::Revocation { cache: trust.revocation.cache.clone(), ..trust::Revocation::default() };
         assert_eq!(trust.revocation, defaults, "the example shows the defaults");
+    }
+
+    #[test]
+    fn the_example_of_several_brokers_in_ops_is_sound() {
+        let text = include_str!("../../../ops/config/postgresql.toml");
+        let config = Config::parse(Path::new("/etc/budstikke/postgresql.toml"), text).expect("no faults");
+        assert!(config.journal.path.is_none() && config.journal.postgres.is_some());
+        assert_eq!(
+            config.journal.keep_keys,
+            Duration::from_secs(400 * 86_400),
+            "the example shows the default"
+        );
     }
 
     #[test]
@@ -346,6 +409,29 @@ mod tests {
             assert!(fields.contains(&field), "{field} is missing in {fields:?}");
         }
         assert!(faults.iter().all(|fault| fault.line > 0), "{faults:?}");
+    }
+
+    #[test]
+    fn a_journal_is_one_of_two() {
+        let with = |journal: &str| {
+            let text = EXAMPLE.replace("path = \"data/journal.db\"", journal);
+            assert_ne!(text, EXAMPLE);
+            let read = Config::parse(Path::new("/etc/budstikke/x.toml"), &text);
+            read.map(|config| config.journal).map_err(|f| f.into_iter().map(|f| f.field).collect::<Vec<_>>())
+        };
+        let journal = with("postgres = \"host=/run dbname=x\"\npassword_file = \"pw\"\nkeep = \"90d\"")
+            .expect("no faults");
+        assert_eq!(journal.password_file.as_deref(), Some(Path::new("/etc/budstikke/pw")));
+        assert_eq!(journal.keep, Some(Duration::from_secs(90 * 86_400)));
+        for (journal, fault) in [
+            ("path = \"a\"\npostgres = \"dbname=x\"", "journal"),
+            ("", "journal"),
+            ("postgres = \"dbname=x password=y\"", "journal.postgres"),
+            ("postgres = \"dbname=x\"\nkeep = \"1h\"", "journal.keep"),
+            ("path = \"a\"\nkeep = \"9d\"", "journal.keep"),
+        ] {
+            assert_eq!(with(journal), Err(vec![fault.to_owned()]), "{journal}");
+        }
     }
 
     #[test]
