@@ -9,6 +9,7 @@ mod delivering;
 mod finding;
 mod intake;
 mod make;
+mod postgres_alone;
 mod rig;
 mod small_disk;
 mod sqlite_alone;
