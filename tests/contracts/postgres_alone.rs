@@ -44,6 +44,19 @@ fn mute(rig: &PostgresRig, instance: &str) {
     ));
 }
 
+/// Waits until the connections of the test have ended: what they counted is told then.
+async fn all_have_gone(rig: &PostgresRig) {
+    let others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+        AND backend_type = 'client backend' AND pid <> pg_backend_pid()";
+    for _ in 0..3000 {
+        if rig.sql(others).trim() == "0" {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("connections stay open");
+}
+
 with_server! {
     async fn the_ledger_names_a_recipient_that_was_deleted_or_invented(rig) {
         let store = rig.open().await;
@@ -359,6 +372,77 @@ with_server! {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         panic!("the recipient stays with a caller that has gone");
+    }
+
+    async fn no_question_walks_through_a_large_table(rig) {
+        let store = rig.open().await;
+        commit(&store, message(1).to("folder:a").receipt_to("folder:r").head("m-1").original_key("m-1", "1")
+            .duplicate_key("HER:1", "m-1", "1").idempotency_key("k")).await;
+        // The same many times over, by the server itself: other ids, other numbers.
+        rig.sql(
+            "CREATE TEMP TABLE n AS SELECT g, 1000000 + g AS seq, gen_random_uuid() AS id, gen_random_uuid() AS r
+                 FROM generate_series(1, 6000) g;
+             INSERT INTO message SELECT (jsonb_populate_record(m, jsonb_build_object('seq', n.seq, 'id', n.id, 'short', n.g,
+                 'msg_id', n.g::text, 'received', m.received + n.g))).* FROM message m, n;
+             INSERT INTO recipient SELECT (jsonb_populate_record(m, jsonb_build_object('seq', n.seq, 'id', n.r, 'message', n.id,
+                 'state', 'handed_over'))).* FROM recipient m, n WHERE m.kind IS NULL;
+             INSERT INTO pending SELECT (jsonb_populate_record(m, jsonb_build_object('seq', n.seq, 'id', n.r,
+                 'destination', 'folder:' || n.g % 200, 'message', n.id))).* FROM pending m, n WHERE m.kind IS NULL;
+             INSERT INTO document SELECT (jsonb_populate_record(m, jsonb_build_object('seq', n.seq, 'id', gen_random_uuid(),
+                 'message', n.id))).* FROM document m, n;
+             INSERT INTO body SELECT day, n.seq, codec, key_id, size, bytes FROM (SELECT * FROM body LIMIT 1) m, n;
+             INSERT INTO event SELECT day, n.seq, chain + 1, n.seq, owner, at, n.id, n.r, what, detail, previous, hash
+                 FROM (SELECT * FROM event WHERE what = 'accepted' LIMIT 1) m, n;
+             INSERT INTO duplicate_key SELECT owner, sha256(n.g::text::bytea), sha256(n.g::text::bytea), receiver, n.id,
+                 content_hash, day FROM (SELECT * FROM duplicate_key LIMIT 1) m, n;
+             INSERT INTO original_key SELECT owner, sha256(n.g::text::bytea), n.r, recipient_day, n.seq, n.id, generated,
+                 receipt_written, day FROM (SELECT * FROM original_key LIMIT 1) m, n;
+             INSERT INTO idempotency_key SELECT owner, sha256(n.g::text::bytea), n.id, content_hash, day
+                 FROM (SELECT * FROM idempotency_key LIMIT 1) m, n",
+        );
+        rig.sql("ANALYZE");
+        store.close().await;
+        let walks = || rig.sql(
+            "SELECT coalesce(string_agg(relname || ' ' || seq_scan, ', ' ORDER BY relname), '') FROM pg_stat_user_tables
+             WHERE n_live_tup >= 6000 AND relname <> 'dropped'",
+        );
+        all_have_gone(&rig).await;
+        let before = walks();
+        assert!(before.matches(' ').count() >= 9 * 2 - 1, "all large tables are there: {before}");
+
+        let store = rig.open().await;
+        let ids = commit(&store, message(2).to("folder:a").in_order("folder:a", "k").receipt_to("folder:r").head("m-2")
+            .original_key("m-2", "1").duplicate_key("HER:1", "m-2", "1").idempotency_key("k2")).await;
+        commit(&store, message(2).to("folder:a").idempotency_key("k2")).await;
+        let claimed = claim(&store, "folder:a", 100, 10).await;
+        let done: Vec<_> = claimed.iter().map(|id| settlement(*id, Event::Park)).collect();
+        assert_eq!(store.settle(&done, at(101)).await, Ok(claimed.len()));
+        assert_eq!(store.replay(&[(ids[0], None)], "operator", at(102)).await, Ok(1));
+        commit(&store, message(3).closing(ids[1], Event::ReceiptOk)).await;
+        let lookups = [vec![
+            Lookup::Seen { sender: "HER:1".into(), msg_id: "m-2".into() },
+            Lookup::Original(OriginalKey { id: "m-2".into(), receiver: "1".into() }),
+        ]];
+        assert_eq!(store.look_up(&lookups).await.expect("answers")[0].originals.len(), 1);
+        assert!(store.repeated("http", "k2").await.expect("a search").is_some());
+        store.next_due(&destination("folder:7")).await.expect("a search");
+        store.overdue(at(200), 100).await.expect("a search");
+        for id in ["m-2".to_owned(), message_id(2).to_string(), message_id(2).short(), ids[1].0.to_string()] {
+            assert!(!store.find(&id, 10).await.expect("a search").is_empty(), "{id}");
+        }
+        store.documents(message_id(2)).await.expect("a search");
+        store.body(message_id(2)).await.expect("a search");
+        store.set_aside(&SetAside { limit: 10, ..SetAside::default() }).await.expect("a list");
+        store.events(10).await.expect("events");
+        store.recover(at(300)).await.expect("a recovery");
+        store.take_over(at(300)).await.expect("a look");
+        store.close().await;
+        all_have_gone(&rig).await;
+        assert_eq!(walks(), before);
+        // So would be told that a statement walks.
+        rig.sql("SET enable_indexscan = off; SET enable_bitmapscan = off; SELECT count(*) FROM message WHERE size < 0");
+        all_have_gone(&rig).await;
+        assert_ne!(walks(), before);
     }
 
     async fn the_survey_names_what_endangers_the_journal(rig) {
