@@ -25,6 +25,9 @@ pub const USER: &str = "admin";
 /// A boot that writes nothing to its logs for so long stands still.
 const STILL: Duration = Duration::from_secs(40);
 
+/// Calls of [`Rabbit::eval`] so far.
+static CALLS: AtomicUsize = AtomicUsize::new(0);
+
 /// What a node starts with.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -237,7 +240,9 @@ impl Rabbit {
     pub fn eval(&self, expression: &str) -> io::Result<String> {
         let mut call = Command::new("erl_call");
         self.environment(&mut call);
-        call.args(["-n", &self.node, "-e"])
+        // Each caller is a node to the server, which knows one of a name at a time.
+        let caller = format!("call-{}-{}", std::process::id(), CALLS.fetch_add(1, Ordering::Relaxed));
+        call.args(["-h", &caller, "-n", &self.node, "-e"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
