@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod amqp;
 pub mod budget;
 pub mod clock;
 pub mod durations;
@@ -9,6 +10,7 @@ pub mod intake;
 pub mod keys;
 pub mod memory;
 pub mod postgres;
+pub mod queues;
 pub mod registry;
 pub mod revocation;
 pub mod second_engine;
@@ -17,6 +19,7 @@ pub mod sqlite;
 pub mod tls;
 
 mod answer;
+mod backoff;
 mod chain;
 mod journal;
 mod records;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
 /// How often the file is looked at.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -93,6 +94,16 @@ impl Tokens {
             let this = self.clone();
             drop(tokio::task::spawn_blocking(move || this.refresh()).await);
         }
+    }
+}
+
+/// The first line of a file, as a password: read when it is used, so that a changed one is in force at once.
+pub(crate) fn first_line(path: &Path) -> Result<Zeroizing<String>, Error> {
+    let unreadable = |source| Error::Unreadable { path: path.to_owned(), source };
+    let text = Zeroizing::new(std::fs::read_to_string(path).map_err(unreadable)?);
+    match text.lines().next() {
+        Some(line) if !line.is_empty() => Ok(Zeroizing::new(line.to_owned())),
+        _ => Err(Error::NoSecret { path: path.to_owned() }),
     }
 }
 

@@ -17,6 +17,26 @@ pub struct ServerOptions {
     pub key_file: PathBuf,
 }
 
+/// How a server is checked by us, and we by it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClientOptions {
+    /// Root certificates (PEM) to check the server against; this machine's if not set.
+    pub roots_file: Option<PathBuf>,
+    /// Our own certificate (PEM), followed by those between it and its root, for a server that asks for one.
+    pub certificate_file: Option<PathBuf>,
+    /// Its private key (PEM).
+    pub key_file: Option<PathBuf>,
+}
+
+impl ClientOptions {
+    /// True if we can show a certificate.
+    #[must_use]
+    pub const fn has_certificate(&self) -> bool {
+        self.certificate_file.is_some() && self.key_file.is_some()
+    }
+}
+
 /// Why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -33,6 +53,9 @@ pub enum Error {
     /// Certificate and key do not fit, or are of a kind that is not supported.
     #[error("the certificates or the key cannot be used")]
     Unfit(#[from] rustls::Error),
+    /// A certificate without its key, or a key without its certificate.
+    #[error("certificate_file and key_file belong together")]
+    HalfIdentity,
     /// No root certificate to check servers against.
     #[error("this machine has no root certificates; name a file of them")]
     NoRoots,
@@ -41,11 +64,7 @@ pub enum Error {
 /// For serving HTTP/1.1.
 pub(crate) fn server(options: &ServerOptions) -> Result<Arc<ServerConfig>, Error> {
     let chain = certificates(&options.certificate_file)?;
-    let key = PrivateKeyDer::from_pem_file(&options.key_file).map_err(|source| Error::File {
-        path: options.key_file.clone(),
-        what: "private key",
-        source,
-    })?;
+    let key = key(&options.key_file)?;
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
@@ -56,8 +75,13 @@ pub(crate) fn server(options: &ServerOptions) -> Result<Arc<ServerConfig>, Error
 
 /// For calling servers, checked against the roots in a file, else against this machine's.
 pub(crate) fn client(roots_file: Option<&Path>) -> Result<ClientConfig, Error> {
+    client_with(&ClientOptions { roots_file: roots_file.map(Path::to_owned), ..ClientOptions::default() })
+}
+
+/// For calling servers, with a certificate of our own where there is one.
+pub(crate) fn client_with(options: &ClientOptions) -> Result<ClientConfig, Error> {
     let mut roots = RootCertStore::empty();
-    match roots_file {
+    match &options.roots_file {
         Some(path) => {
             for certificate in certificates(path)? {
                 roots.add(certificate)?;
@@ -71,10 +95,14 @@ pub(crate) fn client(roots_file: Option<&Path>) -> Result<ClientConfig, Error> {
     if roots.is_empty() {
         return Err(Error::NoRoots);
     }
-    Ok(ClientConfig::builder_with_provider(provider())
+    let config = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth())
+        .with_root_certificates(roots);
+    match (&options.certificate_file, &options.key_file) {
+        (Some(chain), Some(file)) => Ok(config.with_client_auth_cert(certificates(chain)?, key(file)?)?),
+        (None, None) => Ok(config.with_no_client_auth()),
+        (Some(_), None) | (None, Some(_)) => Err(Error::HalfIdentity),
+    }
 }
 
 /// For a client that only ever speaks plain HTTP: trusts nobody.
@@ -83,6 +111,14 @@ pub(crate) fn none() -> Result<ClientConfig, Error> {
         .with_safe_default_protocol_versions()?
         .with_root_certificates(RootCertStore::empty())
         .with_no_client_auth())
+}
+
+fn key(path: &Path) -> Result<PrivateKeyDer<'static>, Error> {
+    PrivateKeyDer::from_pem_file(path).map_err(|source| Error::File {
+        path: path.to_owned(),
+        what: "private key",
+        source,
+    })
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
