@@ -40,13 +40,18 @@ fn delivery(n: u128, kind: Option<DocumentKind>, bytes: &[u8]) -> Delivery {
 
 /// Sends through `destination` what every destination must cope with; `arrived` tells the bodies it then has.
 async fn keeps_the_contract(destination: impl Destination, arrived: impl Fn() -> Vec<Vec<u8>>) {
+    keeps_it(destination, arrived, Attempt::AlreadyThere).await;
+}
+
+/// A destination that does not know a repeat again (a queue) answers so; who reads it knows it by its id.
+async fn keeps_it(destination: impl Destination, arrived: impl Fn() -> Vec<Vec<u8>>, to_a_repeat: Attempt) {
     let first = delivery(1, None, b"<one/>");
     assert_eq!(destination.send(&first).await, Attempt::HandedOver);
     assert_eq!(arrived(), [b"<one/>"], "it is there once it is said to be");
 
     let mut again = first.clone();
     (again.tries, again.maybe_arrived) = (3, true);
-    assert_eq!(destination.send(&again).await, Attempt::AlreadyThere, "known again by its ids");
+    assert_eq!(destination.send(&again).await, to_a_repeat, "known again by its ids");
     assert_eq!(arrived().len(), 1);
 
     let receipt = delivery(2, Some(DocumentKind::Receipt), b"<AppRec/>");
@@ -241,6 +246,80 @@ fn http(at: SocketAddr) -> Http {
     let mut options = HttpOptions::new(format!("http://{at}/in"));
     options.answer_timeout = Duration::from_millis(700);
     Http::build(options).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_keeps_it() {
+    use lapin::options::{BasicConsumeOptions, QueueDeclareOptions};
+    use lapin::types::FieldTable;
+    let Some(rabbit) = servers::rabbit("a_queue_keeps_it") else { return };
+    let vhost = rabbit.vhost("contract").unwrap();
+    let client = lapin::Connection::connect(&rabbit.url(&vhost), lapin::ConnectionProperties::default())
+        .await
+        .unwrap();
+    let channel = client.create_channel().await.unwrap();
+    let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    channel.queue_declare("out".into(), options, FieldTable::default()).await.unwrap();
+    let server = adapters::amqp::Server {
+        port: Some(rabbit.port()),
+        vhost: Some(vhost.clone()),
+        user: Some(servers::rabbit::USER.to_owned()),
+        password_file: Some(rabbit.password_file()),
+        ..adapters::amqp::Server::new("127.0.0.1")
+    };
+    let link = adapters::amqp::Link::new(
+        "bus",
+        server,
+        adapters::amqp::Direction::Out,
+        Arc::new(adapters::amqp::Nobody),
+    );
+    let options = adapters::amqp::DestinationOptions {
+        exchange: None,
+        timeout: Duration::from_secs(60),
+        window: 64,
+        message_bytes: 16_000_000,
+    };
+    let addressing = |delivery: &Delivery| {
+        let envelope = adapters::queues::internal(delivery);
+        Ok(adapters::queues::Addressed { queue: "out".to_owned(), envelope })
+    };
+    let destination =
+        adapters::amqp::Destination::build(link.clone(), options, Arc::new(addressing)).unwrap();
+    // Before there is a connection, nothing is sent.
+    let early = delivery(99, None, b"early");
+    while matches!(destination.send(&early).await, Attempt::Retry { .. }) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+
+    // A reader knows a repeat by its message id.
+    let read: Arc<Mutex<BTreeMap<String, Vec<u8>>>> = Arc::default();
+    let consuming = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
+    let mut consumer =
+        channel.basic_consume("out".into(), "".into(), consuming, FieldTable::default()).await.unwrap();
+    tokio::spawn({
+        let read = Arc::clone(&read);
+        async move {
+            while let Some(Ok(delivery)) = futures_util::StreamExt::next(&mut consumer).await {
+                let id = delivery.properties.message_id().as_ref().unwrap().to_string();
+                if id != early.recipient.0.to_string() {
+                    read.lock().unwrap().insert(id, delivery.data);
+                }
+            }
+        }
+    });
+    let read_so_far = || {
+        // Everything that was confirmed is in the queue; what was read of it is here when the queue is empty.
+        let (mut seen, mut last) = (0, usize::MAX);
+        while seen < 5 {
+            std::thread::sleep(Duration::from_millis(20));
+            let now = read.lock().unwrap().len();
+            let empty = rabbit.messages(&vhost, "out").unwrap() == 0;
+            seen = if empty && now == last { seen + 1 } else { 0 };
+            last = now;
+        }
+        read.lock().unwrap().values().cloned().collect()
+    };
+    keeps_it(destination, read_so_far, Attempt::HandedOver).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,202 @@
+//! Messages on their way in.
+
+use crate::rig::{Rig, body, take, until};
+use broker_core::ports::NotTaken;
+use lapin::types::FieldTable;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_leaves_its_queue_when_it_is_durable_and_not_before() {
+    let Some(rig) = Rig::new("durable").await else { return };
+    rig.queue("in", FieldTable::default()).await;
+    for n in 0..4 {
+        rig.put("in", &n.to_string()).await;
+    }
+    let mut reader = rig.read("in", 100);
+    let mut offers = Vec::new();
+    for _ in 0..4 {
+        offers.push(reader.next().await);
+    }
+    rig.holds("in", 4).await;
+    // In any order: each leaves as it is taken.
+    take(offers.remove(2));
+    rig.holds("in", 3).await;
+    take(offers.remove(0));
+    rig.holds("in", 2).await;
+    let last = offers.pop().unwrap();
+    take(last);
+    rig.holds("in", 1).await;
+    take(offers.pop().unwrap());
+    rig.holds("in", 0).await;
+    reader.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_in_hand_is_settled_on_the_way_down_and_the_rest_stays() {
+    let Some(rig) = Rig::new("down").await else { return };
+    rig.queue("in", FieldTable::default()).await;
+    for n in 0..50 {
+        rig.put("in", &n.to_string()).await;
+    }
+    let mut reader = rig.read("in", 20);
+    let first = reader.next().await;
+    reader.stop.cancel();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(!reader.task.is_finished(), "it waits for what is in hand");
+    take(first);
+    reader.end().await;
+    rig.holds("in", 49).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_journal_takes_nothing_the_queue_is_left_alone() {
+    let Some(rig) = Rig::new("away").await else { return };
+    rig.queue("in", FieldTable::default()).await;
+    for n in 0..30 {
+        rig.put("in", &n.to_string()).await;
+    }
+    let mut reader = rig.read("in", 10);
+    let mut refused = 0;
+    let away = tokio::time::sleep(Duration::from_secs(4));
+    tokio::pin!(away);
+    loop {
+        tokio::select! {
+            offer = reader.next() => {
+                offer.handle.not_taken(NotTaken::Full);
+                refused += 1;
+            }
+            () = &mut away => break,
+        }
+    }
+    // What had come when the first was refused, and then one after each pause.
+    assert!((2..=16).contains(&refused), "{refused} offers in four seconds");
+    rig.holds("in", 30).await;
+    let mut seen = BTreeSet::new();
+    while seen.len() < 30 {
+        let offer = reader.next().await;
+        assert!(seen.insert(body(&offer)), "each once");
+        take(offer);
+    }
+    rig.holds("in", 0).await;
+    reader.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cut_connection_brings_everything_unsettled_again_under_the_same_key() {
+    let Some(rig) = Rig::new("cut").await else { return };
+    rig.queue("in", FieldTable::default()).await;
+    for n in 0..3 {
+        rig.put("in", &n.to_string()).await;
+    }
+    let mut reader = rig.read("in", 10);
+    let mut first = Vec::new();
+    for _ in 0..3 {
+        first.push(reader.next().await);
+    }
+    let key = |offer: &broker_core::ports::Offer| (body(offer), offer.arrival.idempotency_key.clone());
+    let keys: BTreeSet<_> = first.iter().map(key).collect();
+    let connections = format!(
+        r#"[rabbit_networking:close_connection(P, "closed by a test") || P <- rabbit_networking:connections(),
+        proplists:get_value(vhost, rabbit_reader:info(P, [vhost])) =:= <<"{}">>,
+        lists:keymember(<<"product">>, 1, proplists:get_value(client_properties, rabbit_reader:info(P, [client_properties])))
+        andalso element(3, lists:keyfind(<<"product">>, 1, proplists:get_value(client_properties, rabbit_reader:info(P, [client_properties])))) =:= <<"budstikke">>]."#,
+        rig.vhost
+    );
+    rig.rabbit.eval(&connections).unwrap();
+    // What was taken too late to be acknowledged comes again, and the journal knows it.
+    first.into_iter().for_each(take);
+    let mut again = BTreeSet::new();
+    while again.len() < 3 {
+        let offer = reader.next().await;
+        again.insert(key(&offer));
+        take(offer);
+    }
+    assert_eq!(again, keys);
+    rig.holds("in", 0).await;
+    assert!(rig.told.has("bus in: Lost"));
+    reader.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_that_is_not_there_stops_alone_and_says_what_to_look_at() {
+    let Some(rig) = Rig::new("absent").await else { return };
+    rig.queue("there", FieldTable::default()).await;
+    let reader = rig.read("There", 10);
+    until("it is told", || rig.told.has("upper and lower case")).await;
+    assert!(rig.told.has("NOT_FOUND"));
+    rig.queue("There", FieldTable::default()).await;
+    until("it is read", || rig.told.has("Reading")).await;
+    assert_eq!(rig.told.count("Lost"), 0, "the connection stays");
+    reader.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_that_is_deleted_and_made_again_is_read_again() {
+    let Some(rig) = Rig::new("deleted").await else { return };
+    rig.queue("in", FieldTable::default()).await;
+    let mut reader = rig.read("in", 10);
+    until("it is read", || rig.told.count("Reading") == 1).await;
+    rig.delete("in").await;
+    until("it is told", || rig.told.has("the server ended the reading")).await;
+    rig.queue("in", FieldTable::default()).await;
+    rig.put("in", "one").await;
+    let offer = reader.next().await;
+    assert_eq!(body(&offer), "one");
+    take(offer);
+    rig.holds("in", 0).await;
+    assert_eq!(rig.told.count("Lost"), 0, "the connection stays");
+    reader.end().await;
+}
+
+/// As RabbitMQ 3.10 hands on what an AMQP 1.0 sender wrote whose ids are UUIDs.
+#[tokio::test(flavor = "multi_thread")]
+async fn ids_that_are_no_text_stop_nothing() {
+    let Some(rig) = Rig::new("raw").await else { return };
+    rig.queue("in", FieldTable::default()).await;
+    let id: Vec<String> = (0..16).map(|n| (0xf0 + n).to_string()).collect();
+    let id = format!("<<{}>>", id.join(","));
+    rig.put("in", "before").await;
+    for body in ["one", "two"] {
+        rig.rabbit
+            .eval(&format!(
+                r#"rabbit_basic:publish(rabbit_misc:r(<<"{}">>, exchange, <<>>), <<"in">>,
+                {{'P_basic', undefined, undefined, [{{<<"navn", 229>>, longstr, <<"x">>}}], 2, undefined, {id}, undefined,
+                undefined, {id}, undefined, undefined, undefined, undefined, undefined}}, <<"{body}">>)."#,
+                rig.vhost
+            ))
+            .unwrap();
+    }
+    rig.put("in", "after").await;
+    let mut reader = rig.read("in", 10);
+    let mut bodies = Vec::new();
+    for _ in 0..4 {
+        let offer = reader.next().await;
+        bodies.push(body(&offer));
+        take(offer);
+    }
+    assert_eq!(bodies, ["before", "one", "two", "after"]);
+    rig.holds("in", 0).await;
+    assert_eq!(rig.told.count("Lost"), 0, "the connection stays");
+    reader.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_is_larger_than_any_budget_is_offered_all_the_same() {
+    let Some(rig) = Rig::new("large").await else { return };
+    rig.queue("in", FieldTable::default()).await;
+    let properties = lapin::BasicProperties::default();
+    let options = lapin::options::BasicPublishOptions::default();
+    let large = vec![b'x'; 3_000_000];
+    rig.channel.basic_publish("".into(), "in".into(), options, &large, properties).await.unwrap();
+    rig.put("in", "after").await;
+    let mut reader = rig.read("in", 10);
+    let offer = reader.next().await;
+    assert_eq!(offer.arrival.bytes.len(), 3_000_000, "it is judged too large, and kept");
+    take(offer);
+    let offer = reader.next().await;
+    assert_eq!(body(&offer), "after");
+    take(offer);
+    rig.holds("in", 0).await;
+    reader.end().await;
+}
