@@ -42,12 +42,17 @@ impl Region {
     }
 
     fn offer_sealed(&self) {
-        fs::write(self.at("plain.xml"), sample(MESSAGE)).unwrap();
+        self.seal(&sample(MESSAGE));
+        fs::rename(self.at("sealed.p7m"), self.at("in/sealed.xml")).unwrap();
+    }
+
+    /// Signed by the hospital and sealed for the broker, into `sealed.p7m`.
+    fn seal(&self, text: &str) {
+        fs::write(self.at("plain.xml"), text).unwrap();
         let line = "seal plain.xml --key pki/parties/granheim/signing.p12 --password-file pki/password \
                     --for pki/parties/broker/sealing.pem --out sealed.p7m";
         let output = self.command().args(line.split_whitespace()).output().unwrap();
         assert!(output.status.success(), "{output:?}");
-        fs::rename(self.at("sealed.p7m"), self.at("in/sealed.xml")).unwrap();
     }
 
     /// Replays all that lies there: its exit code, and what it says.
@@ -168,4 +173,44 @@ fn what_was_parked_in_the_clear_does_not_go_to_who_gets_it_sealed_now() {
     assert_eq!(code, 0, "{said}");
     let _broker = region.broker();
     region.wait_for("the delivery", || region.delivered() == 1);
+}
+
+#[test]
+fn what_cannot_be_opened_stays_as_often_as_it_is_judged() {
+    let region = Region::offline(LISTS);
+    region.park("P38", |region| {
+        region.seal(&sample(MESSAGE));
+        let mut bytes = fs::read(region.at("sealed.p7m")).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        fs::write(region.at("damaged.p7m"), bytes).unwrap();
+        fs::rename(region.at("damaged.p7m"), region.at("in/damaged.xml")).unwrap();
+    });
+    let (code, said) = region.replay(&WHY);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("stays: judged again, it comes to the same (P38 "), "{said}");
+    let (code, said) = region.replay(&["--to", "folder:gp", "--reason", "hurry"]);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("leave --to away"), "{said}");
+    assert_eq!(region.delivered(), 0);
+}
+
+#[test]
+fn a_sender_that_contradicts_itself_is_judged_again_when_somebody_has_looked() {
+    let region = Region::offline(LISTS);
+    region.park("P42", |region| {
+        region.seal(&sample(MESSAGE).replace(">120000<", ">210000<"));
+        fs::rename(region.at("sealed.p7m"), region.at("in/sealed.xml")).unwrap();
+    });
+    let (code, said) = region.replay(&WHY);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("stays: ") && !said.contains("judged again"), "{said}");
+    let (code, said) = region.replay(&[&WHY[..], &["--confirm"]].concat());
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("stays: judged again, it comes to the same (P42 "), "{said}");
+
+    // The party file has the service beneath that enterprise now: whose certificate signed is another matter.
+    region.parties(&parties().replace("parent = 120000", "parent = 210000"));
+    let (code, said) = region.replay(&[&WHY[..], &["--confirm"]].concat());
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("stays: rejected (P36 ") && said.contains("(judged again: refused)"), "{said}");
 }
