@@ -7,17 +7,24 @@
 //! **Invariants:** no document type declaration is read, no entity beyond the five of XML itself is
 //! expanded, nothing is fetched, nothing recurses on depth, and [`Limits`](crate::Limits) bounds it all.
 
+mod attributes;
 mod decode;
+mod events;
 mod names;
+mod places;
 mod read;
+mod scope;
 #[cfg(test)]
 mod tests;
 mod tree;
 mod write;
 
 pub use decode::{Decoded, decode};
+pub use events::{Attribute, Element, Handler, Offset};
 pub(crate) use names::{is_name_char, is_name_start, is_nc_name};
+pub use places::Places;
+pub use read::read;
 pub(crate) use read::read_past_doctype;
-pub use read::{Attribute, Element, Handler, Namespace, Offset, Places, read};
+pub use scope::Namespace;
 pub use tree::{Node, Tree, TreeBuilder};
 pub use write::{escape_attribute, escape_text};

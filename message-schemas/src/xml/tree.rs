@@ -3,7 +3,7 @@
 //! Nodes live in one vector in document order, text and attribute values in one string. Nothing recurses,
 //! and dropping a tree is dropping three vectors however deep the document was.
 
-use super::read::{Element, Handler, Namespace, Offset, Places, read};
+use super::{Element, Handler, Namespace, Offset, Places, read};
 use crate::finding::{Finding, Place};
 use crate::limits::Limits;
 use std::borrow::Cow;
