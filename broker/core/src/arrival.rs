@@ -64,7 +64,7 @@ impl ContentHash {
 
 impl fmt::Display for ContentHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+        f.write_str(&hex::encode(self.0))
     }
 }
 
@@ -84,14 +84,7 @@ impl TryFrom<String> for ContentHash {
     type Error = &'static str;
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let mut out = [0u8; 32];
-        let digits = text.as_bytes();
-        if digits.len() != 64 {
-            return Err("a SHA-256 has 64 hexadecimal digits");
-        }
-        for (byte, pair) in out.iter_mut().zip(digits.chunks_exact(2)) {
-            let pair = std::str::from_utf8(pair).map_err(|_| "not hexadecimal")?;
-            *byte = u8::from_str_radix(pair, 16).map_err(|_| "not hexadecimal")?;
-        }
+        hex::decode_to_slice(text, &mut out).map_err(|_| "a SHA-256 has 64 hexadecimal digits")?;
         Ok(Self(out))
     }
 }

@@ -91,7 +91,7 @@ pub struct Thumbprint(pub [u8; 32]);
 
 impl fmt::Display for Thumbprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+        f.write_str(&hex::encode(self.0))
     }
 }
 
@@ -166,7 +166,7 @@ impl Certificate {
     /// The serial number in hex.
     #[must_use]
     pub fn serial_hex(&self) -> String {
-        if self.serial.is_empty() { "00".into() } else { hex(&self.serial) }
+        if self.serial.is_empty() { "00".into() } else { hex::encode(&self.serial) }
     }
 
     /// Its subject names a person, or may, for it is neither an organisation's nor a CA's; it is never printed.
@@ -267,14 +267,6 @@ pub(crate) fn name_in_one_line(der: &[u8]) -> Option<String> {
 
 fn day(moment: Timestamp) -> String {
     moment.to_string().chars().take(10).collect()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, b| {
-        write!(out, "{b:02x}").expect("a String takes all that is written");
-        out
-    })
 }
 
 impl fmt::Debug for Certificate {

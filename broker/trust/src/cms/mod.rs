@@ -90,7 +90,7 @@ impl fmt::Display for CertificateId {
             Self::KeyId(id) => ("subject key identifier", id),
         };
         write!(f, "{what} ")?;
-        bytes.iter().take(SHOWN).try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        f.write_str(&hex::encode(bytes.get(..SHOWN).unwrap_or(bytes)))?;
         if bytes.len() > SHOWN { f.write_char('…') } else { Ok(()) }
     }
 }

@@ -182,7 +182,7 @@ impl From<&Status> for Revocation {
                 SourceKind::Crl => "crl",
                 SourceKind::Ocsp => "ocsp",
             }),
-            answer: source.map(|s| hex(&s.hash)),
+            answer: source.map(|s| hex::encode(s.hash)),
             this_update: source.map(|s| s.this_update),
             next_update: source.and_then(|s| s.next_update),
         }
@@ -195,11 +195,13 @@ impl Recipient {
         match &recipient.id {
             CertificateId::IssuerAndSerial(issuer, serial) => Self {
                 issuer: crate::certificate::name_in_one_line(issuer),
-                serial: Some(hex(serial)),
+                serial: Some(hex::encode(serial)),
                 key_id: None,
                 transport,
             },
-            CertificateId::KeyId(id) => Self { issuer: None, serial: None, key_id: Some(hex(id)), transport },
+            CertificateId::KeyId(id) => {
+                Self { issuer: None, serial: None, key_id: Some(hex::encode(id)), transport }
+            }
         }
     }
 }
@@ -216,10 +218,6 @@ impl Signed {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
-}
-
 fn sha256(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
+    hex::encode(Sha256::digest(bytes))
 }
