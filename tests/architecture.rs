@@ -44,6 +44,7 @@ const PURE_CRATES: &[&str] = &[
     "encoding_rs",
     "flate2",
     "foldhash",
+    "hex",
     "jiff",
     "mail-parser",
     "memchr",
