@@ -11,8 +11,9 @@ use std::process::{Command, ExitCode};
 
 type Failure = Box<dyn std::error::Error>;
 
-/// So much more is taken for noise: hash seeds, random padding, allocator.
-const TOLERANCE_PERCENT: f64 = 8.0;
+/// So much more is taken for noise: hash seeds, random padding, allocator, and what the compiler inlines when code moves
+/// from one file to another.
+const TOLERANCE_PERCENT: f64 = 15.0;
 
 /// Counted over so many runs, after one that warms up.
 const RUNS: u64 = 5;
