@@ -112,3 +112,14 @@ pub fn say(line: &str) {
     use io::Write;
     let _unheard = writeln!(io::stderr(), "{line}");
 }
+
+/// An error with all that stands behind it.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut behind = error.source();
+    while let Some(error) = behind {
+        text = format!("{text}: {error}");
+        behind = error.source();
+    }
+    text
+}

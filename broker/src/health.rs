@@ -28,6 +28,10 @@ pub enum Trouble {
     ReloadRefused,
     /// A source cannot be read.
     SourceDown,
+    /// A server of queues is not connected, or a queue cannot be read.
+    QueuesDown,
+    /// A server of queues takes nothing more for now.
+    QueuesBlocked,
     /// Certificates, ours or partners', run out soon or have.
     CertificateExpiring,
     /// No key of ours can sign now.
@@ -48,6 +52,8 @@ impl Trouble {
             | Self::ClockJumped
             | Self::ReloadRefused
             | Self::SourceDown
+            | Self::QueuesDown
+            | Self::QueuesBlocked
             | Self::CertificateExpiring
             | Self::NoSigningKey
             | Self::RevocationUnknown

@@ -14,6 +14,7 @@ pub mod mask;
 pub mod pool;
 pub mod proof;
 pub mod protection;
+pub mod queues;
 pub mod reload;
 pub mod schemas;
 pub mod telemetry;

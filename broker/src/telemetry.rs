@@ -13,7 +13,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use std::fmt::Display;
 use std::io::IsTerminal;
 use std::time::Duration;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{Targets, filter_fn};
 use tracing_subscriber::prelude::*;
 use trust::keys::Expiry;
 use trust::revocation::SourceKind;
@@ -38,7 +38,9 @@ pub enum Error {
 pub fn start_logs(log: &Log) {
     let level: Targets =
         log.level.parse().unwrap_or_else(|_| Targets::new().with_default(tracing::Level::INFO));
-    let registry = tracing_subscriber::registry().with(level);
+    // The AMQP library logs whole frames and returned messages, content and all: it says nothing here, at any level.
+    let silent = filter_fn(|line| !line.target().starts_with("lapin"));
+    let registry = tracing_subscriber::registry().with(level).with(silent);
     let colours = std::io::stderr().is_terminal();
     let lines =
         tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colours).with_target(false);
@@ -262,6 +264,52 @@ pub fn backlog(backlog: &[Backlog], now: Timestamp) {
 /// Bytes between their source and the journal.
 pub fn bytes_in_flight(bytes: usize) {
     metrics::gauge!(names::BYTES_IN_FLIGHT.name).set(float(u64::try_from(bytes).unwrap_or(u64::MAX)));
+}
+
+/// Whether a server of queues is connected. Told at every attempt that fails.
+pub fn queues_connected(connection: &str, direction: &'static str, there: bool) {
+    let connection = connection.to_owned();
+    if !there {
+        metrics::counter!(names::QUEUES_LOST.name, "connection" => connection.clone(), "direction" => direction)
+            .increment(1);
+    }
+    metrics::gauge!(names::QUEUES_CONNECTED.name, "connection" => connection, "direction" => direction)
+        .set(if there { 1.0 } else { 0.0 });
+}
+
+/// Whether a server of queues takes nothing.
+pub fn queues_blocked(connection: &str, blocked: bool) {
+    metrics::gauge!(names::QUEUES_BLOCKED.name, "connection" => connection.to_owned()).set(if blocked {
+        1.0
+    } else {
+        0.0
+    });
+}
+
+/// Messages sent to a server of queues and not yet confirmed.
+pub fn queues_unconfirmed(connection: &str, count: usize) {
+    metrics::gauge!(names::QUEUES_UNCONFIRMED.name, "connection" => connection.to_owned())
+        .set(float(u64::try_from(count).unwrap_or(u64::MAX)));
+}
+
+/// Whether a queue is being read.
+pub fn queue_reading(source: &str, reading: bool) {
+    metrics::gauge!(names::QUEUE_READING.name, "source" => source.to_owned()).set(if reading {
+        1.0
+    } else {
+        0.0
+    });
+}
+
+/// A message came from a queue.
+pub fn queue_read(source: &str, now: Timestamp) {
+    metrics::gauge!(names::QUEUE_LAST_READ.name, "source" => source.to_owned())
+        .set(float(u64::try_from(now.as_second()).unwrap_or(0)));
+}
+
+/// So many messages wait in a queue.
+pub fn queue_depth(source: &str, messages: u64) {
+    metrics::gauge!(names::QUEUE_DEPTH.name, "source" => source.to_owned()).set(float(messages));
 }
 
 /// Parties and rules were read again.

@@ -7,13 +7,14 @@ use crate::admin::Admin;
 use crate::clock::Steady;
 use crate::config::{self, Config};
 use crate::delivery;
-use crate::exit::{Failure, Verdict};
+use crate::exit::{Failure, Verdict, chain};
 use crate::health::{Health, Trouble};
 use crate::intake::{self, Intake};
 use crate::journal::Mode;
 use crate::pool::Pool;
 use crate::protection::watch::Watch;
 use crate::protection::{self, Again, Maker, Material};
+use crate::queues::Queues;
 use crate::reload::Reload;
 use crate::timers::Timers;
 use crate::wake::Wake;
@@ -21,7 +22,7 @@ use crate::world::{self, Tables};
 use crate::{schemas, telemetry};
 use adapters::budget::{self, Budget};
 use adapters::clock::SystemClock;
-use adapters::{folder, http, intake as entrance, tls};
+use adapters::{amqp, folder, http, intake as entrance, tls};
 use arc_swap::ArcSwap;
 use broker_core::Protection;
 use broker_core::journal::Delivery;
@@ -105,8 +106,9 @@ pub async fn run(config: Config) -> Result<Verdict, Failure> {
         }),
     };
     let intake = tokio::spawn(intake.run(offered, stop.clone()));
+    let queues = Queues::new(&config, &health, &port);
     for (name, settings) in &config.destinations {
-        let place = Arc::new(Place::build(name, settings)?);
+        let place = Arc::new(Place::build(name, settings, &queues)?);
         let options = delivery::Options {
             destination: name.clone(),
             concurrency: settings.concurrency,
@@ -192,7 +194,8 @@ pub async fn run(config: Config) -> Result<Verdict, Failure> {
             ("admin", 0)
         });
     }
-    let sources = start_sources(&config, &entrance, &store, &health, &rendered, &stop_sources).await?;
+    let sources =
+        start_sources(&config, &entrance, &queues, &store, &health, &rendered, &stop_sources).await?;
     drop(entrance);
 
     health.over(Trouble::Starting);
@@ -321,6 +324,7 @@ async fn drain(
 async fn start_sources(
     config: &Arc<Config>,
     entrance: &entrance::Intake,
+    queues: &Queues,
     store: &Arc<Journal>,
     health: &Health,
     metrics: &PrometheusHandle,
@@ -331,6 +335,13 @@ async fn start_sources(
         let source = folder::Source::build(&format!("folder:{name}"), folder_in(settings), entrance.clone())
             .map_err(|error| Failure::Start(format!("sources.folders.{name}: {}", chain(&error))))?;
         tracing::info!(source = name, "Messages are picked up from the folder {name}.");
+        sources.spawn(source.run(stop.clone()));
+    }
+    for (name, settings) in &config.sources.amqp {
+        let source = queues
+            .source(name, settings, entrance.clone())
+            .map_err(|error| Failure::Start(format!("sources.amqp.{name}: {}", chain(&error))))?;
+        tracing::info!(source = name, "Messages are taken from the queue {}.", settings.queue);
         sources.spawn(source.run(stop.clone()));
     }
     if let Some(settings) = &config.sources.http {
@@ -364,17 +375,6 @@ fn http_in(settings: &config::HttpIn) -> http::SourceOptions {
     }
 }
 
-/// An error with all that stands behind it.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut behind = error.source();
-    while let Some(error) = behind {
-        text = format!("{text}: {error}");
-        behind = error.source();
-    }
-    text
-}
-
 fn folder_in(settings: &config::FolderIn) -> folder::SourceOptions {
     let mut options = folder::SourceOptions::new(settings.path.clone());
     options.poll = settings.poll_every;
@@ -388,11 +388,19 @@ enum Place {
     Folder(folder::Destination),
     /// A web address.
     Http(Box<http::Destination>),
+    /// A queue.
+    Amqp(Box<amqp::Destination>),
 }
 
 impl Place {
-    fn build(name: &DestinationId, settings: &config::Destination) -> Result<Self, Failure> {
+    fn build(name: &DestinationId, settings: &config::Destination, queues: &Queues) -> Result<Self, Failure> {
         let failed = |error: String| Failure::Start(format!("destinations.{name}: {error}"));
+        if let (Some(connection), Some(queue)) = (&settings.amqp, &settings.queue) {
+            return queues
+                .destination(connection, queue, settings.timeout, settings.concurrency)
+                .map(|a| Self::Amqp(Box::new(a)))
+                .map_err(|e| failed(chain(&e)));
+        }
         match (&settings.folder, &settings.url) {
             (Some(path), _) => {
                 let options = folder::DestinationOptions::new(path.clone());
@@ -406,7 +414,7 @@ impl Place {
                     .map(|h| Self::Http(Box::new(h)))
                     .map_err(|e| failed(chain(&e)))
             }
-            (None, None) => Err(failed("it has no folder and no url".to_owned())),
+            (None, None) => Err(failed("it has no folder, no url and no queue".to_owned())),
         }
     }
 }
@@ -416,6 +424,7 @@ impl Destination for Place {
         match self {
             Self::Folder(folder) => folder.send(delivery).await,
             Self::Http(http) => http.send(delivery).await,
+            Self::Amqp(amqp) => amqp.send(delivery).await,
         }
     }
 }

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod definitions;
 mod publishing;
 mod reading;
 mod rig;
+mod whole;

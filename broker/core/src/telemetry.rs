@@ -81,6 +81,20 @@ metrics! {
     CERTIFICATES_EXPIRING = "budstikke_certificates_expiring", "Certificates without a successor that run out, by how soon", ["owner", "within"];
     /// 1 in test mode.
     TEST_MODE = "budstikke_trust_test_mode", "1 if what cannot be told of revocation is let pass; anything but 0 is an alarm", [];
+    /// 1 while a server of queues is connected.
+    QUEUES_CONNECTED = "budstikke_amqp_connected", "1 while a server of queues is connected, by connection and direction", ["connection", "direction"];
+    /// Connections to servers of queues that were lost or did not come about.
+    QUEUES_LOST = "budstikke_amqp_connections_lost_total", "Connections to servers of queues that were lost or did not come about", ["connection", "direction"];
+    /// 1 while a server of queues takes nothing.
+    QUEUES_BLOCKED = "budstikke_amqp_blocked", "1 while a server of queues takes nothing from us (short of disk or memory)", ["connection"];
+    /// Messages sent and not yet confirmed.
+    QUEUES_UNCONFIRMED = "budstikke_amqp_unconfirmed_messages", "Messages sent to a server of queues and not yet confirmed", ["connection"];
+    /// Messages that wait in a queue that we read.
+    QUEUE_DEPTH = "budstikke_amqp_queue_messages", "Messages that wait in a queue that is read, where the server says it", ["source"];
+    /// When the last message came from a queue.
+    QUEUE_LAST_READ = "budstikke_amqp_queue_last_read_seconds", "When the last message came from a queue, in seconds since 1970", ["source"];
+    /// 1 while a queue is read.
+    QUEUE_READING = "budstikke_amqp_queue_reading", "1 while a queue is being read", ["source"];
     /// Process start, for uptime.
     STARTED = "budstikke_start_time_seconds", "Start of the process, in seconds since 1970", ["version"];
 }

@@ -9,7 +9,8 @@ use std::io::Write;
 use std::path::PathBuf;
 
 /// Prove a configuration and everything that it points at: parties, rules with their examples, schemas,
-/// tokens, keys, certificates and folders. No port is opened and nothing is changed.
+/// tokens, keys, certificates, folders, and servers of queues with the queues that are named. No port is opened and
+/// nothing is changed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   budstikke check broker.toml

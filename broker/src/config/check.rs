@@ -8,6 +8,7 @@ use crate::journal;
 use crate::protection::{self, Material};
 use crate::schemas;
 use crate::world::{self, Tables};
+use adapters::amqp;
 use adapters::postgres::{Mode, PostgresStore};
 use std::fs;
 use std::path::Path;
@@ -62,6 +63,7 @@ pub fn check(config: &Config) -> Checked {
             pem(&tls.key_file, "sources.http.tls.key_file", "PRIVATE KEY", &mut faults);
         }
     }
+    queues(config, &mut faults, &mut warnings);
     let mut keys = 0;
     if let Some(trust) = &config.trust {
         match Material::load(trust, world::named_certificates(config, tables.as_ref().map(|t| &t.parties))) {
@@ -108,6 +110,55 @@ fn server(config: &Config, faults: &mut Vec<Fault>, warnings: &mut Vec<Fault>) {
                     named(message, "Change it at the server; ops/postgresql/budstikke.conf has the reasons.");
                 if concern.grave { faults.push(found) } else { warnings.push(found) }
             }
+        }
+    }
+}
+
+/// Servers of queues: do they let us in, and do they have what the settings name? A server that is away now may be back
+/// when the broker starts, which waits for it: that is a warning. What is wrong whatever the server does is a fault.
+fn queues(config: &Config, faults: &mut Vec<Fault>, warnings: &mut Vec<Fault>) {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return faults.push(fault(Path::new("amqp"), "amqp", error.to_string(), "Try again.")),
+    };
+    for (name, settings) in &config.amqp {
+        let field = format!("amqp.{name}");
+        let server = settings.server();
+        if let Err(error) = server.check() {
+            let file = settings.password_file.as_deref().unwrap_or(Path::new(name));
+            faults.push(fault(
+                file,
+                &field,
+                format!("{}.", crate::exit::chain(&error)),
+                "Mend the setting or its file.",
+            ));
+            continue;
+        }
+        if settings.tls.is_none() && !matches!(settings.host.as_str(), "localhost" | "127.0.0.1" | "::1") {
+            let message = "The password goes to another machine in the clear.".to_owned();
+            warnings.push(fault(Path::new(name), &field, message, "Set tls."));
+        }
+        let read = config.sources.amqp.values().filter(|s| s.connection == *name).map(|s| &s.queue);
+        let to = config.destinations.values().filter(|d| d.amqp.as_ref() == Some(name));
+        // Behind an exchange a queue may be one that we are not allowed to ask for.
+        let written = to.filter(|_| settings.exchange.is_none()).filter_map(|d| d.queue.as_ref());
+        let mut names: Vec<String> = read.chain(written).cloned().collect();
+        names.sort_unstable();
+        names.dedup();
+        let checked = runtime.block_on(amqp::check(&server, settings.exchange.as_deref(), &names));
+        for error in checked.err().into_iter().flatten() {
+            let message = format!("{}.", crate::exit::chain(&error));
+            let (found, remedy) = match error {
+                amqp::Error::Away(_) => (&mut *warnings, "Start the server, or mend host, port and tls."),
+                amqp::Error::Host
+                | amqp::Error::NoProof
+                | amqp::Error::Password(_)
+                | amqp::Error::Tls(_)
+                | amqp::Error::TooSlow
+                | amqp::Error::NotOpened(_)
+                | amqp::Error::Unusable(_) => (&mut *faults, "Mend it at the server, or in the settings."),
+            };
+            found.push(fault(Path::new(name), &field, message, remedy));
         }
     }
 }

@@ -4,6 +4,7 @@
 //! settings are refused, and all faults are named at once ([`read`]). Whether what the settings point at is
 //! sound (parties, rules, schemas, tokens, folders) is `budstikke check`'s business ([`check`]).
 
+pub mod amqp;
 pub mod check;
 pub mod read;
 pub mod trust;
@@ -35,7 +36,9 @@ settings! {
         /// A folder of XSD files that takes the place of the built-in schemas.
         schemas: Option<PathBuf> = None,
         /// Where messages come from.
-        sources: Sources = Sources { folders: BTreeMap::new(), http: None },
+        sources: Sources = Sources { folders: BTreeMap::new(), http: None, amqp: BTreeMap::new() },
+        /// Servers of queues, by the names that sources and destinations use.
+        amqp: BTreeMap<String, amqp::Amqp> = BTreeMap::new(),
         /// Where messages go, by the names that parties and rules use.
         destinations: BTreeMap<DestinationId, Destination>,
         /// Whom we trust, and what we sign and open with. Without this section nothing sealed is opened, no signature
@@ -81,6 +84,8 @@ settings! {
         folders: BTreeMap<String, FolderIn> = BTreeMap::new(),
         /// The HTTP interface; without this section it is closed.
         http: Option<HttpIn> = None,
+        /// Queues that messages are taken from, by name.
+        amqp: BTreeMap<String, amqp::AmqpIn> = BTreeMap::new(),
     }
 
     /// A folder that messages are put into.
@@ -111,7 +116,7 @@ settings! {
         key_file: PathBuf,
     }
 
-    /// A place that messages go to: a folder or a web address, one of the two.
+    /// A place that messages go to: a folder, a web address or a server of queues, one of them.
     pub struct Destination {
         /// Deliveries are written into this folder.
         folder: Option<PathBuf> = None,
@@ -119,6 +124,10 @@ settings! {
         url: Option<String> = None,
         /// A file with the bearer token to show there.
         token_file: Option<PathBuf> = None,
+        /// Deliveries go through this server of queues, by its name under `amqp`.
+        amqp: Option<String> = None,
+        /// To this queue.
+        queue: Option<String> = None,
         /// An attempt without an answer for so long counts as unsure.
         timeout: Duration = Duration::from_secs(30),
         /// Attempts at one time.
@@ -219,14 +228,19 @@ impl Config {
     fn agree(&self, reading: &mut Reading<'_>) {
         for (name, destination) in &self.destinations {
             let field = format!("destinations.{name}");
-            match (&destination.folder, &destination.url) {
-                (Some(_), None) | (None, Some(_)) => {}
-                (Some(_), Some(_)) => {
-                    reading.fault_at(&field, "It has both a folder and a url.", "Leave one of them out.");
-                }
-                (None, None) => {
-                    reading.fault_at(&field, "It has neither a folder nor a url.", "Set one of them.");
-                }
+            let ways = [destination.folder.is_some(), destination.url.is_some(), destination.amqp.is_some()];
+            match ways.into_iter().filter(|set| *set).count() {
+                0 => reading.fault_at(
+                    &field,
+                    "It has neither a folder nor a url nor a server of queues.",
+                    "Set folder, url or amqp.",
+                ),
+                1 => {}
+                _ => reading.fault_at(
+                    &field,
+                    "It has more than one of folder, url and amqp.",
+                    "Leave all but one out.",
+                ),
             }
             if let Some(url) = &destination.url
                 && !(url.starts_with("http://") || url.starts_with("https://"))
@@ -275,6 +289,7 @@ impl Config {
                 "Set token_file, or listen on 127.0.0.1.",
             );
         }
+        self.queues_agree(reading);
         for (name, value) in [("messages", self.work.messages), ("commit", self.work.commit)] {
             if value == 0 {
                 reading.fault_at(&format!("work.{name}"), "0 would stop all work.", "Write 1 or more.");
@@ -347,6 +362,40 @@ mod tests {
         assert_eq!(config.destinations.len(), 3);
         assert_eq!(config.work, Work::default(), "the example shows the defaults");
         assert_eq!(config.admin, Admin::default());
+    }
+
+    #[test]
+    fn the_distributed_example_in_ops_is_sound() {
+        let text = include_str!("../../../ops/config/distributed.toml");
+        let config = Config::parse(Path::new("/etc/budstikke/distributed.toml"), text).expect("no faults");
+        assert_eq!((config.amqp.len(), config.sources.amqp.len()), (1, 1));
+        let server = &config.amqp["internal"];
+        assert_eq!(server.heartbeat, Duration::from_secs(20), "the example shows the defaults");
+        assert_eq!(server.message_bytes, Bytes(16_000_000));
+        assert_eq!(server.server().check().err().map(|e| e.to_string().contains("password")), Some(true));
+    }
+
+    #[test]
+    fn faults_of_queues_are_all_named() {
+        let text = format!(
+            "{EXAMPLE}\n[amqp.Bus]\nhost = \"a\"\nuser = \"b\"\nheartbeat = \"1ms\"\n\
+             [sources.amqp.in]\nconnection = \"bus\"\nqueue = \"q\"\nrole = \"async\"\nprefetch = 0\n\
+             [destinations.x]\namqp = \"bus\"\nqueue = \"q\"\n[destinations.y]\namqp = \"Bus\"\n\
+             [destinations.z]\nfolder = \"f\"\nqueue = \"q\"\n"
+        );
+        let faults = Config::parse(Path::new("x.toml"), &text).expect_err("faults");
+        let fields: Vec<_> = faults.iter().map(|fault| fault.field.as_str()).collect();
+        for field in [
+            "amqp.Bus",
+            "amqp.Bus.heartbeat",
+            "sources.amqp.in.connection",
+            "sources.amqp.in.prefetch",
+            "destinations.x.amqp",
+            "destinations.y",
+            "destinations.z.queue",
+        ] {
+            assert!(fields.contains(&field), "{field} is missing in {fields:?}");
+        }
     }
 
     #[test]

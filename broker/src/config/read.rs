@@ -300,6 +300,17 @@ impl Setting for usize {
     }
 }
 
+impl Setting for u16 {
+    fn read(value: Value<'_>, reading: &mut Reading<'_>) -> Option<Self> {
+        let span = value.span();
+        let read = Self::try_from(usize::read(value, reading)?).ok();
+        if read.is_none() {
+            reading.fault(&span, "The number is too large.", "Write a number up to 65535.");
+        }
+        read
+    }
+}
+
 /// Anything that is written as a text and parsed.
 fn parsed<T>(
     value: Value<'_>,
@@ -325,6 +336,19 @@ impl Setting for SocketAddr {
 impl Setting for routing_rules::DestinationId {
     fn read(value: Value<'_>, reading: &mut Reading<'_>) -> Option<Self> {
         parsed(value, reading, "a name of a-z, 0-9, ':', '.', '_' and '-'", |t| t.parse().ok())
+    }
+}
+
+impl Setting for amqp_profile::Role {
+    fn read(value: Value<'_>, reading: &mut Reading<'_>) -> Option<Self> {
+        parsed(value, reading, "async, sync, sync-reply, error or internal", |word| match word {
+            "async" => Some(Self::Async),
+            "sync" => Some(Self::Sync),
+            "sync-reply" => Some(Self::SyncReply),
+            "error" => Some(Self::Error),
+            "internal" => Some(Self::Internal),
+            _ => None,
+        })
     }
 }
 

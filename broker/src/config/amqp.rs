@@ -1,0 +1,157 @@
+//! Servers of queues: where they are, and which of their queues messages are taken from.
+
+use super::read::{Bytes, Reading};
+use super::{Config, Destination};
+use crate::settings;
+use adapters::amqp::Server;
+use adapters::tls;
+use amqp_profile::Role;
+use std::path::PathBuf;
+use std::time::Duration;
+
+settings! {
+    /// A server of queues that speaks AMQP 0-9-1 (RabbitMQ). Two connections are made to it, one for each direction, if
+    /// sources and destinations name it.
+    pub struct Amqp {
+        /// Name or address of the machine.
+        host: String,
+        /// Port; 5671 with TLS and 5672 without if not set.
+        port: Option<u16> = None,
+        /// The virtual host; `/` if not set.
+        vhost: Option<String> = None,
+        /// The account; without it the client certificate under `tls` says who we are.
+        user: Option<String> = None,
+        /// A file whose first line is the account's password. It is read at every connecting.
+        password_file: Option<PathBuf> = None,
+        /// TLS; without it the connection is in the clear.
+        tls: Option<AmqpTls> = None,
+        /// The exchange that messages are sent through: the namespace of the national bus, case-sensitive. Without it
+        /// they go straight to queues.
+        exchange: Option<String> = None,
+        /// Silence after which a connection counts as lost.
+        heartbeat: Duration = Duration::from_secs(20),
+        /// For a connection to come about, and for an answer of the server.
+        patience: Duration = Duration::from_secs(10),
+        /// The largest message that the server takes; larger ones are refused here. RabbitMQ 4 takes 16 MB.
+        message_bytes: Bytes = Bytes(16_000_000),
+    }
+
+    /// How a server is checked by us, and we by it.
+    pub struct AmqpTls {
+        /// Root certificates (PEM) to check the server against; this machine's if not set.
+        roots_file: Option<PathBuf> = None,
+        /// Our own certificate (PEM), followed by those between it and its root.
+        certificate_file: Option<PathBuf> = None,
+        /// Its private key (PEM).
+        key_file: Option<PathBuf> = None,
+    }
+
+    /// A queue that messages are taken from.
+    pub struct AmqpIn {
+        /// The server, by its name under `amqp`.
+        connection: String,
+        /// The queue. It must be there: none is ever made.
+        queue: String,
+        /// What the queue is for: `async`, `sync`, `sync-reply` or `error` of the national profile, or `internal`.
+        role: Role,
+        /// Messages taken and not yet settled, at most.
+        prefetch: usize = 200,
+    }
+}
+
+impl Amqp {
+    /// As the adapter takes it.
+    #[must_use]
+    pub fn server(&self) -> Server {
+        Server {
+            port: self.port,
+            vhost: self.vhost.clone(),
+            user: self.user.clone(),
+            password_file: self.password_file.clone(),
+            tls: self.tls.as_ref().map(|tls| tls::ClientOptions {
+                roots_file: tls.roots_file.clone(),
+                certificate_file: tls.certificate_file.clone(),
+                key_file: tls.key_file.clone(),
+            }),
+            heartbeat: self.heartbeat,
+            patience: self.patience,
+            ..Server::new(&self.host)
+        }
+    }
+}
+
+impl Config {
+    /// Do the settings of queues agree with each other?
+    pub(super) fn queues_agree(&self, reading: &mut Reading<'_>) {
+        let there = |name: &str| self.amqp.contains_key(name);
+        let known = || match self.amqp.keys().cloned().collect::<Vec<_>>().join(", ") {
+            none if none.is_empty() => "Add a section [amqp.NAME].".to_owned(),
+            names => format!("Known: {names}."),
+        };
+        for (name, server) in &self.amqp {
+            let field = format!("amqp.{name}");
+            plain_name(&field, name, reading);
+            let certificate = server.tls.as_ref().is_some_and(|tls| tls.certificate_file.is_some());
+            match (&server.user, &server.password_file) {
+                (Some(_), Some(_)) => {}
+                (None, None) if certificate => {}
+                _ => reading.fault_at(
+                    &field,
+                    "It does not say who we are.",
+                    "Set user and password_file, or a client certificate under tls.",
+                ),
+            }
+            if server.heartbeat < Duration::from_secs(1) {
+                reading.fault_at(
+                    &format!("{field}.heartbeat"),
+                    "It is too short to be kept.",
+                    "Write 1s or more.",
+                );
+            }
+        }
+        for (name, source) in &self.sources.amqp {
+            let field = format!("sources.amqp.{name}");
+            plain_name(&field, name, reading);
+            if !there(&source.connection) {
+                reading.fault_at(
+                    &format!("{field}.connection"),
+                    format!("There is no connection {:?}.", source.connection),
+                    known(),
+                );
+            }
+            if !(1..=usize::from(u16::MAX)).contains(&source.prefetch) {
+                reading.fault_at(
+                    &format!("{field}.prefetch"),
+                    "A server takes 1 to 65535.",
+                    "Write such a number.",
+                );
+            }
+        }
+        for (name, Destination { amqp, queue, .. }) in &self.destinations {
+            let field = format!("destinations.{name}");
+            match (amqp, queue) {
+                (Some(connection), Some(_)) if !there(connection) => reading.fault_at(
+                    &format!("{field}.amqp"),
+                    format!("There is no connection {connection:?}."),
+                    known(),
+                ),
+                (Some(_), None) => {
+                    reading.fault_at(&field, "It names no queue.", "Set queue.");
+                }
+                (None, Some(_)) => reading.fault_at(
+                    &format!("{field}.queue"),
+                    "Only what is reached over AMQP has a queue.",
+                    "Set amqp too, or leave it out.",
+                ),
+                (Some(_), Some(_)) | (None, None) => {}
+            }
+        }
+    }
+}
+
+/// Names stand in logs and metrics.
+fn plain_name(field: &str, name: &str, reading: &mut Reading<'_>) {
+    if !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
+        reading.fault_at(field, "The name stands in logs and metrics.", "Use a-z, 0-9 and '-' only.");
+    }
+}
