@@ -152,6 +152,8 @@ reasons! {
     OwnCertificateExpired = "P46", Night, "own certificate expired";
     /// Test mode is on: what cannot be told of revocation is let pass.
     TestMode = "P47", Day, "test mode is on";
+    /// The address registry says that a party takes no part any more, and our files still count on it.
+    PartyDeactivated = "P48", Day, "party deactivated in the address registry";
 }
 
 impl fmt::Display for Reason {

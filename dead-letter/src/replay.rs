@@ -197,7 +197,8 @@ fn again(record: &ParkedRecord, confirmed: bool, now: Timestamp) -> Result<Again
         | R::StoreDamaged
         | R::CertificateExpiring
         | R::OwnCertificateExpired
-        | R::TestMode => Err(Refusal::NothingToDeliver),
+        | R::TestMode
+        | R::PartyDeactivated => Err(Refusal::NothingToDeliver),
     }
 }
 

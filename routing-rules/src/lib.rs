@@ -12,8 +12,9 @@ pub use destination::{DestinationId, DestinationIdError, Format, Leg};
 pub use explain::{Explanation, ReceiverTrace, RuleOutcome, RuleTrace};
 pub use fault::{ExampleFailure, Fault, FaultKind};
 pub use party::{
-    AcceptsInvalid, Answers, ByFamily, Capability, Cipher, DocumentSignature, Gets, Legacy, Level, Parties,
-    PartyEntry, PartyKind, PartyProtection, ReceiptDeadline, Requires,
+    AcceptsInvalid, AddressKind, Answers, ByFamily, Capability, Cipher, DocumentSignature, ElectronicAddress,
+    Gets, Legacy, Level, Origin, Parties, PartyEntry, PartyKind, PartyProtection, ReceiptDeadline,
+    RegistryEntry, RegistryKind, Requires,
 };
 pub use route::{Decision, Facts, Route, Routing, route};
 pub use rule::Rules;

@@ -2,9 +2,11 @@
 
 mod file;
 mod protection;
+mod registry;
 
 pub(crate) use file::{formats, instant};
 pub use protection::{ByFamily, Cipher, DocumentSignature, Gets, Legacy, PartyProtection, Requires};
+pub use registry::{AddressKind, ElectronicAddress, Origin, RegistryEntry, RegistryKind};
 
 use crate::destination::{DestinationId, Format};
 use crate::fault::Fault;
@@ -13,6 +15,7 @@ use message_schemas::family::{Family, MessageKind, Version};
 use message_schemas::ids::{HerId, OrgNumber};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What kind of party.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -182,6 +185,10 @@ pub struct Parties {
     entries: BTreeMap<HerId, PartyEntry>,
     /// What any of them may use.
     legacy: Vec<Legacy>,
+    /// What the address registry tells of them.
+    registry: BTreeMap<HerId, Arc<RegistryEntry>>,
+    /// Of the files alone.
+    files_hash: [u8; 32],
     hash: [u8; 32],
 }
 
@@ -230,10 +237,10 @@ impl Parties {
         party.region.as_deref().or_else(|| self.parent(party).and_then(|p| p.region.as_deref()))
     }
 
-    /// A party's organisation number: its own, else its enterprise's.
+    /// A party's organisation number: its own, else its enterprise's, else as the address registry tells.
     #[must_use]
     pub fn organisation(&self, party: &PartyEntry) -> Option<OrgNumber> {
-        party.organisation.or_else(|| self.parent(party).and_then(|p| p.organisation))
+        self.organisation_from(party).map(|(number, _)| number)
     }
 
     /// The organisation number (ENH) of every party that has one, itself or by its enterprise.
@@ -247,7 +254,7 @@ impl Parties {
         self.iter().flat_map(|p| p.destination.iter().chain(&p.test_destination).map(move |d| (d, p)))
     }
 
-    /// SHA-256 of all files by name, to store with each decision.
+    /// SHA-256 of all files by name, and of what the registry fills, to store with each decision.
     #[must_use]
     pub const fn hash(&self) -> [u8; 32] {
         self.hash

@@ -243,6 +243,7 @@ fn find<'p>(
         return Err(Decision::Unknown);
     };
     trace.notes.push(format!("Known as {} ({}).", party.name, party.kind.as_str()));
+    trace.notes.extend(parties.registry_notes(party, facts.at));
     if party.parent.is_some_and(|parent| parent != enterprise) {
         trace.notes.push(format!("The message names enterprise {enterprise}; the parties name another."));
     }

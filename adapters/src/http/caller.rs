@@ -2,7 +2,7 @@
 //! kept, and the answer has a bound in time and size.
 
 use crate::tls;
-use axum::http::{HeaderValue, Method, Request, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -33,6 +33,14 @@ pub(crate) enum NoAnswer {
     /// Anything but 200: a redirect too, since it would lead to an address that nobody allowed.
     #[error("answered {0}")]
     Status(u16),
+    /// Too many questions, or not now: it says when to come again (429 or 503 with `Retry-After`).
+    #[error("answered {status}, and asks to come again in {} s", .after.as_secs())]
+    Later {
+        /// What it answered.
+        status: u16,
+        /// When to come again.
+        after: Duration,
+    },
     /// Larger than the bound.
     #[error("the answer is too large")]
     TooLarge,
@@ -78,18 +86,56 @@ impl Caller {
 
     /// Asks, and reads the whole answer.
     pub(crate) async fn call(&self, call: Call<'_>) -> Result<Arc<[u8]>, NoAnswer> {
-        timeout(self.timeout, self.exchange(call)).await.unwrap_or(Err(NoAnswer::TimedOut))
+        let most = call.most_bytes;
+        let exchange = async { read(self.ask(call).await?, most).await };
+        timeout(self.timeout, exchange).await.unwrap_or(Err(NoAnswer::TimedOut))
     }
 
-    async fn exchange(&self, call: Call<'_>) -> Result<Arc<[u8]>, NoAnswer> {
-        let most = call.most_bytes;
+    /// Asks for an answer that is read piece by piece; the bound in size is the reader's to keep. Each piece must come in
+    /// time, however many they are.
+    pub(crate) async fn open(&self, call: Call<'_>) -> Result<Pieces, NoAnswer> {
+        let body = timeout(self.timeout, self.ask(call)).await.unwrap_or(Err(NoAnswer::TimedOut))?;
+        Ok(Pieces { body, timeout: self.timeout })
+    }
+
+    async fn ask(&self, call: Call<'_>) -> Result<Incoming, NoAnswer> {
         let request = request(call).ok_or(NoAnswer::Unreachable)?;
         let response = self.client.request(request).await.map_err(|_| NoAnswer::Unreachable)?;
         let (head, body) = response.into_parts();
-        if head.status != axum::http::StatusCode::OK {
-            return Err(NoAnswer::Status(head.status.as_u16()));
+        match head.status {
+            StatusCode::OK => Ok(body),
+            refused => Err(refusal(refused, &head.headers)),
         }
-        read(body, most).await
+    }
+}
+
+/// An answer that is read piece by piece.
+pub(crate) struct Pieces {
+    body: Incoming,
+    timeout: Duration,
+}
+
+impl Pieces {
+    /// The next piece; none at the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, NoAnswer> {
+        loop {
+            let frame = timeout(self.timeout, self.body.frame()).await.map_err(|_| NoAnswer::TimedOut)?;
+            let Some(frame) = frame else { return Ok(None) };
+            if let Ok(piece) = frame.map_err(|_| NoAnswer::Unreachable)?.into_data() {
+                return Ok(Some(piece));
+            }
+        }
+    }
+}
+
+/// What a status means. A `Retry-After` that is a date is not read: whoever sends one is asked again as usual.
+fn refusal(status: StatusCode, headers: &HeaderMap) -> NoAnswer {
+    let after = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    match (status, after) {
+        (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, Some(seconds)) => {
+            NoAnswer::Later { status: status.as_u16(), after: Duration::from_secs(seconds) }
+        }
+        (status, _) => NoAnswer::Status(status.as_u16()),
     }
 }
 

@@ -203,7 +203,7 @@ impl<R: Registry> Inner<R> {
                 Ok(record.told(false))
             }
             Err(why) => {
-                let until = now.checked_add(self.options.rest_for).unwrap_or(now);
+                let until = now.checked_add(rest(&why, self.options.rest_for)).unwrap_or(now);
                 lock(&self.resting).entry(her_id).or_insert((until, why.clone()));
                 lock(&self.resting).retain(|_, (until, _)| now < *until);
                 before.map(|record| record.told(true)).ok_or(why)
@@ -225,6 +225,15 @@ impl<R: Registry> Inner<R> {
 impl Record {
     fn told(&self, stale: bool) -> Told {
         Told { listed: self.listed.clone(), fetched_at: self.fetched_at, stale }
+    }
+}
+
+/// How long nobody asks again: at least as long as the registry wants, and never so long that it is forgotten.
+pub(super) fn rest(why: &NotListed, usual: SignedDuration) -> SignedDuration {
+    const LONGEST: SignedDuration = SignedDuration::from_hours(1);
+    match why {
+        NotListed::Later(wanted) => usual.max(*wanted).min(LONGEST.max(usual)),
+        NotListed::UnknownParty | NotListed::Unavailable(_) => usual,
     }
 }
 

@@ -8,6 +8,7 @@ use axum::http::Uri;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use broker_core::ports::{NotListed, Registry};
+use jiff::SignedDuration;
 use message_schemas::HerId;
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -105,9 +106,7 @@ impl Rest {
         match self.caller.call(call).await {
             Ok(body) => certificate(&body).map(Some).map_err(unavailable),
             Err(NoAnswer::Status(404)) => Ok(None),
-            Err(
-                why @ (NoAnswer::Unreachable | NoAnswer::TimedOut | NoAnswer::Status(_) | NoAnswer::TooLarge),
-            ) => Err(unavailable(why.to_string())),
+            Err(why) => Err(not_listed(why)),
         }
     }
 }
@@ -125,11 +124,27 @@ impl Registry for Rest {
     }
 }
 
-fn address(template: &str, her_id: HerId) -> Option<Uri> {
+/// Why there is no answer, for whoever asked.
+pub(super) fn not_listed(why: NoAnswer) -> NotListed {
+    match why {
+        NoAnswer::Later { after, .. } => {
+            NotListed::Later(SignedDuration::try_from(after).unwrap_or(SignedDuration::ZERO))
+        }
+        NoAnswer::Unreachable | NoAnswer::TimedOut | NoAnswer::Status(_) | NoAnswer::TooLarge => {
+            NotListed::Unavailable(why.to_string())
+        }
+    }
+}
+
+pub(super) fn address(template: &str, her_id: HerId) -> Option<Uri> {
     if !template.contains("{her_id}") {
         return None;
     }
-    let uri: Uri = template.replace("{her_id}", &her_id.to_string()).parse().ok()?;
+    usable(template.replace("{her_id}", &her_id.to_string()).parse().ok()?)
+}
+
+/// An address on the web, without a user or password in it.
+pub(super) fn usable(uri: Uri) -> Option<Uri> {
     let usable = matches!(uri.scheme_str(), Some("http" | "https"))
         && uri.authority().is_some_and(|a| !a.as_str().contains('@') && !a.host().is_empty());
     usable.then_some(uri)

@@ -81,7 +81,7 @@ impl RevocationSource for Web {
         let bytes = self.caller.call(call).await.map_err(|why| match why {
             NoAnswer::Unreachable => NotFetched::Unreachable,
             NoAnswer::TimedOut => NotFetched::TimedOut,
-            NoAnswer::Status(status) => NotFetched::Status(status),
+            NoAnswer::Status(status) | NoAnswer::Later { status, .. } => NotFetched::Status(status),
             NoAnswer::TooLarge => NotFetched::TooLarge,
         })?;
         // Reading a large list takes long for a thread that others wait for.

@@ -3,9 +3,11 @@
 //! Each port has an in-memory twin beside its real adapters, and one contract suite that all of them pass
 //! (`tests/contracts/`).
 
+mod party_registry;
 mod registry;
 mod revocation;
 
+pub use party_registry::{Change, Changes, Cursor, PartyRegistry, Whole};
 pub use registry::{Listed, NotListed, Registry};
 pub use revocation::{NotFetched, Question, RevocationSource};
 

@@ -73,8 +73,12 @@ metrics! {
     REVOCATION_WAITS = "budstikke_revocation_waits_total", "Messages that waited for revocation answers, by what came of it", ["outcome"];
     /// Parked messages that were judged again.
     JUDGED_AGAIN = "budstikke_messages_judged_again_total", "Parked messages that were judged again and came to something else", ["verdict"];
-    /// Questions to the registry of certificates.
-    REGISTRY_ANSWERS = "budstikke_registry_answers_total", "Parties looked up in the registry, by outcome", ["outcome"];
+    /// Questions to the registries of certificates and of parties.
+    REGISTRY_ANSWERS = "budstikke_registry_answers_total", "Parties looked up in a registry, by outcome", ["outcome"];
+    /// Age of what is known of the address registry.
+    REGISTRY_AGE = "budstikke_registry_age_seconds", "How long ago what is known of the address registry was last as it says", [];
+    /// Parties that are gone there, and not here.
+    REGISTRY_DEACTIVATED = "budstikke_registry_parties_deactivated", "Parties that take no part any more by the address registry, and do by the files", [];
     /// Days until the first certificate runs out.
     CERTIFICATE_DAYS_LEFT = "budstikke_certificate_days_left", "Days until the first certificate without a successor runs out", ["owner", "purpose"];
     /// Certificates that run out soon.

@@ -58,7 +58,7 @@ impl Registry {
                     "fetched"
                 }
                 Err(NotListed::UnknownParty) => "unknown_party",
-                Err(NotListed::Unavailable(_)) => "unavailable",
+                Err(NotListed::Unavailable(_) | NotListed::Later(_)) => "unavailable",
             };
             telemetry::registry_answer(outcome);
         }

@@ -44,7 +44,8 @@ pub(super) fn parse(files: &[(String, String)]) -> Result<Parties, Vec<Fault>> {
         entries.values().filter_map(|p| p.protection.allow.as_deref()).flatten().copied().collect();
     legacy.sort_unstable();
     legacy.dedup();
-    faults.finish(Parties { entries, legacy, hash: reading::hash(&sources) })
+    let hash = reading::hash(&sources);
+    faults.finish(Parties { entries, legacy, registry: BTreeMap::new(), files_hash: hash, hash })
 }
 
 /// What is wrong with a party's parent. As only enterprises are parents and only services have one, there

@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod country;
+mod directory;
 mod engine;
+mod national;
 mod registry;
 mod revocation;
 mod web;

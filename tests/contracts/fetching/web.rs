@@ -20,12 +20,27 @@ pub(crate) struct Asked {
 pub(crate) enum Answer {
     /// A status and a body.
     Says(u16, Vec<u8>),
+    /// A status, and after how many seconds to come again.
+    Later(u16, u64),
+    /// The beginning of a body, then no more.
+    BreaksOff(Vec<u8>),
     /// A redirect to this address.
     LeadsTo(String),
     /// Nothing, for ever.
     Hangs,
     /// A body without an end.
     Floods,
+}
+
+impl Answer {
+    /// The same, with another body; what is no answer stays as it is.
+    pub(crate) fn edited(self, edit: impl FnOnce(String) -> String) -> Self {
+        if let Self::Says(200, body) = self {
+            Self::Says(200, edit(String::from_utf8(body).unwrap()).into_bytes())
+        } else {
+            self
+        }
+    }
 }
 
 type Handler = Arc<dyn Fn(&Asked) -> Answer + Send + Sync>;
@@ -77,6 +92,14 @@ impl Server {
                     "HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
                     body.len()
                 );
+                [head.into_bytes(), body].concat()
+            }
+            Answer::Later(status, seconds) => {
+                format!("HTTP/1.1 {status} X\r\nretry-after: {seconds}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+                    .into_bytes()
+            }
+            Answer::BreaksOff(body) => {
+                let head = format!("HTTP/1.1 200 X\r\ncontent-length: {}\r\n\r\n", body.len() + 1000);
                 [head.into_bytes(), body].concat()
             }
             Answer::LeadsTo(url) => {

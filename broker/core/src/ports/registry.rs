@@ -1,6 +1,6 @@
 //! Where partners' certificates come from.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use message_schemas::HerId;
 use std::future::Future;
 use std::sync::Arc;
@@ -29,6 +29,9 @@ pub enum NotListed {
     /// It does not answer, or not sensibly; trying again may help.
     #[error("the registry is not available: {0}")]
     Unavailable(String),
+    /// It asks to be left alone for so long.
+    #[error("the registry asks to be left alone for {} s", .0.as_secs())]
+    Later(SignedDuration),
 }
 
 /// A certificate as a registry listed it, with the time over which it did.
