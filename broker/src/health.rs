@@ -38,6 +38,10 @@ pub enum Trouble {
     NoSigningKey,
     /// Revocation services do not answer; messages that need them wait.
     RevocationUnknown,
+    /// What is known of the address registry is older than it should be.
+    RegistryStale,
+    /// Parties that the files count on take no part any more, by the address registry.
+    PartyDeactivated,
     /// Test mode is on: what cannot be told of revocation is let pass.
     TestMode,
 }
@@ -57,6 +61,8 @@ impl Trouble {
             | Self::CertificateExpiring
             | Self::NoSigningKey
             | Self::RevocationUnknown
+            | Self::RegistryStale
+            | Self::PartyDeactivated
             | Self::TestMode => false,
         }
     }

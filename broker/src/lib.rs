@@ -15,6 +15,7 @@ pub mod pool;
 pub mod proof;
 pub mod protection;
 pub mod queues;
+pub mod registry;
 pub mod reload;
 pub mod schemas;
 pub mod telemetry;

@@ -8,7 +8,7 @@ use broker_core::journal::{Balance, Entry, Ledger};
 use broker_core::ports::{Backlog, NotTaken, StoreError};
 use broker_core::telemetry::{self as names, Metric};
 use dead_letter::{Attempt, Reason, Wake};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use std::fmt::Display;
 use std::io::IsTerminal;
@@ -349,6 +349,16 @@ pub fn judged_again(verdict: &'static str) {
 /// A party was looked up in the registry.
 pub fn registry_answer(outcome: &'static str) {
     metrics::counter!(names::REGISTRY_ANSWERS.name, "outcome" => outcome).increment(1);
+}
+
+/// How long ago what is known of the address registry was last as it says.
+pub fn registry_age(age: SignedDuration) {
+    metrics::gauge!(names::REGISTRY_AGE.name).set(age.as_secs_f64());
+}
+
+/// So many parties take no part any more by the address registry, and do by the files.
+pub fn registry_deactivated(parties: usize) {
+    metrics::gauge!(names::REGISTRY_DEACTIVATED.name).set(float(u64::try_from(parties).unwrap_or(u64::MAX)));
 }
 
 /// Whether test mode is on.

@@ -15,6 +15,7 @@ use crate::pool::Pool;
 use crate::protection::watch::Watch;
 use crate::protection::{self, Again, Maker, Material};
 use crate::queues::Queues;
+use crate::registry;
 use crate::reload::Reload;
 use crate::timers::Timers;
 use crate::wake::Wake;
@@ -163,6 +164,21 @@ pub async fn run(config: Config) -> Result<Verdict, Failure> {
                 again.run(stop.clone()),
             );
             ("trust", 0)
+        });
+    }
+    if let Some(settings) = &config.registry {
+        let follow = registry::Follow {
+            directory: registry::directory(settings, Arc::clone(&port))?,
+            every: settings.ask_every,
+            world: Arc::clone(&world),
+            store: Arc::clone(&store),
+            clock: Arc::clone(&port),
+            health: health.clone(),
+        };
+        let stop = stop.clone();
+        parts.spawn(async move {
+            follow.run(stop).await;
+            ("registry", 0)
         });
     }
     let hangup = Arc::new(Notify::new());

@@ -2,11 +2,12 @@
 
 use crate::config::Config;
 use crate::config::read::Fault;
+use adapters::registry::look_at_parties;
 use broker_core::journal::Provenance;
 use broker_core::{ContentHash, Protection, World};
 use message_schemas::schema::SchemaSet;
 use message_schemas::{HerId, document, head};
-use routing_rules::{Parties, Rules};
+use routing_rules::{Parties, RegistryEntry, Rules};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -67,6 +68,15 @@ impl Tables {
                 });
             }
         }
+        // The files must stand on their own; what the registry told last fills what they leave open.
+        let filled = config.registry.as_ref().map(|registry| told(&registry.cache));
+        let parties = match filled.transpose() {
+            Ok(told) => parties.with_registry(&told.unwrap_or_default()),
+            Err(fault) => {
+                faults.push(fault);
+                parties
+            }
+        };
         if faults.is_empty() { Ok(Self { parties, rules }) } else { Err(faults) }
     }
 
@@ -77,6 +87,11 @@ impl Tables {
             rules.destinations().map(|(d, rule, place)| (d.clone(), format!("rule {rule} ({place})")));
         of_parties.chain(of_rules).collect()
     }
+}
+
+/// What the broker keeps on disk of the address registry.
+fn told(cache: &Path) -> Result<BTreeMap<HerId, Arc<RegistryEntry>>, Fault> {
+    look_at_parties(cache).map_err(|error| unreadable(cache, &error))
 }
 
 /// Certificates that parties name as files. A relative path starts at the folder of the party files that has it.
@@ -102,6 +117,7 @@ pub fn world(
     trust: Option<Arc<Protection>>,
 ) -> World {
     let policy = serde_json::to_vec(&config.policy).unwrap_or_default();
+    let documents = document_options(&tables.parties);
     let provenance = Provenance {
         program: env!("CARGO_PKG_VERSION").to_owned(),
         schemas: ContentHash(*schemas.hash()),
@@ -109,12 +125,6 @@ pub fn world(
         parties: ContentHash(tables.parties.hash()),
         policy: ContentHash::of(&policy),
     };
-    let organisations = tables
-        .parties
-        .her_to_enh()
-        .into_iter()
-        .map(|(her_id, number)| (her_id.to_string(), number))
-        .collect();
     World {
         schemas,
         parties: Arc::new(tables.parties),
@@ -123,9 +133,29 @@ pub fn world(
         trust,
         limits: config.limits,
         heads: head::Settings::default(),
-        documents: Arc::new(document::Options { organisations, ..document::Options::default() }),
+        documents: Arc::new(documents),
         provenance: Arc::new(provenance),
     }
+}
+
+/// The same world, with what the address registry tells now.
+#[must_use]
+pub fn with_registry(world: &World, told: &BTreeMap<HerId, Arc<RegistryEntry>>) -> World {
+    let parties = world.parties.with_registry(told);
+    let provenance =
+        Provenance { parties: ContentHash(parties.hash()), ..Provenance::clone(&world.provenance) };
+    World {
+        documents: Arc::new(document_options(&parties)),
+        parties: Arc::new(parties),
+        provenance: Arc::new(provenance),
+        ..world.clone()
+    }
+}
+
+fn document_options(parties: &Parties) -> document::Options {
+    let organisations =
+        parties.her_to_enh().into_iter().map(|(her_id, number)| (her_id.to_string(), number)).collect();
+    document::Options { organisations, ..document::Options::default() }
 }
 
 fn fault(fault: routing_rules::Fault) -> Fault {

@@ -64,6 +64,12 @@ pub fn check(config: &Config) -> Checked {
         }
     }
     queues(config, &mut faults, &mut warnings);
+    if let Some(registry) = &config.registry {
+        if let Some(file) = &registry.token_file {
+            token(file, "registry.token_file", &mut faults);
+        }
+        can_be_made(&registry.cache, "registry.cache", &mut faults);
+    }
     let mut keys = 0;
     if let Some(trust) = &config.trust {
         match Material::load(trust, world::named_certificates(config, tables.as_ref().map(|t| &t.parties))) {

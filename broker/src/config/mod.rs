@@ -7,6 +7,7 @@
 pub mod amqp;
 pub mod check;
 pub mod read;
+pub mod registry;
 pub mod trust;
 
 use crate::{one_of, settings};
@@ -44,6 +45,8 @@ settings! {
         /// Whom we trust, and what we sign and open with. Without this section nothing sealed is opened, no signature
         /// is asked for or checked, and nothing is signed or sealed.
         trust: Option<trust::Trust> = None,
+        /// The national registry of communication parties; without this section the files alone say who takes part.
+        registry: Option<registry::Registry> = None,
         /// What this installation decides for itself: invalid messages, receipts, deadlines, tests.
         policy: Policy = Policy::default(),
         /// How much of one document is read.
@@ -297,6 +300,9 @@ impl Config {
         }
         if let Some(trust) = &self.trust {
             trust.agree(reading);
+        }
+        if let Some(registry) = &self.registry {
+            registry.agree(reading);
         }
         if self.work.bytes.0 < self.limits.message_bytes {
             reading.fault_at(
