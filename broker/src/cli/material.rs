@@ -110,6 +110,16 @@ pub(super) fn certificate(path: &Path) -> Result<Arc<Certificate>, Failure> {
         .ok_or_else(|| Failure::Usage(format!("{} holds no certificate of an organisation", path.display())))
 }
 
+/// The certificate to seal for, in a file that may hold the signing one too.
+pub(super) fn sealing_certificate(file: &Path) -> Result<Arc<Certificate>, Failure> {
+    let found = certificates(file)?;
+    let seals = |c: &&Arc<Certificate>| !c.is_ca && c.usage.is_some_and(|u| u.key_encipherment);
+    match found.iter().find(seals) {
+        Some(certificate) => Ok(Arc::clone(certificate)),
+        None => certificate(file),
+    }
+}
+
 /// Where trust begins, when it is asked for, and what is known of revocation.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Trusting {

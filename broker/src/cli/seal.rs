@@ -9,7 +9,6 @@ use broker_core::ports::Clock;
 use message_schemas::Limits;
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::Arc;
 use trust::chain::{Cache, Purpose};
 use trust::{Certificate, ContentCipher, Fault, Kind, cms};
 
@@ -53,8 +52,11 @@ impl Command {
     pub(super) fn run(self, out: &mut dyn Write) -> Result<Verdict, Failure> {
         let bytes = files::read_message(&self.file, Limits::default().message_bytes)?;
         let now = SystemClock::new().now();
-        let receivers =
-            self.receivers.iter().map(|file| sealing_certificate(file)).collect::<Result<Vec<_>, _>>()?;
+        let receivers = self
+            .receivers
+            .iter()
+            .map(|file| material::sealing_certificate(file))
+            .collect::<Result<Vec<_>, _>>()?;
         let trust = self.trusting.load(now)?;
         if self.trusting.is_empty() {
             say(UNCHECKED);
@@ -88,16 +90,6 @@ impl Command {
 }
 
 const UNCHECKED: &str = "note: without --trust nobody has checked who issued the receivers' certificates, nor whether they are revoked.";
-
-/// The certificate to seal for, in a file that may hold the signing one too.
-fn sealing_certificate(file: &std::path::Path) -> Result<Arc<Certificate>, Failure> {
-    let found = material::certificates(file)?;
-    let seals = |c: &&Arc<Certificate>| !c.is_ca && c.usage.is_some_and(|u| u.key_encipherment);
-    match found.iter().find(seals) {
-        Some(certificate) => Ok(Arc::clone(certificate)),
-        None => material::certificate(file),
-    }
-}
 
 /// What can be told of a certificate without its CA.
 fn usable(certificate: &Certificate, at: jiff::Timestamp) -> Result<(), Fault> {

@@ -1,0 +1,164 @@
+//! Looks for receipts of what was sent: where they are delivered, or in the broker's own word.
+
+use super::http::{self, Http};
+use super::summary::{Book, kind};
+use message_schemas::head::{HeadReader, Settings};
+use message_schemas::{Limits, MsgId, xml};
+use std::collections::{HashSet, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+/// Where receipts are seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum From {
+    /// In the broker's state of each message: it counts as answered when nothing of it is left to do.
+    Http,
+    /// As files in a folder.
+    Folder(PathBuf),
+}
+
+impl std::str::FromStr for From {
+    type Err = std::convert::Infallible;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(if text == "http" { Self::Http } else { Self::Folder(text.into()) })
+    }
+}
+
+/// How often a folder is looked at: the grain of what is measured.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// How long a message is left alone that is not settled yet.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
+
+/// Questions that are out at one time.
+const QUESTIONS: usize = 16;
+
+/// Takes receipts from a folder, those alone that come from now on.
+pub(super) struct Folder {
+    path: PathBuf,
+    seen: HashSet<std::ffi::OsString>,
+}
+
+impl Folder {
+    /// Looks at what is there already.
+    pub(super) fn open(path: &Path) -> std::io::Result<Self> {
+        std::fs::create_dir_all(path)?;
+        let mut folder = Self { path: path.to_owned(), seen: HashSet::new() };
+        folder.new_files()?;
+        Ok(folder)
+    }
+
+    fn new_files(&mut self) -> std::io::Result<Vec<PathBuf>> {
+        let mut new = Vec::new();
+        for entry in std::fs::read_dir(&self.path)? {
+            let name = entry?.file_name();
+            let finished = name.to_str().is_some_and(|n| n.ends_with(".xml") && !n.starts_with('.'));
+            if finished && !self.seen.contains(&name) {
+                new.push(self.path.join(&name));
+                self.seen.insert(name);
+            }
+        }
+        Ok(new)
+    }
+
+    /// Looks until it is dropped.
+    pub(super) async fn watch(mut self, book: Arc<Mutex<Book>>) {
+        loop {
+            let look = move || {
+                let mut found = Vec::new();
+                for file in self.new_files().unwrap_or_default() {
+                    let receipt = std::fs::read(file).ok().and_then(|bytes| receipt(&bytes));
+                    found.extend(receipt);
+                }
+                (self, found)
+            };
+            let Ok((folder, found)) = tokio::task::spawn_blocking(look).await else { return };
+            self = folder;
+            let now = Instant::now();
+            for (id, kind) in found {
+                lock(&book).receipt(&id, kind, now);
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+}
+
+/// What a receipt answers, and how; none for anything else.
+fn receipt(bytes: &[u8]) -> Option<(MsgId, &'static str)> {
+    let decoded = xml::decode(bytes).ok()?;
+    let mut reader = HeadReader::new();
+    xml::read(&decoded.text, &Limits::default(), &mut reader).ok()?;
+    let receipt = reader.finish(&Settings::default()).ok()?.receipt?;
+    Some((receipt.original_id?, kind(receipt.status)))
+}
+
+/// Asks the broker for each message that was taken in, oldest first, until nothing of it is left to do.
+pub(super) async fn ask(http: Http, mut taken: mpsc::UnboundedReceiver<MsgId>, book: Arc<Mutex<Book>>) {
+    let mut waiting: VecDeque<(Instant, MsgId)> = VecDeque::new();
+    loop {
+        while let Ok(id) = taken.try_recv() {
+            waiting.push_back((Instant::now(), id));
+        }
+        let now = Instant::now();
+        let due = waiting.iter().take_while(|(at, _)| *at <= now).count().min(QUESTIONS);
+        let questions = waiting.drain(..due).map(|(_, id)| async {
+            let state = http.state(id.as_str()).await.ok();
+            (id, state)
+        });
+        for (id, state) in futures_util::future::join_all(questions).await {
+            // Several messages under one MsgId are told as matches; the newest is ours.
+            let state = state.map(|s| s.get("matches").and_then(|m| m.get(0)).cloned().unwrap_or(s));
+            match state.as_ref().and_then(end) {
+                Some(kind) => drop(lock(&book).receipt(&id, kind, Instant::now())),
+                None => waiting.push_back((Instant::now() + ASK_AGAIN, id)),
+            }
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// How a message ended, when it has: the worst that happened to any of its receivers.
+fn end(state: &serde_json::Value) -> Option<&'static str> {
+    const WORST_FIRST: &[&str] = &["parked", "expired", "rejected", "receipted", "handed_over"];
+    let recipients = http::recipients(state);
+    if recipients.is_empty() || !recipients.iter().all(http::settled) {
+        return None;
+    }
+    let states: HashSet<_> = recipients.iter().map(|r| http::word(r, "state")).collect();
+    Some(WORST_FIRST.iter().copied().find(|state| states.contains(state)).unwrap_or("settled"))
+}
+
+pub(super) fn lock(book: &Mutex<Book>) -> std::sync::MutexGuard<'_, Book> {
+    // Nothing that can panic happens under this lock.
+    book.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receipt_tells_what_it_answers_and_nothing_else_is_one() {
+        let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../message-schemas/samples");
+        let files = super::super::files::collect(&[samples.join("apprec")]).expect("samples");
+        let read = |file: &PathBuf| receipt(&std::fs::read(file).expect("a file"));
+        assert!(files.iter().filter(|f| f.ends_with("in.xml")).any(|f| read(f).is_some()));
+        assert_eq!(read(&samples.join("epikrise/accepted-1.2/in.xml")), None);
+        assert_eq!(receipt(b"<AppRec>"), None);
+    }
+
+    #[test]
+    fn a_message_ends_when_all_its_receivers_have_as_the_worst_of_them() {
+        let state = |states: &[&str]| {
+            let recipients: Vec<_> = states.iter().map(|s| serde_json::json!({ "state": s })).collect();
+            end(&serde_json::json!({ "recipients": recipients }))
+        };
+        assert_eq!(state(&["handed_over", "waiting"]), None);
+        assert_eq!(state(&["handed_over", "receipted"]), Some("receipted"));
+        assert_eq!(state(&["parked", "handed_over"]), Some("parked"));
+        assert_eq!(state(&[]), None);
+    }
+}
