@@ -13,8 +13,8 @@ pub use explain::{Explanation, ReceiverTrace, RuleOutcome, RuleTrace};
 pub use fault::{ExampleFailure, Fault, FaultKind};
 pub use party::{
     AcceptsInvalid, AddressKind, Answers, ByFamily, Capability, Cipher, DocumentSignature, ElectronicAddress,
-    Gets, Legacy, Level, Origin, Parties, PartyEntry, PartyKind, PartyProtection, ReceiptDeadline,
-    RegistryEntry, RegistryKind, Requires,
+    Gets, Legacy, Level, NoQueueAddress, Origin, Parties, PartyAmqp, PartyEntry, PartyKind, PartyProtection,
+    Queue, QueueAddress, ReceiptDeadline, RegistryEntry, RegistryKind, Requires,
 };
 pub use route::{Decision, Facts, Route, Routing, route};
 pub use rule::Rules;

@@ -1,9 +1,11 @@
 //! Who takes part: the communication parties that we know, what they can take, and where they are reached.
 
+mod amqp;
 mod file;
 mod protection;
 mod registry;
 
+pub use amqp::{NoQueueAddress, PartyAmqp, Queue, QueueAddress};
 pub(crate) use file::{formats, instant};
 pub use protection::{ByFamily, Cipher, DocumentSignature, Gets, Legacy, PartyProtection, Requires};
 pub use registry::{AddressKind, ElectronicAddress, Origin, RegistryEntry, RegistryKind};
@@ -137,6 +139,8 @@ pub struct PartyEntry {
     pub receipt_deadlines: BTreeMap<Family, ReceiptDeadline>,
     /// What protection it uses.
     pub protection: PartyProtection,
+    /// Its queues.
+    pub amqp: PartyAmqp,
     /// Takes part from this instant on.
     pub valid_from: Option<Timestamp>,
     /// Takes part until just before this instant.

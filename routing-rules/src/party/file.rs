@@ -1,6 +1,6 @@
 //! Parties from TOML files: `[[party]]` after `[[party]]`.
 
-use super::{AcceptsInvalid, Capability, Level, Parties, PartyEntry, ReceiptDeadline, protection};
+use super::{AcceptsInvalid, Capability, Level, Parties, PartyEntry, ReceiptDeadline, amqp, protection};
 use crate::destination::Format;
 use crate::fault::{Fault, FaultKind};
 use crate::reading::{self, Faults, Source, Table, line, parsed, word};
@@ -85,6 +85,7 @@ fn party(mut table: Table<'_, '_>, faults: &mut Faults) -> Option<PartyEntry> {
     let accepts_invalid = accepts_invalid(&mut table, faults);
     let (receipt_deadline, receipt_deadlines) = deadlines(&mut table, faults);
     let protection = protection::read(&mut table, faults);
+    let amqp = amqp::read(&mut table, faults);
     let valid_from = table.text("valid_from", faults, instant);
     let valid_to = table.text("valid_to", faults, instant);
     if let (Some(from), Some(to)) = (valid_from, valid_to)
@@ -114,6 +115,7 @@ fn party(mut table: Table<'_, '_>, faults: &mut Faults) -> Option<PartyEntry> {
         receipt_deadline,
         receipt_deadlines,
         protection,
+        amqp,
         valid_from,
         valid_to,
     })

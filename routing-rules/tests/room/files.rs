@@ -5,7 +5,8 @@ use message_schemas::family::{Family, MessageKind, Version};
 use message_schemas::ids::HerId;
 use proptest::prelude::*;
 use routing_rules::{
-    Answers, Cipher, Format, Gets, Legacy, Parties, PartyKind, ReceiptDeadline, Requires, Rules,
+    Answers, Cipher, Format, Gets, Legacy, Parties, PartyKind, Queue, QueueAddress, ReceiptDeadline,
+    Requires, Rules,
 };
 
 fn faults_of_parties(text: &str) -> Vec<String> {
@@ -115,6 +116,51 @@ fn protection_is_inherited_setting_by_setting() {
     let signers: Vec<String> = parties.signers(service).iter().map(ToString::to_string).collect();
     assert_eq!(signers, ["974760673", "983658725"], "the enterprise's, and who signs for it");
     assert_eq!(service.protection.certificates, ["hjemme.pem"]);
+}
+
+#[test]
+fn queues_are_inherited_one_by_one() {
+    let text = r#"
+        [[party]]
+        her_id = "8141703"
+        level = "enterprise"
+        name = "Testsykehuset"
+        kind = "hospital"
+        [party.amqp]
+        async = "tb.test.nhn.no/NHNTESTServiceBus/8141703_async"
+        error = "8141703_error"
+
+        [[party]]
+        her_id = "8141705"
+        level = "service"
+        name = "Avdeling"
+        kind = "hospital"
+        parent = "8141703"
+        [party.amqp]
+        error = "8141705_error"
+    "#;
+    let parties = Parties::parse(&[("a.toml".to_owned(), text.to_owned())]).expect("parties");
+    let service = parties.get(HerId(8_141_705)).expect("the service");
+    let name = |queue| parties.queue(service, queue).map(QueueAddress::name);
+    assert_eq!(name(Queue::Async), Some("8141703_async"), "its enterprise's");
+    assert_eq!(name(Queue::Error), Some("8141705_error"), "its own");
+    assert_eq!(name(Queue::Sync), None, "nobody's, and never made up");
+}
+
+#[test]
+fn a_wrong_queue_is_told_with_its_line() {
+    let text = r#"
+        [[party]]
+        her_id = "8141703"
+        level = "enterprise"
+        name = "Testsykehuset"
+        kind = "hospital"
+        [party.amqp]
+        async = "two words"
+        reply = "x"
+    "#;
+    let faults = Parties::parse(&[("a.toml".to_owned(), text.to_owned())]).expect_err("two faults");
+    assert_eq!(faults.iter().map(|f| f.line).collect::<Vec<_>>(), [8, 9], "{faults:?}");
 }
 
 #[test]

@@ -1,0 +1,151 @@
+//! The queues at which a party is reached over AMQP, as the address register has them.
+//!
+//! **Invariant:** a queue is looked up by HER-id and never made up from one: parties use their enterprise's queues, and the
+//! number in a queue's name need not be theirs.
+
+use super::{Parties, PartyEntry};
+use crate::reading::{Faults, Table, parsed};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// Which of a party's queues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Queue {
+    /// Business messages and receipts (`E_SB_ASYNC`).
+    Async,
+    /// Requests whose sender waits (`E_SB_SYNC`).
+    Sync,
+    /// Answers to those (`E_SB_SYNCREPLY`).
+    SyncReply,
+    /// Transport errors about what the party sent (`E_SB_ERROR`).
+    Error,
+}
+
+/// The address of a queue: a bare name, or as the register writes it, `host/namespace/queue`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct QueueAddress(String);
+
+/// Why a text is no address of a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a queue is written as its name, or as host/namespace/queue, without blanks and in at most 255 bytes"
+)]
+pub struct NoQueueAddress;
+
+impl QueueAddress {
+    /// As written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The queue's name: what stands after the last `/`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or(&self.0)
+    }
+
+    /// The namespace (an exchange, on RabbitMQ), where the address holds one.
+    #[must_use]
+    pub fn namespace(&self) -> Option<&str> {
+        self.0.rsplit('/').nth(1).filter(|namespace| !namespace.is_empty())
+    }
+}
+
+impl FromStr for QueueAddress {
+    type Err = NoQueueAddress;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let text = text.trim();
+        let address = Self(text.to_owned());
+        let odd = |c: char| c.is_control() || c.is_whitespace();
+        if address.name().is_empty() || text.len() > 255 || text.contains(odd) {
+            return Err(NoQueueAddress);
+        }
+        Ok(address)
+    }
+}
+
+impl TryFrom<String> for QueueAddress {
+    type Error = NoQueueAddress;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<QueueAddress> for String {
+    fn from(address: QueueAddress) -> Self {
+        address.0
+    }
+}
+
+impl fmt::Display for QueueAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What `[party.amqp]` says. What it leaves out is as with the party's enterprise.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PartyAmqp {
+    /// Business messages and receipts.
+    pub asynchronous: Option<QueueAddress>,
+    /// Requests.
+    pub sync: Option<QueueAddress>,
+    /// Answers.
+    pub sync_reply: Option<QueueAddress>,
+    /// Errors.
+    pub error: Option<QueueAddress>,
+}
+
+impl PartyAmqp {
+    /// One of them.
+    #[must_use]
+    pub const fn queue(&self, queue: Queue) -> Option<&QueueAddress> {
+        match queue {
+            Queue::Async => self.asynchronous.as_ref(),
+            Queue::Sync => self.sync.as_ref(),
+            Queue::SyncReply => self.sync_reply.as_ref(),
+            Queue::Error => self.error.as_ref(),
+        }
+    }
+}
+
+impl Parties {
+    /// A party's queue: its own, else its enterprise's.
+    #[must_use]
+    pub fn queue<'a>(&'a self, party: &'a PartyEntry, queue: Queue) -> Option<&'a QueueAddress> {
+        party.amqp.queue(queue).or_else(|| self.parent(party).and_then(|p| p.amqp.queue(queue)))
+    }
+}
+
+pub(super) fn read(party: &mut Table<'_, '_>, faults: &mut Faults) -> PartyAmqp {
+    let Some(mut table) = party.tables("amqp", faults).into_iter().next() else {
+        return PartyAmqp::default();
+    };
+    let asynchronous = table.text("async", faults, parsed);
+    let sync = table.text("sync", faults, parsed);
+    let sync_reply = table.text("syncreply", faults, parsed);
+    let error = table.text("error", faults, parsed);
+    table.finish(faults);
+    PartyAmqp { asynchronous, sync, sync_reply, error }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_part_of_an_address_is_the_queue() {
+        let full: QueueAddress =
+            "tb.test.nhn.no/NHNTESTServiceBus/8141703_async".parse().expect("an address");
+        assert_eq!((full.name(), full.namespace()), ("8141703_async", Some("NHNTESTServiceBus")));
+        let bare: QueueAddress = "8141703_async".parse().expect("a name");
+        assert_eq!((bare.name(), bare.namespace()), ("8141703_async", None));
+        for wrong in ["", " ", "host/namespace/", "a b", &"x".repeat(256)] {
+            assert_eq!(wrong.parse::<QueueAddress>(), Err(NoQueueAddress), "{wrong}");
+        }
+    }
+}
