@@ -196,6 +196,7 @@ fn take_application_properties(mut items: Items<'_>, into: &mut Envelope) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn full() -> Envelope {
         Envelope {
@@ -296,6 +297,55 @@ mod tests {
         ];
         for bytes in cases {
             assert!(read_message(bytes).is_err(), "{bytes:02x?}");
+        }
+    }
+
+    fn envelope() -> impl Strategy<Value = Envelope> {
+        let text = || prop_oneof![".{0,40}", "[a-zæøå]{250,300}"];
+        let field = || proptest::option::of(text());
+        let pairs = proptest::collection::btree_map("[a-z]{1,12}", text(), 0..20);
+        (field(), field(), field(), field(), field(), field(), pairs).prop_map(
+            |(message_id, to, subject, reply_to, correlation_id, content_type, pairs)| Envelope {
+                subject_source: subject.as_ref().map(|_| SubjectSource::Property),
+                message_id,
+                to,
+                subject,
+                reply_to,
+                correlation_id,
+                content_type,
+                properties: pairs.into_iter().collect(),
+                ..Envelope::default()
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_written_is_read_back(envelope in envelope()) {
+            let mut read = Envelope::default();
+            prop_assert_eq!(read_properties(&write_properties(&envelope), &mut read), Ok(()));
+            prop_assert_eq!(read_application_properties(&write_application_properties(&envelope), &mut read), Ok(()));
+            prop_assert_eq!(read, envelope);
+        }
+
+        /// Whatever is changed, nothing grows beyond what the bytes hold.
+        #[test]
+        fn damage_is_told_or_read(
+            envelope in envelope(), at in any::<prop::sample::Index>(), by in 1u8.., cut in any::<prop::sample::Index>(),
+        ) {
+            let mut message = write_properties(&envelope);
+            message.extend(write_application_properties(&envelope));
+            message.extend([0x00, 0x53, 0x75, 0xa0, 2, b'o', b'k']);
+            let place = at.index(message.len());
+            message[place] ^= by;
+            message.truncate(1 + cut.index(message.len()));
+            if let Ok(read) = read_message(&message) {
+                let texts = [read.message_id, read.to, read.subject, read.reply_to, read.correlation_id];
+                let texts: usize = texts.iter().flatten().map(String::len).sum();
+                let pairs: usize = read.properties.iter().map(|(name, value)| name.len() + value.len()).sum();
+                // Short numbers, uuids and moments are longer as text.
+                prop_assert!(texts + pairs + read.body.len() <= 40 * message.len());
+            }
         }
     }
 }
