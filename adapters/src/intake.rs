@@ -60,6 +60,7 @@ impl Intake {
             idempotency_key,
             envelope_receiver: None,
             envelope_sender: None,
+            transport: None,
         }
     }
 

@@ -3,6 +3,8 @@
 use crate::standing::{Change, Standing};
 use broker_core::journal::{Book, DocumentKind, Entry, JudgedAgain, Recipient};
 use broker_core::lifecycle::{Event, State};
+use broker_core::ports::StoreError;
+use broker_core::transport::Label;
 use jiff::{SignedDuration, Timestamp};
 use message_schemas::{MessageId, MsgId};
 use routing_rules::DestinationId;
@@ -32,6 +34,7 @@ pub(crate) const fn kind_name(kind: DocumentKind) -> &'static str {
         DocumentKind::FhirJson => "fhir-json",
         DocumentKind::Opened => "opened",
         DocumentKind::Sealed => "sealed",
+        DocumentKind::TransportError => "transport-error",
     }
 }
 
@@ -43,6 +46,12 @@ pub(crate) fn kind_of(name: &str) -> Option<DocumentKind> {
 /// What a recipient is sent, by name.
 pub(crate) fn payload_name(kind: Option<DocumentKind>) -> &'static str {
     kind.map_or("original", kind_name)
+}
+
+/// The label of a recipient; one from before there were labels has none.
+pub(crate) fn label(text: Option<&str>) -> Result<Label, StoreError> {
+    let unreadable = |_| StoreError::Damaged("a label cannot be read".into());
+    text.map_or_else(|| Ok(Label::default()), |text| serde_json::from_str(text).map_err(unreadable))
 }
 
 /// When the message was made, by its head.

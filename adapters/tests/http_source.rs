@@ -50,6 +50,7 @@ fn entry(offer: &Offer) -> Entry {
         order_key: None,
         receipt_written: true,
         original_keys: Vec::new(),
+        label: Default::default(),
     };
     let state = if refused { State::Rejected } else { State::Waiting };
     let id = Uuid::from_bytes(rand(&arrival.id.0, Book::Receipt));
@@ -71,6 +72,7 @@ fn entry(offer: &Offer) -> Entry {
         ],
         documents: vec![Document { kind: DocumentKind::Receipt, id, bytes: RECEIPT.into() }],
         closings: Vec::new(),
+        remarks: Vec::new(),
         duplicate_keys: Vec::new(),
         explanation: None,
         protection: None,

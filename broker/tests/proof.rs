@@ -80,6 +80,7 @@ fn judge(bytes: Vec<u8>, world: &World) -> Entry {
         idempotency_key: None,
         envelope_receiver: None,
         envelope_sender: None,
+        transport: None,
     };
     let mut count = 0u128;
     let mut ids = || {

@@ -5,6 +5,7 @@ use adapters::amqp::{Destination, DestinationOptions, Direction, check};
 use adapters::queues::{Addressed, Addressing, internal};
 use broker_core::journal::{Book, Delivery, RecipientId};
 use broker_core::ports::Destination as _;
+use broker_core::transport::Label;
 use dead_letter::Attempt;
 use lapin::types::{AMQPValue, FieldTable};
 use message_schemas::MessageId;
@@ -37,6 +38,7 @@ pub(crate) fn delivery(n: u128, queue: &str) -> Delivery {
         receipt_written: false,
         test: false,
         family: Some(queue.to_owned()),
+        label: Label::default(),
     }
 }
 

@@ -8,6 +8,7 @@ use adapters::http::{Destination as Http, DestinationOptions as HttpOptions};
 use adapters::memory::{MemoryDestination, Scripted};
 use broker_core::journal::{Book, Delivery, DocumentKind, RecipientId};
 use broker_core::ports::Destination;
+use broker_core::transport::Label;
 use dead_letter::Attempt;
 use message_schemas::{HerId, MessageId};
 use std::collections::BTreeMap;
@@ -35,6 +36,7 @@ fn delivery(n: u128, kind: Option<DocumentKind>, bytes: &[u8]) -> Delivery {
         receipt_written: false,
         test: true,
         family: Some("referral".into()),
+        label: Label::default(),
     }
 }
 

@@ -1,10 +1,15 @@
 //! Taking in: durable, whole, once.
 
-use super::make::{With as _, at, claim, commit, destination, message, message_id, settlement};
+use super::make::{With as _, at, claim, commit, destination, message, message_id, settlement, state};
 use super::rig::Rig;
-use broker_core::journal::{CommitResult, Lookup, OriginalKey, Payload, RecipientId};
-use broker_core::lifecycle::Event;
+use broker_core::journal::{
+    CommitResult, DocumentKind, Lookup, MessageRecord, OriginalKey, Payload, RecipientId, Remark, Sent,
+};
+use broker_core::lifecycle::{Event, State};
 use broker_core::ports::{Store as _, StoreError};
+use broker_core::transport::{Label, Role, Transport};
+use message_schemas::HerId;
+use std::sync::Arc;
 use uuid::Uuid;
 
 pub(crate) async fn bytes_come_back_as_they_went_in(rig: impl Rig) {
@@ -144,6 +149,95 @@ pub(crate) async fn look_ups_are_answered_in_order(rig: impl Rig) {
     assert!(known[2].seen.iter().all(|s| s.message == message_id(1) && s.content_hash == hash));
     assert!(known[2].originals.is_empty(), "another receiver's receipt answers nothing");
     assert_eq!(known[3].originals.len(), 1);
+}
+
+/// As a transport with envelopes says it.
+fn said() -> Arc<Transport> {
+    Arc::new(Transport {
+        message_id: Some("8f2fd3c7-6f4b-4d22-8b67-3c1d7f7f0a11".into()),
+        reply_to: Some("93238_async".into()),
+        properties: [("X-Odd \"name\"".to_owned(), "æøå\n".to_owned())].into(),
+        ..Transport::default()
+    })
+}
+
+fn label(role: Role) -> Label {
+    Label {
+        subject: Some("SVAR_LAB".into()),
+        from: Some(HerId(1)),
+        made: Some(at(1)),
+        role,
+        ..Label::default()
+    }
+}
+
+pub(crate) async fn what_was_sent_is_known_by_its_id(rig: impl Rig) {
+    let store = rig.open().await;
+    let mut first = message(1).recipient(|r| {
+        r.destination = Some(destination("folder:a"));
+        r.label = label(Role::Sync);
+    });
+    first.arrival.transport = Some(said());
+    let ids = commit(&store, first).await;
+    let claimed = store.claim(&destination("folder:a"), at(9), 1).await.expect("a claim");
+    assert_eq!(claimed[0].label, label(Role::Sync), "the same at every attempt");
+
+    let lookups = [vec![Lookup::Sent(ids[0])], vec![Lookup::Sent(RecipientId(Uuid::from_u128(1)))]];
+    let known = store.look_up(&lookups).await.expect("answers");
+    let wanted = Sent {
+        recipient: ids[0],
+        message: message_id(1),
+        receiver: Some(HerId(8093)),
+        state: State::Sending,
+        label: label(Role::Sync),
+        transport: Some(said()),
+    };
+    assert_eq!(known[0].sent, [wanted]);
+    assert!(known[1].sent.is_empty());
+}
+
+pub(crate) async fn errors_are_counted_by_party_and_time(rig: impl Rig) {
+    let store = rig.open().await;
+    for n in 1..=4 {
+        let role = if n == 2 { Role::Async } else { Role::Error };
+        let mut entry = message(n).receipt_to("folder:a");
+        entry.documents[0].kind =
+            if role == Role::Error { DocumentKind::TransportError } else { DocumentKind::Receipt };
+        entry.recipients[0].label = label(role);
+        commit(&store, entry).await;
+    }
+    let errors = |party, second| vec![Lookup::ErrorsTo { party: HerId(party), since: at(second) }];
+    let lookups = [errors(8093, 0), errors(8093, 3), errors(1, 0), errors(8093, 5)];
+    let known = store.look_up(&lookups).await.expect("answers");
+    assert_eq!(known.iter().map(|k| k.errors).collect::<Vec<_>>(), [3, 2, 0, 0]);
+}
+
+pub(crate) async fn what_a_transport_said_is_kept(rig: impl Rig) {
+    let store = rig.open().await;
+    let mut entry = message(1).to("folder:a");
+    entry.arrival.transport = Some(said());
+    commit(&store, entry).await;
+    commit(&store, message(2)).await;
+    let store = rig.kill(store).await;
+    let transport = |record: Option<MessageRecord>| record.expect("it is there").transport;
+    assert_eq!(transport(store.message(message_id(1)).await.expect("a search")), Some(said()));
+    assert_eq!(transport(store.message(message_id(2)).await.expect("a search")), None);
+}
+
+pub(crate) async fn a_remark_is_told_and_changes_nothing(rig: impl Rig) {
+    let store = rig.open().await;
+    let ids = commit(&store, message(1).to("folder:a")).await;
+    let mut error = message(2);
+    let unknown = RecipientId(Uuid::from_u128(1));
+    let remark = |recipient| Remark { recipient, what: "transport_error".into(), detail: "so".into() };
+    error.remarks = vec![remark(ids[0]), remark(unknown)];
+    commit(&store, error).await;
+    let record = store.message(message_id(1)).await.expect("a search").expect("it is there");
+    let last = record.events.last().expect("events");
+    assert_eq!((last.what.as_str(), last.detail.as_deref()), ("transport_error", Some("so")));
+    assert_eq!((last.at, last.recipient), (at(2), Some(ids[0])));
+    assert_eq!(state(&store, ids[0]).await, State::Waiting);
+    assert_eq!(store.broken_link().await, Ok(None));
 }
 
 pub(crate) async fn many_commits_at_once_are_all_taken(rig: impl Rig) {

@@ -6,6 +6,7 @@ use broker_core::journal::{
 };
 use broker_core::lifecycle::{Event, State};
 use broker_core::ports::Store;
+use broker_core::transport::Label;
 use broker_core::{Arrival, ContentHash};
 use jiff::Timestamp;
 use message_schemas::{Findings, HerId, Limits, MessageId};
@@ -39,6 +40,7 @@ pub(crate) fn message(n: u128) -> Entry {
         idempotency_key: None,
         envelope_receiver: None,
         envelope_sender: None,
+        transport: None,
     };
     Entry {
         content_hash: arrival.content_hash(),
@@ -52,6 +54,7 @@ pub(crate) fn message(n: u128) -> Entry {
         recipients: Vec::new(),
         documents: Vec::new(),
         closings: Vec::new(),
+        remarks: Vec::new(),
         duplicate_keys: Vec::new(),
         explanation: None,
         protection: None,
@@ -109,6 +112,7 @@ impl With for Entry {
             order_key: None,
             receipt_written: false,
             original_keys: Vec::new(),
+            label: Label::default(),
         };
         change(&mut recipient);
         self.recipients.push(recipient);

@@ -237,6 +237,7 @@ impl Simulation {
             idempotency_key,
             envelope_receiver: None,
             envelope_sender: None,
+            transport: None,
         }
     }
 

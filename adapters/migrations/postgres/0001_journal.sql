@@ -150,6 +150,7 @@ CREATE TABLE recipient (
     maybe_arrived    boolean NOT NULL,
     receipt_deadline bigint,
     expires          bigint,
+    label            text, -- JSON: what stands on the outside of it
     PRIMARY KEY (day, seq)
 ) PARTITION BY RANGE (day);
 
@@ -160,6 +161,8 @@ CREATE INDEX recipient_receiver ON recipient (owner, receiver, received) WHERE r
 CREATE INDEX recipient_state ON recipient (owner, state, received);
 CREATE INDEX recipient_reason ON recipient (owner, reason, received) WHERE reason IS NOT NULL;
 CREATE INDEX recipient_destination ON recipient (owner, destination, received) WHERE destination IS NOT NULL;
+-- How many errors a party was sent lately: somebody who floods us in its name shall not make us flood it.
+CREATE INDEX recipient_errors ON recipient (owner, receiver, received) WHERE kind = 'transport-error';
 
 CREATE TABLE pending (
     LIKE recipient INCLUDING CONSTRAINTS,

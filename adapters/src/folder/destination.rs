@@ -165,6 +165,7 @@ impl FileName {
             Some(DocumentKind::Sealed) => "p7m",
             Some(DocumentKind::Receipt) => "receipt.xml",
             Some(DocumentKind::FhirJson) => "fhir.json",
+            Some(DocumentKind::TransportError) => "error.json",
         };
         Self { stem: format!("{}-{recipient}", delivery.message), ending }
     }
@@ -188,7 +189,7 @@ struct Meta<'a> {
     short: String,
     recipient: Uuid,
     document: Option<Uuid>,
-    /// `message`, `receipt`, `fhir-document`; `sealed-message` or `sealed-receipt` for a CMS envelope.
+    /// `message`, `receipt`, `fhir-document`, `transport-error`; `sealed-message` or `sealed-receipt` for a CMS envelope.
     kind: &'static str,
     family: Option<&'a str>,
     receiver_her_id: Option<HerId>,
@@ -215,6 +216,7 @@ impl<'a> Meta<'a> {
                 Some(DocumentKind::Sealed) => "sealed-message",
                 Some(DocumentKind::Receipt) => "receipt",
                 Some(DocumentKind::FhirJson) => "fhir-document",
+                Some(DocumentKind::TransportError) => "transport-error",
             },
             family: delivery.family.as_deref(),
             receiver_her_id: delivery.receiver,

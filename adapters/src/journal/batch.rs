@@ -41,6 +41,7 @@ impl Wanted {
         let key = entry.idempotency_key.clone();
         self.idempotency.extend(key.map(|key| (entry.source.clone(), key)));
         self.recipients.extend(entry.closings.iter().map(|c| c.recipient));
+        self.recipients.extend(entry.remarks.iter().map(|r| r.recipient));
         self.recipients.extend(entry.judged_again.iter().flat_map(|again| &again.in_place_of));
     }
 }
@@ -210,6 +211,12 @@ impl<'b, K: Copy> Batch<'b, K> {
                 if of.is_some() {
                     self.append(now, of, Some(closing.recipient), "left_alone", Some(told));
                 }
+            }
+        }
+        for remark in &entry.remarks {
+            if let Some(of) = self.found.recipients.get(&remark.recipient).map(|r| r.message) {
+                let detail = records::bounded(&remark.detail);
+                self.append(now, Some(of), Some(remark.recipient), &remark.what, Some(detail));
             }
         }
     }

@@ -61,6 +61,8 @@ pub(crate) struct Claimed {
     pub(crate) receipt_written: bool,
     pub(crate) test: bool,
     pub(crate) family: Option<String>,
+    /// JSON.
+    pub(crate) label: Option<String>,
 }
 
 /// What a call came to.

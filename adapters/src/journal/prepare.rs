@@ -6,7 +6,7 @@ use crate::records;
 use crate::standing::Standing;
 use broker_core::ContentHash;
 use broker_core::journal::{
-    Closing, DuplicateKey, Entry, JudgedAgain, OriginalKey, Payload, Recipient, VerdictRecord,
+    Closing, DuplicateKey, Entry, JudgedAgain, OriginalKey, Payload, Recipient, Remark, VerdictRecord,
 };
 use broker_core::ports::StoreError;
 use jiff::Timestamp;
@@ -24,6 +24,7 @@ pub(crate) struct Prepared {
     pub(crate) judged_again: Option<JudgedAgain>,
     pub(crate) envelope_receiver: Option<u32>,
     pub(crate) envelope_sender: Option<u32>,
+    pub(crate) transport: Option<String>,
     pub(crate) message: MessageColumns,
     pub(crate) provenance: String,
     pub(crate) body: Body,
@@ -32,6 +33,7 @@ pub(crate) struct Prepared {
     pub(crate) recipients: Vec<PreparedRecipient>,
     pub(crate) duplicate_keys: Vec<DuplicateKey>,
     pub(crate) closings: Vec<Closing>,
+    pub(crate) remarks: Vec<Remark>,
     /// What the first event says.
     pub(crate) taken_in: String,
 }
@@ -134,6 +136,7 @@ impl Prepared {
             judged_again: entry.judged_again.clone(),
             envelope_receiver: entry.arrival.envelope_receiver.map(|h| h.0),
             envelope_sender: entry.arrival.envelope_sender.map(|h| h.0),
+            transport: entry.arrival.transport.as_deref().map(json).transpose()?,
             message,
             provenance: json(&*entry.provenance)?,
             body: Body::pack(&entry.arrival.bytes),
@@ -143,6 +146,7 @@ impl Prepared {
             taken_in: records::taken_in(&entry),
             duplicate_keys: entry.duplicate_keys,
             closings: entry.closings,
+            remarks: entry.remarks,
             source: entry.arrival.source,
             idempotency_key: entry.arrival.idempotency_key,
         })
@@ -154,7 +158,15 @@ impl Prepared {
         let made: usize = made.map(|body| body.bytes.len()).sum();
         // A sender may write very long ids; they compress well and are kept as they are.
         let m = &self.message;
-        let texts = [&m.msg_id, &m.document_id, &m.type_code, &m.head, &m.explanation, &m.protection];
+        let texts = [
+            &m.msg_id,
+            &m.document_id,
+            &m.type_code,
+            &m.head,
+            &m.explanation,
+            &m.protection,
+            &self.transport,
+        ];
         let texts: usize = texts.into_iter().flatten().map(String::len).sum();
         self.body.bytes.len() + made + 2 * texts + m.findings.len() + 4096
     }

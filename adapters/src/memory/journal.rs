@@ -7,12 +7,13 @@ use broker_core::ContentHash;
 use broker_core::journal::{
     Balance, Book, Closing, CommitResult, Committed, Deadline, Delivery, Document, Entry, EventRecord, Known,
     Ledger, Lookup, MessageRecord, Original, OriginalKey, Overdue, Payload, Provenance, Recipient,
-    RecipientId, RecipientRecord, Seen, SetAside, Settlement,
+    RecipientId, RecipientRecord, Remark, Seen, Sent, SetAside, Settlement,
 };
 use broker_core::lifecycle::{Event, State};
 use broker_core::ports::{Backlog, StoreError};
+use broker_core::transport::Role;
 use jiff::Timestamp;
-use message_schemas::MessageId;
+use message_schemas::{HerId, MessageId};
 use routing_rules::DestinationId;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -105,6 +106,7 @@ impl Journal {
             self.enter(seq, recipient, now);
         }
         self.close(&entry.closings, now);
+        self.remark(&entry.remarks, now);
         CommitResult::Committed(Committed::after_durable_commit(id))
     }
 
@@ -139,6 +141,7 @@ impl Journal {
             self.enter(seq, &Recipient { payload, ..recipient.clone() }, now);
         }
         self.close(&entry.closings, now);
+        self.remark(&entry.remarks, now);
         CommitResult::Committed(Committed::after_durable_commit(id))
     }
 
@@ -185,6 +188,16 @@ impl Journal {
                     let told = records::left_alone(closing.event);
                     self.append(now, Some(message), Some(closing.recipient), "left_alone", Some(told));
                 }
+            }
+        }
+    }
+
+    fn remark(&mut self, remarks: &[Remark], now: Timestamp) {
+        for remark in remarks {
+            if let Some(&seq) = self.recipient_ids.get(&remark.recipient) {
+                let message = self.id_of(seq);
+                let detail = records::bounded(&remark.detail);
+                self.append(now, Some(message), Some(remark.recipient), &remark.what, Some(detail));
             }
         }
     }
@@ -318,9 +331,34 @@ impl Journal {
                         }),
                     );
                 }
+                Lookup::Sent(id) => known.sent.extend(self.sent(*id)),
+                Lookup::ErrorsTo { party, since } => known.errors += self.errors_to(*party, *since),
             }
         }
         known
+    }
+
+    fn sent(&self, id: RecipientId) -> Option<Sent> {
+        let seq = *self.recipient_ids.get(&id)?;
+        let row = self.recipients.get(seq)?;
+        Some(Sent {
+            recipient: id,
+            message: self.id_of(seq),
+            receiver: row.recipient.receiver,
+            state: row.standing.state,
+            label: row.recipient.label.clone(),
+            transport: self.messages.get(row.message)?.entry.arrival.transport.clone(),
+        })
+    }
+
+    fn errors_to(&self, party: HerId, since: Timestamp) -> u64 {
+        let made = self.recipients.iter().filter(|row| {
+            let received = || self.messages.get(row.message).map(|m| m.entry.arrival.received);
+            row.recipient.label.role == Role::Error
+                && row.recipient.receiver == Some(party)
+                && received() >= Some(since)
+        });
+        u64::try_from(made.count()).unwrap_or(u64::MAX)
     }
 
     pub(super) fn repeated(&self, source: &str, key: &str) -> Option<(MessageId, ContentHash)> {
@@ -365,6 +403,7 @@ impl Journal {
             receipt_written: row.recipient.receipt_written,
             test: entry.head.as_ref().is_some_and(|h| h.test),
             family: entry.head.as_ref().map(|h| h.kind.family.as_str().to_owned()),
+            label: row.recipient.label.clone(),
         })
     }
 
@@ -494,6 +533,7 @@ impl Journal {
             explanation: entry.explanation.as_deref().and_then(|text| serde_json::from_str(text).ok()),
             envelope_receiver: entry.arrival.envelope_receiver,
             envelope_sender: entry.arrival.envelope_sender,
+            transport: entry.arrival.transport.clone(),
             protection: entry.protection.as_deref().and_then(|text| serde_json::from_str(text).ok()),
             recipients: message.recipients.iter().filter_map(|seq| self.recipient(*seq)).collect(),
             events: message

@@ -91,7 +91,8 @@ const RECIPIENTS: &str =
 
 const RECORD: &str =
     "SELECT m.id, m.source, m.received, m.content_hash, m.size, m.verdict, m.reason, m.duplicate_of,
-    m.head, m.findings, m.explanation, p.record, m.protection, m.envelope_receiver, m.envelope_sender
+    m.head, m.findings, m.explanation, p.record, m.protection, m.envelope_receiver, m.envelope_sender,
+    m.transport
     FROM message m JOIN provenance p ON p.seq = m.provenance WHERE m.day = $1 AND m.seq = $2";
 
 /// A message by its place; none if it went with its day meanwhile.
@@ -102,6 +103,7 @@ async fn record(from: &Reader, day: i32, seq: i64) -> Result<Option<MessageRecor
     let head: Option<&str> = row.try_get(8)?;
     let explanation: Option<&str> = row.try_get(10)?;
     let protection: Option<&str> = row.try_get(12)?;
+    let transport: Option<&str> = row.try_get(15)?;
     let recipients = sqlx::query(RECIPIENTS).bind(id.0).bind(day).fetch_all(&from.pool).await?;
     let events = sqlx::query(EVENTS_OF).bind(id.0).bind(day).fetch_all(&from.pool).await?;
     Ok(Some(MessageRecord {
@@ -119,6 +121,7 @@ async fn record(from: &Reader, day: i32, seq: i64) -> Result<Option<MessageRecor
         protection: protection.map(|text| parse(text, "the account of a protection")).transpose()?,
         envelope_receiver: maybe_count(&row, 13)?.map(HerId),
         envelope_sender: maybe_count(&row, 14)?.map(HerId),
+        transport: transport.map(|text| parse(text, "what a transport said")).transpose()?,
         recipients: recipients.iter().map(|row| recipient(row, 0)).collect::<Result<_, _>>()?,
         events: events.iter().map(event).collect::<Result<_, _>>()?,
     }))

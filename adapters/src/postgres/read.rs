@@ -1,17 +1,18 @@
 //! Reading for the path, past the writer, on connections of a pool: look-ups, deliveries, timers, backlog.
 
-use super::columns::{Days, content_hash, count, key, moment, state, time};
+use super::columns::{Days, content_hash, count, key, maybe_count, moment, parse, state, time};
 use super::failure::{Failure, unreadable};
 use crate::journal::body::unpack;
 use crate::journal::calls::{BodyKey, Claimed};
 use crate::records;
 use broker_core::ContentHash;
-use broker_core::journal::{Deadline, Delivery, Known, Lookup, Original, Overdue, RecipientId, Seen};
+use broker_core::journal::{Deadline, Delivery, Known, Lookup, Original, Overdue, RecipientId, Seen, Sent};
 use broker_core::lifecycle::State;
 use broker_core::ports::Backlog;
 use jiff::Timestamp;
 use message_schemas::{HerId, MessageId};
 use routing_rules::DestinationId;
+use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Row as _};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -33,6 +34,16 @@ const ORIGINALS: &str = "SELECT k.place, o.message, o.recipient, p.state, o.gene
     FROM unnest($2) WITH ORDINALITY AS k(key, place) JOIN original_key o ON o.owner = $1 AND o.key = k.key
     LEFT JOIN pending p ON p.id = o.recipient ORDER BY k.place, o.seq";
 
+const SENT: &str =
+    "SELECT k.place, r.id, r.message, coalesce(p.state, r.state), r.receiver, r.label, m.transport
+    FROM unnest($2) WITH ORDINALITY AS k(id, place)
+    JOIN recipient r ON r.id = k.id AND r.owner = $1 AND r.day BETWEEN $3 AND $4
+    JOIN message m ON m.id = r.message AND m.day = r.message_day LEFT JOIN pending p ON p.id = r.id";
+
+const ERRORS: &str = "SELECT k.place, count(*) FROM unnest($2, $3) WITH ORDINALITY AS k(party, since, place)
+    JOIN recipient r ON r.owner = $1 AND r.receiver = k.party AND r.received >= k.since
+    WHERE r.kind = 'transport-error' GROUP BY k.place";
+
 /// How recipients stand that are not pending.
 const STATES: &str = "SELECT r.id, r.state FROM unnest($1, $2) AS k(day, seq)
     JOIN recipient r ON r.day = k.day AND r.seq = k.seq WHERE r.day BETWEEN $3 AND $4";
@@ -42,6 +53,7 @@ pub(super) async fn look_up(from: &Reader, lookups: &[Vec<Lookup>]) -> Result<Ve
     // Every message's look-ups, laid flat, with the message that each is for.
     let (mut seen, mut originals) = (Vec::new(), Vec::new());
     let (mut seen_for, mut originals_for) = (Vec::new(), Vec::new());
+    let (mut sent, mut sent_for, mut errors, mut errors_for) = (vec![], vec![], vec![], vec![]);
     for (at, lookup) in lookups.iter().enumerate().flat_map(|(at, l)| l.iter().map(move |l| (at, l))) {
         match lookup {
             Lookup::Seen { sender, msg_id } => {
@@ -51,6 +63,14 @@ pub(super) async fn look_up(from: &Reader, lookups: &[Vec<Lookup>]) -> Result<Ve
             Lookup::Original(original) => {
                 originals.push(key(&[&original.id, &original.receiver]));
                 originals_for.push(at);
+            }
+            Lookup::Sent(recipient) => {
+                sent.push(recipient.0);
+                sent_for.push(at);
+            }
+            Lookup::ErrorsTo { party, since } => {
+                errors.push((i64::from(party.0), since.as_microsecond()));
+                errors_for.push(at);
             }
         }
     }
@@ -95,11 +115,45 @@ pub(super) async fn look_up(from: &Reader, lookups: &[Vec<Lookup>]) -> Result<Ve
             }
         }
     }
+    for row in if sent.is_empty() { Vec::new() } else { what_was_sent(from, sent).await? } {
+        if let Some(known) = sent_for.get(place(&row)?).and_then(|at| known.get_mut(*at)) {
+            known.sent.push(sent_of(&row)?);
+        }
+    }
+    if !errors.is_empty() {
+        let (parties, since): (Vec<i64>, Vec<i64>) = errors.into_iter().unzip();
+        let query = sqlx::query(ERRORS).bind(&*from.owner).bind(parties).bind(since);
+        for row in query.fetch_all(&from.pool).await? {
+            if let Some(known) = errors_for.get(place(&row)?).and_then(|at| known.get_mut(*at)) {
+                known.errors += count::<u64>(&row, 1)?;
+            }
+        }
+    }
     Ok(known)
 }
 
+async fn what_was_sent(from: &Reader, ids: Vec<Uuid>) -> Result<Vec<PgRow>, Failure> {
+    let days = Days::of(ids.iter().copied());
+    let query = sqlx::query(SENT).bind(&*from.owner).bind(ids).bind(days.from).bind(days.to);
+    Ok(query.fetch_all(&from.pool).await?)
+}
+
+fn sent_of(row: &PgRow) -> Result<Sent, Failure> {
+    let transport: Option<&str> = row.try_get(6)?;
+    // It left the one table and had not come to the other when this was read: it waits again.
+    let waits = row.try_get::<&str, _>(3)? == "pending";
+    Ok(Sent {
+        recipient: RecipientId(row.try_get(1)?),
+        message: MessageId(row.try_get(2)?),
+        state: if waits { State::Waiting } else { state(row, 3)? },
+        receiver: maybe_count(row, 4)?.map(HerId),
+        label: records::label(row.try_get(5)?)?,
+        transport: transport.map(|text| parse(text, "what a transport said")).transpose()?,
+    })
+}
+
 /// A place in an array, from 0.
-fn place(row: &sqlx::postgres::PgRow) -> Result<usize, Failure> {
+fn place(row: &PgRow) -> Result<usize, Failure> {
     Ok(count::<usize>(row, 0)?.saturating_sub(1))
 }
 
@@ -178,6 +232,7 @@ pub(super) async fn deliveries(
             receipt_written: c.receipt_written,
             test: *test,
             family: family.clone(),
+            label: records::label(c.label.as_deref())?,
         })
     });
     deliveries.collect()

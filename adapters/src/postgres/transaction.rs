@@ -43,7 +43,7 @@ pub(super) struct Author<'a> {
 const CLAIM: &str = concat!(
     "SELECT day, seq, id, message, destination, order_key, state, reason, detail, tries,
     maybe_arrived, receipt_deadline, expires, since, next_attempt, instance,
-    message_day, book, receiver, kind, document, body_day, body, size, receipt_written
+    message_day, book, receiver, kind, document, body_day, body, size, receipt_written, label
     FROM pending WHERE owner = $1 AND destination = $2 AND due IS NOT NULL AND due <= $3
         AND (order_key IS NULL OR ",
     line_lock!("pg_try_advisory_xact_lock", "$1", "destination", "order_key"),
@@ -238,6 +238,7 @@ impl Transaction<'_> {
                 // Read with the bytes.
                 test: false,
                 family: None,
+                label: row.try_get(25)?,
             });
         }
         // Of a line the one that is claimed was the one with its turn: nobody else's changes.

@@ -35,6 +35,7 @@ rows!(
         reason: Option<String>, duplicate_of: Option<Uuid>, size: i64, content_hash: Vec<u8>,
         provenance: i64, body: i64, envelope_receiver: Option<i64>, envelope_sender: Option<i64>,
         head: Option<String>, findings: String, explanation: Option<String>, protection: Option<String>,
+        transport: Option<String>,
     }
 );
 
@@ -52,8 +53,8 @@ rows!(
         destination: Option<String>, kind: Option<String>, document: Option<Uuid>, body_day: i32, body: i64,
         size: i64, order_key: Option<String>, receipt_written: bool, received: i64, since: i64,
         state: String, reason: Option<String>, detail: Option<String>, tries: i64, maybe_arrived: bool,
-        receipt_deadline: Option<i64>, expires: Option<i64>, next_attempt: Option<i64>, due: Option<i64>,
-        pending: bool,
+        receipt_deadline: Option<i64>, expires: Option<i64>, label: Option<String>, next_attempt: Option<i64>,
+        due: Option<i64>, pending: bool,
     }
 );
 
@@ -181,7 +182,7 @@ static LEAVE: LazyLock<String> = LazyLock::new(|| {
 /// Pending again.
 static ENTER: LazyLock<String> = LazyLock::new(|| {
     let facts = "day, seq, owner, id, message, message_day, book, receiver, kind, document, body_day, body, size, \
-                 order_key, receipt_written, received";
+                 order_key, receipt_written, received, label";
     let qualified = facts.split(", ").map(|c| format!("r.{}", c.trim())).collect::<Vec<_>>().join(", ");
     let changed = [CHANGED, OWN].concat();
     let values = changed.iter().map(|c| format!("k.{c}")).collect::<Vec<_>>().join(", ");
@@ -421,6 +422,7 @@ fn message(seq: i64, entry: &Prepared, provenance: i64) -> MessageRow {
         findings: text(&m.findings),
         explanation: maybe_text(m.explanation.as_deref()),
         protection: maybe_text(m.protection.as_deref()),
+        transport: maybe_text(entry.transport.as_deref()),
     }
 }
 
@@ -452,6 +454,7 @@ fn recipient(prepared: &PreparedRecipient) -> RecipientRow {
         maybe_arrived: standing.maybe_arrived,
         receipt_deadline: micros(standing.receipt_deadline),
         expires: micros(standing.expires),
+        label: serde_json::to_string(&recipient.label).ok().as_deref().map(text),
         next_attempt,
         due: next_attempt.filter(|_| can_be_due(standing, to.is_some(), recipient.order_key.is_some())),
         pending: is_pending(standing),

@@ -68,7 +68,7 @@ const RECIPIENTS: &str =
 
 const RECORD: &str =
     "SELECT m.id, m.source, m.received, m.content_hash, m.size, m.verdict, m.reason, m.duplicate_of, m.head,
-    m.findings, m.explanation, p.record, m.protection, m.envelope_receiver, m.envelope_sender
+    m.findings, m.explanation, p.record, m.protection, m.envelope_receiver, m.envelope_sender, m.transport
     FROM message m JOIN provenance p ON p.seq = m.provenance WHERE m.seq = $1";
 
 async fn record(from: &Reader, seq: i64) -> Result<MessageRecord, StoreError> {
@@ -77,6 +77,7 @@ async fn record(from: &Reader, seq: i64) -> Result<MessageRecord, StoreError> {
     let head: Option<&str> = row.try_get(8).map_err(sort)?;
     let explanation: Option<&str> = row.try_get(10).map_err(sort)?;
     let protection: Option<&str> = row.try_get(12).map_err(sort)?;
+    let transport: Option<&str> = row.try_get(15).map_err(sort)?;
     let recipients = sqlx::query(RECIPIENTS).bind(seq).fetch_all(&from.pool).await.map_err(sort)?;
     let events = sqlx::query(EVENTS_OF).bind(id_bytes(id.0)).fetch_all(&from.pool).await.map_err(sort)?;
     Ok(MessageRecord {
@@ -94,6 +95,7 @@ async fn record(from: &Reader, seq: i64) -> Result<MessageRecord, StoreError> {
         protection: protection.map(|text| parse(text, "the account of a protection")).transpose()?,
         envelope_receiver: row.try_get::<Option<u32>, _>(13).map_err(sort)?.map(HerId),
         envelope_sender: row.try_get::<Option<u32>, _>(14).map_err(sort)?.map(HerId),
+        transport: transport.map(|text| parse(text, "what a transport said")).transpose()?,
         recipients: recipients.iter().map(|row| recipient(row, 0)).collect::<Result<_, _>>()?,
         events: events.iter().map(event).collect::<Result<_, _>>()?,
     })

@@ -12,6 +12,7 @@ use broker_core::journal::{
 };
 use broker_core::lifecycle::{Event, State};
 use broker_core::ports::StoreError;
+use broker_core::transport::Label;
 use broker_core::{Arrival, ContentHash};
 use jiff::Timestamp;
 use message_schemas::{Findings, MessageId};
@@ -49,6 +50,7 @@ fn entry(number: u128) -> Entry {
             idempotency_key: Some(number.to_string()),
             envelope_receiver: None,
             envelope_sender: None,
+            transport: None,
         },
         verdict: VerdictRecord::Accepted,
         head: None,
@@ -67,9 +69,11 @@ fn entry(number: u128) -> Entry {
             order_key: None,
             receipt_written: false,
             original_keys: Vec::new(),
+            label: Label::default(),
         }],
         documents: Vec::new(),
         closings: Vec::new(),
+        remarks: Vec::new(),
         duplicate_keys: Vec::new(),
         explanation: None,
         protection: None,

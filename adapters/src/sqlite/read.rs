@@ -1,17 +1,19 @@
 //! Reading for the path, past the writer, on connections of its own: look-ups, deliveries, timers, backlog.
 
-use super::columns::{content_hash, json, message_id, recipient_id, state, time};
+use super::columns::{content_hash, json, message_id, parse, recipient_id, state, time};
 use super::failure::{sort, unreadable};
+use super::rows::recipient_hex;
 use crate::journal::body::unpack;
 use crate::journal::calls::Claimed;
 use crate::records;
 use broker_core::ContentHash;
-use broker_core::journal::{Deadline, Delivery, Known, Lookup, Original, Overdue, Seen};
+use broker_core::journal::{Deadline, Delivery, Known, Lookup, Original, Overdue, Seen, Sent};
 use broker_core::lifecycle::State;
 use broker_core::ports::{Backlog, StoreError};
 use jiff::Timestamp;
 use message_schemas::{HerId, MessageId};
 use routing_rules::DestinationId;
+use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqlitePool};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -23,23 +25,30 @@ pub(super) struct Reader {
     pub(super) owner: Arc<str>,
 }
 
-/// The first column is the place of the look-up.
+/// The first column says of what each row is, the second is the place of the look-up.
 const LOOK_UP: &str = "
-SELECT k.key, d.receiver, d.message, d.content_hash, NULL, NULL, NULL
+SELECT 'seen', k.key, d.receiver, d.message, d.content_hash
     FROM json_each($1) k CROSS JOIN duplicate_key d
-    ON d.owner = $3 AND d.sender = k.value->>0 AND d.msg_id = k.value->>1 ORDER BY k.key, d.receiver;
-SELECT k.key, NULL, m.id, r.id, r.state, m.generated, r.receipt_written
+    ON d.owner = $5 AND d.sender = k.value->>0 AND d.msg_id = k.value->>1 ORDER BY k.key, d.receiver;
+SELECT 'original', k.key, r.id, m.id, r.state, m.generated, r.receipt_written
     FROM json_each($2) k CROSS JOIN original_key o
-    ON o.owner = $3 AND o.id = k.value->>0 AND o.receiver = k.value->>1
+    ON o.owner = $5 AND o.id = k.value->>0 AND o.receiver = k.value->>1
     CROSS JOIN recipient r ON r.seq = o.recipient CROSS JOIN message m ON m.seq = r.message
     ORDER BY k.key, r.seq;
+SELECT 'sent', k.key, r.id, m.id, r.state, r.receiver, r.label, m.transport
+    FROM json_each($3) k CROSS JOIN recipient r ON r.id = unhex(k.value) AND r.owner = $5
+    CROSS JOIN message m ON m.seq = r.message;
+SELECT 'errors', k.key, count(*) FROM json_each($4) k CROSS JOIN recipient r INDEXED BY recipient_errors
+    ON r.owner = $5 AND r.receiver = k.value->>0 AND r.received >= k.value->>1
+    WHERE r.label IS NOT NULL AND r.label ->> '$.role' = 'error' GROUP BY k.key;
 ";
 
 /// Answers look-ups, in order.
 pub(super) async fn look_up(from: &Reader, lookups: &[Vec<Lookup>]) -> Result<Vec<Known>, StoreError> {
     // Every message's look-ups, laid flat, with the message that each is for.
-    let (mut seen, mut originals) = (Vec::new(), Vec::new());
+    let (mut seen, mut originals, mut sent, mut errors) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut seen_for, mut originals_for) = (Vec::new(), Vec::new());
+    let (mut sent_for, mut errors_for) = (Vec::new(), Vec::new());
     for (at, lookup) in lookups.iter().enumerate().flat_map(|(at, l)| l.iter().map(move |l| (at, l))) {
         match lookup {
             Lookup::Seen { sender, msg_id } => {
@@ -50,37 +59,71 @@ pub(super) async fn look_up(from: &Reader, lookups: &[Vec<Lookup>]) -> Result<Ve
                 originals.push((&key.id, &key.receiver));
                 originals_for.push(at);
             }
+            Lookup::Sent(recipient) => {
+                sent.push(recipient_hex(*recipient));
+                sent_for.push(at);
+            }
+            Lookup::ErrorsTo { party, since } => {
+                errors.push((party.0, since.as_microsecond()));
+                errors_for.push(at);
+            }
         }
     }
     let rows = sqlx::query(LOOK_UP)
         .bind(json(&seen)?)
         .bind(json(&originals)?)
+        .bind(json(&sent)?)
+        .bind(json(&errors)?)
         .bind(&*from.owner)
         .fetch_all(&from.pool)
         .await
         .map_err(sort)?;
     let mut known = vec![Known::default(); lookups.len()];
     for row in &rows {
-        let key =
-            usize::try_from(row.try_get::<i64, _>(0).map_err(sort)?).map_err(|_| unreadable("a place"))?;
-        let receiver: Option<String> = row.try_get(1).map_err(sort)?;
-        let message = message_id(row, 2)?;
-        if let Some(receiver) = receiver {
-            let content_hash = content_hash(row, 3)?;
-            if let Some(known) = seen_for.get(key).and_then(|at| known.get_mut(*at)) {
-                known.seen.push(Seen { message, receiver, content_hash });
-            }
-        } else if let Some(known) = originals_for.get(key).and_then(|at| known.get_mut(*at)) {
-            known.originals.push(Original {
-                recipient: recipient_id(row, 3)?,
-                message,
+        let place: i64 = row.try_get(1).map_err(sort)?;
+        let place = usize::try_from(place).map_err(|_| unreadable("a place"))?;
+        let what = row.try_get::<&str, _>(0).map_err(sort)?;
+        let asked = match what {
+            "seen" => &seen_for,
+            "original" => &originals_for,
+            "sent" => &sent_for,
+            "errors" => &errors_for,
+            _ => return Err(unreadable("an answer")),
+        };
+        let Some(known) = asked.get(place).and_then(|at| known.get_mut(*at)) else { continue };
+        match what {
+            "seen" => known.seen.push(Seen {
+                receiver: row.try_get(2).map_err(sort)?,
+                message: message_id(row, 3)?,
+                content_hash: content_hash(row, 4)?,
+            }),
+            "original" => known.originals.push(Original {
+                recipient: recipient_id(row, 2)?,
+                message: message_id(row, 3)?,
                 state: state(row, 4)?,
                 generated: time(row, 5)?,
                 receipt_written: row.try_get(6).map_err(sort)?,
-            });
+            }),
+            "sent" => known.sent.push(sent_of(row)?),
+            _ => {
+                let count: i64 = row.try_get(2).map_err(sort)?;
+                known.errors += u64::try_from(count).unwrap_or(0);
+            }
         }
     }
     Ok(known)
+}
+
+fn sent_of(row: &SqliteRow) -> Result<Sent, StoreError> {
+    let transport: Option<&str> = row.try_get(7).map_err(sort)?;
+    Ok(Sent {
+        recipient: recipient_id(row, 2)?,
+        message: message_id(row, 3)?,
+        state: state(row, 4)?,
+        receiver: row.try_get::<Option<u32>, _>(5).map_err(sort)?.map(HerId),
+        label: records::label(row.try_get(6).map_err(sort)?)?,
+        transport: transport.map(|text| parse(text, "what a transport said")).transpose()?,
+    })
 }
 
 const REPEATED: &str =
@@ -139,6 +182,7 @@ pub(super) async fn deliveries(
                 receipt_written: c.receipt_written,
                 test: c.test,
                 family: c.family.clone(),
+                label: records::label(c.label.as_deref())?,
             })
         })
         .collect()

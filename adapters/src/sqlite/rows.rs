@@ -9,6 +9,7 @@ use crate::records;
 use crate::standing::Standing;
 use broker_core::ContentHash;
 use broker_core::journal::RecipientId;
+use broker_core::transport::Label;
 use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
@@ -39,6 +40,7 @@ pub(super) struct RecipientRow {
     order_key: Option<String>,
     receipt_written: u8,
     received: i64,
+    label: Label,
     #[serde(flatten)]
     standing: StandingColumns,
 }
@@ -63,6 +65,7 @@ impl RecipientRow {
             order_key: recipient.order_key.clone(),
             receipt_written: recipient.receipt_written.into(),
             received: entry.received.as_microsecond(),
+            label: recipient.label.clone(),
             standing: StandingColumns::new(&prepared.standing, destination, recipient.order_key.is_some()),
         }
     }

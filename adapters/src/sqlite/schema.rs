@@ -18,6 +18,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "journal", include_str!("../../migrations/0001_journal.sql")),
     (2, "evidence", include_str!("../../migrations/0002_evidence.sql")),
     (3, "envelope", include_str!("../../migrations/0003_envelope.sql")),
+    (4, "transport", include_str!("../../migrations/0004_transport.sql")),
 ];
 
 /// How every file of SQLite begins; it takes a short file that begins otherwise for an empty one.

@@ -34,7 +34,7 @@ pub(super) struct Transaction<'c> {
 const CLAIM: &str = "
 SELECT 'recipient', r.seq, r.id, m.id, r.destination, r.order_key, r.state, r.reason, r.detail, r.tries,
     r.maybe_arrived, r.next_attempt, r.receipt_deadline, r.expires, r.since,
-    r.book, r.receiver, d.kind, d.id, b.seq, b.size, r.receipt_written, m.test, m.family
+    r.book, r.receiver, d.kind, d.id, b.seq, b.size, r.receipt_written, m.test, m.family, r.label
 FROM (SELECT seq FROM recipient INDEXED BY recipient_due
       WHERE owner = $1 AND destination = $2 AND due IS NOT NULL AND due <= $3 ORDER BY due, seq LIMIT $4) q
 CROSS JOIN recipient r ON r.seq = q.seq
@@ -143,6 +143,7 @@ impl<'c> Transaction<'c> {
                 receipt_written: row.try_get(21).map_err(sort)?,
                 test: row.try_get(22).map_err(sort)?,
                 family: row.try_get(23).map_err(sort)?,
+                label: row.try_get(24).map_err(sort)?,
             });
         }
         Ok(claimed)

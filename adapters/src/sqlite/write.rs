@@ -39,12 +39,12 @@ INSERT INTO document (owner, seq, id, message, kind, body)
     FROM json_each($1);
 INSERT INTO recipient (owner, seq, id, message, book, receiver, destination, document, order_key,
         receipt_written, received, since, state, reason, detail, tries, maybe_arrived, next_attempt, due,
-        receipt_deadline, expires)
+        receipt_deadline, expires, label)
     SELECT $6, value->>'seq', unhex(value->>'id'), value->>'message', value->>'book', value->>'receiver',
         value->>'destination', value->>'document', value->>'order_key', value->>'receipt_written',
         value->>'received', value->>'since', value->>'state', value->>'reason', value->>'detail',
         value->>'tries', value->>'maybe_arrived', value->>'next_attempt', value->>'due',
-        value->>'receipt_deadline', value->>'expires'
+        value->>'receipt_deadline', value->>'expires', value->>'label'
     FROM json_each($2);
 INSERT INTO duplicate_key (owner, sender, msg_id, receiver, message, content_hash)
     SELECT $6, value->>0, value->>1, value->>2, unhex(value->>3), unhex(value->>4) FROM json_each($3);
@@ -189,7 +189,7 @@ impl<'b> NewRows<'b> {
                 .map_err(sort)?;
         }
         for rows in portions(&self.messages) {
-            let sql = values(INSERT_MESSAGES, 27, rows.len());
+            let sql = values(INSERT_MESSAGES, 28, rows.len());
             let mut query = sqlx::query(AssertSqlSafe(sql));
             for (seq, body, provenance, entry) in rows {
                 let m = &entry.message;
@@ -220,7 +220,8 @@ impl<'b> NewRows<'b> {
                     .bind(&m.explanation)
                     .bind(&m.protection)
                     .bind(entry.envelope_receiver)
-                    .bind(entry.envelope_sender);
+                    .bind(entry.envelope_sender)
+                    .bind(&entry.transport);
             }
             query.execute(&mut *connection).await.map_err(sort)?;
         }
@@ -283,7 +284,7 @@ pub(super) async fn change_and_commit(
 
 const INSERT_MESSAGES: &str = "INSERT INTO message (seq, owner, id, short, received, source, sender, msg_id, \
     document_id, family, version, type, generated, test, verdict, reason, duplicate_of, size, content_hash, \
-    provenance, body, head, findings, explanation, protection, envelope_receiver, envelope_sender) VALUES ";
+    provenance, body, head, findings, explanation, protection, envelope_receiver, envelope_sender, transport) VALUES ";
 
 /// What a new judgement changes of a message; its bytes, and how it came, stay.
 const JUDGED_AGAIN: &str = "UPDATE message SET sender = $2, msg_id = $3, document_id = $4, family = $5, \

@@ -11,6 +11,7 @@ use broker_core::journal::{
 };
 use broker_core::lifecycle::{Event, State};
 use broker_core::ports::{Clock as _, Store as _, StoreError};
+use broker_core::transport::Label;
 use broker_core::{Arrival, ContentHash};
 use jiff::Timestamp;
 use message_schemas::{Findings, HerId, MessageId};
@@ -232,6 +233,7 @@ fn entry(made: &mut u64, kind: Body, to: &str) -> Entry {
         idempotency_key: Some(id.to_string()),
         envelope_receiver: None,
         envelope_sender: None,
+        transport: None,
     };
     let recipient = |n: u64, book, payload| Recipient {
         id: RecipientId(self::id(*made, n)),
@@ -246,6 +248,7 @@ fn entry(made: &mut u64, kind: Body, to: &str) -> Entry {
         order_key: None,
         receipt_written: false,
         original_keys: vec![OriginalKey { id: scattered(*made).to_string(), receiver: "8093".into() }],
+        label: Label { subject: Some("SVAR_LAB".into()), from: Some(HerId(1)), ..Label::default() },
     };
     Entry {
         content_hash: ContentHash::of(&arrival.bytes),
@@ -266,6 +269,7 @@ fn entry(made: &mut u64, kind: Body, to: &str) -> Entry {
             bytes: xml(2 << 10, *made).into(),
         }],
         closings: Vec::new(),
+        remarks: Vec::new(),
         duplicate_keys: vec![DuplicateKey {
             sender: "HER:1".into(),
             msg_id: scattered(*made).to_string(),

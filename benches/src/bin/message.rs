@@ -146,6 +146,7 @@ fn decide(bytes: &Arc<[u8]>, world: &World) -> Option<usize> {
         idempotency_key: None,
         envelope_receiver: None,
         envelope_sender: None,
+        transport: None,
     };
     let mut ids = Uuid::nil;
     let entry = match process(arrival, world, now(), &mut ids) {

@@ -1,5 +1,6 @@
 //! What arrived: bytes and what the transport said about them; nothing decided.
 
+use crate::transport::Transport;
 use jiff::Timestamp;
 use message_schemas::{HerId, MessageId};
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,8 @@ pub struct Arrival {
     pub envelope_receiver: Option<HerId>,
     /// The party that the transport named as sender, if it names one. What the message says must agree with it.
     pub envelope_sender: Option<HerId>,
+    /// What else the transport said, if it is one that carries envelopes.
+    pub transport: Option<Arc<Transport>>,
 }
 
 impl Arrival {
@@ -34,6 +37,21 @@ impl Arrival {
     #[must_use]
     pub fn content_hash(&self) -> ContentHash {
         ContentHash::of(&self.bytes)
+    }
+}
+
+impl Arrival {
+    /// The same, when another message came first under its key with other bytes: it takes a key of its own, by which its
+    /// repeats are known, and is judged as what it is. None for a source that keeps what is not taken in, and is told.
+    #[must_use]
+    pub fn under_a_used_id(&self) -> Option<Self> {
+        let transport = self.transport.as_ref().filter(|transport| !transport.used_id)?;
+        let key = self.idempotency_key.as_ref()?;
+        Some(Self {
+            idempotency_key: Some(format!("{key} sha256:{}", self.content_hash())),
+            transport: Some(Arc::new(Transport { used_id: true, ..Transport::clone(transport) })),
+            ..self.clone()
+        })
     }
 }
 

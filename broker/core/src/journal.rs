@@ -4,6 +4,7 @@
 
 use crate::arrival::{Arrival, ContentHash};
 use crate::lifecycle::{Event, State};
+use crate::transport::{Label, Transport};
 use dead_letter::Reason;
 use jiff::Timestamp;
 use message_schemas::{Findings, HerId, MessageHead, MessageId};
@@ -54,6 +55,8 @@ pub struct Entry {
     pub documents: Vec<Document>,
     /// Recipients of earlier messages that it moves on (an incoming receipt).
     pub closings: Vec<Closing>,
+    /// What is noted on recipients of earlier messages, and moves nothing.
+    pub remarks: Vec<Remark>,
     /// Keys by which a repeat is recognised; the journal refuses an entry ([`CommitResult::Stale`]) whose key
     /// another message took in the meantime.
     pub duplicate_keys: Vec<DuplicateKey>,
@@ -200,6 +203,8 @@ pub struct Recipient {
     pub receipt_written: bool,
     /// The AppRec ids and message ids that an incoming receipt may name it by ([`OriginalKey`]).
     pub original_keys: Vec<OriginalKey>,
+    /// What stands on the outside of it.
+    pub label: Label,
 }
 
 /// What is sent to a recipient.
@@ -241,11 +246,15 @@ pub enum DocumentKind {
     Opened,
     /// Signed by us and sealed for its receiver: SignedData inside EnvelopedData.
     Sealed,
+    /// What is wrong with a message as its transport brought it, for its sender's error queue: JSON
+    /// ([`crate::transport::TransportError`]), which a transport turns into its own form.
+    TransportError,
 }
 
 impl DocumentKind {
     /// All kinds.
-    pub const ALL: [Self; 4] = [Self::Receipt, Self::FhirJson, Self::Opened, Self::Sealed];
+    pub const ALL: [Self; 5] =
+        [Self::Receipt, Self::FhirJson, Self::Opened, Self::Sealed, Self::TransportError];
 
     /// Media type of the bytes.
     #[must_use]
@@ -253,6 +262,7 @@ impl DocumentKind {
         match self {
             Self::Receipt | Self::Opened => "application/xml",
             Self::FhirJson => "application/fhir+json",
+            Self::TransportError => "application/json",
             // So the profile names it; it is SignedData nested in EnvelopedData (HITS 1216:2018 §2.3).
             Self::Sealed => "application/pkcs7-mime; smime-type=signed-and-enveloped-data",
         }
@@ -290,6 +300,17 @@ pub struct Closing {
     pub reason: Option<Reason>,
 }
 
+/// A line in the events of a recipient of an earlier message. It changes nothing: what it rests on is proven by nobody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remark {
+    /// Which.
+    pub recipient: RecipientId,
+    /// What the event is called.
+    pub what: String,
+    /// In short; no content of a message.
+    pub detail: String,
+}
+
 /// What must be looked up before a message can be judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lookup {
@@ -302,6 +323,15 @@ pub enum Lookup {
     },
     /// Which recipients may this receipt answer?
     Original(OriginalKey),
+    /// What did we send under this id, if anything? A transport's errors and answers name it by that.
+    Sent(RecipientId),
+    /// How many transport errors were made for this party since then?
+    ErrorsTo {
+        /// Who gets them.
+        party: HerId,
+        /// Since when, by the time at which the failed messages came.
+        since: Timestamp,
+    },
 }
 
 /// The answers to the look-ups of one message.
@@ -311,6 +341,27 @@ pub struct Known {
     pub seen: Vec<Seen>,
     /// Recipients that the receipt may answer, oldest first.
     pub originals: Vec<Original>,
+    /// What we sent under the ids asked for.
+    pub sent: Vec<Sent>,
+    /// Transport errors made for the parties asked for.
+    pub errors: u64,
+}
+
+/// A recipient, as what we sent to it is known by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// Which.
+    pub recipient: RecipientId,
+    /// Of which message.
+    pub message: MessageId,
+    /// To whom.
+    pub receiver: Option<HerId>,
+    /// Where it stands.
+    pub state: State,
+    /// What stood on its outside.
+    pub label: Label,
+    /// What the transport said of the message that it was made from.
+    pub transport: Option<Arc<Transport>>,
 }
 
 /// An earlier arrival.
@@ -408,6 +459,8 @@ pub struct Delivery {
     pub test: bool,
     /// Family of the message, for folder names and headers; none if unknown.
     pub family: Option<String>,
+    /// What stands on its outside.
+    pub label: Label,
 }
 
 impl Delivery {
@@ -422,9 +475,13 @@ impl Delivery {
     pub fn format(&self) -> Format {
         match self.kind {
             Some(DocumentKind::FhirJson) => Format::FhirDocument,
-            Some(DocumentKind::Receipt | DocumentKind::Opened | DocumentKind::Sealed) | None => {
-                Format::KithXml
-            }
+            Some(
+                DocumentKind::Receipt
+                | DocumentKind::Opened
+                | DocumentKind::Sealed
+                | DocumentKind::TransportError,
+            )
+            | None => Format::KithXml,
         }
     }
 }
@@ -550,6 +607,9 @@ pub struct MessageRecord {
     /// Whom the transport named as sender.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub envelope_sender: Option<HerId>,
+    /// What else the transport said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transport: Option<Arc<Transport>>,
     /// What it was judged by.
     pub provenance: Provenance,
     /// Routing's account.

@@ -10,6 +10,7 @@
 
 mod again;
 mod answer;
+mod label;
 mod read;
 mod recipients;
 mod seal;
@@ -192,6 +193,7 @@ impl Prepared {
         if reading.unproven && !known.seen.is_empty() {
             recipients.say_nothing();
         }
+        label::write(&mut recipients, &self.arrival, reading, now);
         seal::protect(&mut recipients, &self.arrival, reading, world, now, ids);
         // What is in conflict must not take the key of what it conflicts with, nor a forgery that of what it forges.
         let keys = match identity(&reading.addressing).filter(|_| !conflicting && !reading.unproven) {
@@ -245,6 +247,7 @@ impl Prepared {
             recipients: recipients.list,
             documents: recipients.documents,
             closings: recipients.closings,
+            remarks: recipients.remarks,
             duplicate_keys,
             explanation: recipients.explanation,
             protection: protection.as_ref().map(|account| account.json.clone()),

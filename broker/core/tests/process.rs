@@ -153,6 +153,7 @@ fn arrival(bytes: &[u8]) -> Arrival {
         idempotency_key: None,
         envelope_receiver: None,
         envelope_sender: None,
+        transport: None,
     }
 }
 
@@ -246,7 +247,7 @@ fn seen(receiver: &str, bytes: &str) -> Seen {
 #[test]
 fn a_repeat_is_recognised_and_not_answered() {
     let xml = letter(&[201]).xml();
-    let known = Known { seen: vec![seen("201", &xml)], originals: Vec::new() };
+    let known = Known { seen: vec![seen("201", &xml)], ..Known::default() };
     let entry = judge_with(xml.as_bytes(), &world(|_| ()), &known);
     assert_eq!(entry.verdict, VerdictRecord::Duplicate { of: MessageId(Uuid::from_u128(9)) });
     assert!(entry.recipients.is_empty() && entry.documents.is_empty() && entry.duplicate_keys.is_empty());
@@ -255,7 +256,7 @@ fn a_repeat_is_recognised_and_not_answered() {
 #[test]
 fn a_repeat_to_a_further_receiver_goes_to_that_one_alone() {
     let xml = letter(&[201, 202]).xml();
-    let known = Known { seen: vec![seen("201", &xml)], originals: Vec::new() };
+    let known = Known { seen: vec![seen("201", &xml)], ..Known::default() };
     let entry = judge_with(xml.as_bytes(), &world(|_| ()), &known);
     assert_eq!(rows(&entry, Book::Message), ["202 waiting"]);
     assert_eq!(entry.duplicate_keys.iter().map(|k| k.receiver.as_str()).collect::<Vec<_>>(), ["202"]);
@@ -263,7 +264,7 @@ fn a_repeat_to_a_further_receiver_goes_to_that_one_alone() {
 
 #[test]
 fn the_same_id_with_other_content_is_parked_and_nobody_is_answered() {
-    let known = Known { seen: vec![seen("201", "something else")], originals: Vec::new() };
+    let known = Known { seen: vec![seen("201", "something else")], ..Known::default() };
     let entry = judge_with(letter(&[201, 202]).xml().as_bytes(), &world(|_| ()), &known);
     assert_eq!(entry.verdict, VerdictRecord::Parked { reason: Reason::ConflictingContent });
     assert_eq!(rows(&entry, Book::Message), ["202 parked P11"]);
@@ -384,7 +385,7 @@ fn original(state: State, receipt_written: bool) -> Known {
         generated: Some("2026-03-02T09:30:00Z".parse().expect("a time")),
         receipt_written,
     };
-    Known { seen: Vec::new(), originals: vec![original] }
+    Known { originals: vec![original], ..Known::default() }
 }
 
 #[test]
@@ -427,7 +428,7 @@ fn the_receipt_is_looked_up_by_its_original_and_who_answers() {
         .iter()
         .filter_map(|l| match l {
             Lookup::Original(key) => Some((key.id.as_str(), key.receiver.as_str())),
-            Lookup::Seen { .. } => None,
+            Lookup::Seen { .. } | Lookup::Sent(_) | Lookup::ErrorsTo { .. } => None,
         })
         .collect();
     assert_eq!(keys, [(ID, "201"), (ID, "200")]);

@@ -70,6 +70,8 @@ pub enum What {
     Opened,
     /// What was sent, signed and sealed.
     Sealed,
+    /// An error that its sender was told on its error queue.
+    TransportError,
     /// A certificate.
     Certificate,
     /// A list of revoked certificates.

@@ -34,6 +34,7 @@ pub fn read_again(
         idempotency_key: None,
         envelope_receiver: record.envelope_receiver,
         envelope_sender: record.envelope_sender,
+        transport: record.transport.clone(),
     };
     let mut reading = read::read(&arrival, world, now);
     let wanted = std::mem::take(&mut reading.wanted);

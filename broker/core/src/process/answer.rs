@@ -9,12 +9,16 @@ use crate::journal::{
     Book, Closing, Document, DocumentKind, Known, Original, OriginalKey, Payload, Recipient, RecipientId,
 };
 use crate::lifecycle::{Event, State};
+use crate::transport::Label;
 use crate::verdict::{Fault, Kept};
 use dead_letter::Reason;
 use jiff::Timestamp;
 use message_schemas::MessageHead;
 use message_schemas::apprec::{self, Correlation, Error, ErrorCode, Making, Receipt, Software, Verdict};
 use message_schemas::head::{ReceiptStatus, Receiver};
+
+/// The function of a receipt (list 8279).
+pub(super) const RECEIPT: &str = "APPREC";
 
 /// What an incoming message closes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,5 +140,12 @@ pub(super) fn write(
         order_key: None,
         receipt_written: false,
         original_keys: Vec::new(),
+        label: Label {
+            subject: Some(RECEIPT.to_owned()),
+            from: receiver.party.her_id().or_else(|| receiver.party.enterprise_her_id()),
+            to: sender.her_id().or_else(|| sender.enterprise_her_id()),
+            made: Some(now),
+            ..Label::default()
+        },
     });
 }

@@ -5,10 +5,12 @@ use super::read::Reading;
 use super::{World, is_receipt, verdict_of};
 use crate::arrival::{Arrival, Ids};
 use crate::journal::{
-    Book, Closing, Document, DocumentKind, Known, OriginalKey, Payload, Recipient, RecipientId, VerdictRecord,
+    Book, Closing, Document, DocumentKind, Known, OriginalKey, Payload, Recipient, RecipientId, Remark,
+    VerdictRecord,
 };
 use crate::lifecycle::State;
 use crate::policy::TestMessages;
+use crate::transport::Label;
 use crate::verdict::{Fault, Kept};
 use jiff::Timestamp;
 use message_schemas::apprec::{Due, Envelope, ErrorCode, Ownership, Silence, receipts_due};
@@ -24,6 +26,7 @@ pub(super) struct Recipients {
     pub(super) list: Vec<Recipient>,
     pub(super) documents: Vec<Document>,
     pub(super) closings: Vec<Closing>,
+    pub(super) remarks: Vec<Remark>,
     pub(super) explanation: Option<String>,
     pub(super) findings: Vec<Finding>,
 }
@@ -207,6 +210,7 @@ impl Recipients {
             order_key: None,
             receipt_written: false,
             original_keys: Vec::new(),
+            label: Label::default(),
         });
     }
 
@@ -250,6 +254,7 @@ impl Recipients {
                     order_key: plan.order_key.clone(),
                     receipt_written: by_us,
                     original_keys: std::mem::take(&mut keys),
+                    label: Label::default(),
                 });
             }
         }

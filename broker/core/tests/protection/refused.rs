@@ -336,7 +336,7 @@ fn a_forgery_is_looked_up_under_every_name_of_its_house() {
     let arrived = process(arrival(by_enterprise.as_bytes()), &world, now(), &mut ids());
     let asked = arrived.lookups().iter().filter_map(|lookup| match lookup {
         Lookup::Seen { sender, .. } => Some(sender.as_str()),
-        Lookup::Original(_) => None,
+        Lookup::Original(_) | Lookup::Sent(_) | Lookup::ErrorsTo { .. } => None,
     });
     assert_eq!(asked.collect::<Vec<_>>(), ["HER:100", "HER:101"]);
 }

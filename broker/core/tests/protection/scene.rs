@@ -209,6 +209,7 @@ pub(crate) fn arrival(bytes: &[u8]) -> Arrival {
         idempotency_key: None,
         envelope_receiver: None,
         envelope_sender: None,
+        transport: None,
     }
 }
 

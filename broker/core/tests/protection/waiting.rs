@@ -37,6 +37,7 @@ fn recorded(entry: &Entry) -> MessageRecord {
         findings: entry.findings.clone(),
         envelope_receiver: entry.arrival.envelope_receiver,
         envelope_sender: entry.arrival.envelope_sender,
+        transport: entry.arrival.transport.clone(),
         provenance: Provenance::default(),
         explanation: None,
         protection: None,
