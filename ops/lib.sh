@@ -88,4 +88,13 @@ need_servers() {
   need erl_call erlang-base
   need_file '/usr/lib/postgresql/*/bin/postgres' postgresql
   need setpriv util-linux
+  need python3 python3
+  # An AMQP 1.0 client that is not ours, to hold ours against.
+  local venv=${CARGO_TARGET_DIR:-target}/proton
+  if ! "$venv/bin/python" -c 'import proton' >/dev/null 2>&1; then
+    need_file '/usr/lib/python3*/ensurepip' python3-venv
+    say "  installing python-qpid-proton (Python) into $venv"
+    python3 -m venv "$venv" && "$venv/bin/pip" install --quiet --disable-pip-version-check 'python-qpid-proton==0.40.0' ||
+      die "python-qpid-proton could not be installed. Run: $venv/bin/pip install python-qpid-proton"
+  fi
 }

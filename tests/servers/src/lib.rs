@@ -4,11 +4,13 @@ mod guard;
 mod ports;
 pub mod postgres;
 mod process;
+mod proton;
 pub mod proxy;
 pub mod rabbit;
 mod wait;
 
 pub use postgres::Postgres;
+pub use proton::Proton;
 pub use proxy::Proxy;
 pub use rabbit::Rabbit;
 pub use wait::wait_for;
@@ -87,8 +89,12 @@ fn root() -> &'static Path {
 
 /// What outlives a test run: templates, and logs of servers that a test failed with.
 fn kept() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    target.join("servers")
+    target().join("servers")
+}
+
+/// The folder of what is built.
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
 /// A secret that nobody else on this machine knows, as hexadecimal digits.
