@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod amqp;
+pub mod amqp10;
 pub mod budget;
 pub mod clock;
 pub mod durations;
