@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use story::{Door, Letter, Wrap, letters};
-use system_tests::drive::{Hospital, Region, binary, clock, files, sample, terminate};
+use system_tests::drive::{Endpoint, HandOver, Region, binary, clock, files, sample, terminate};
 use systems::{Answer, Systems};
 use vault::{Vault, protected};
 
@@ -72,7 +72,7 @@ fn demo(once: bool) -> io::Result<bool> {
     let systems =
         Systems::new(&region, &vault, Box::new(move |id| answers.get(id).copied().unwrap_or(Answer::Yes)));
     systems.watch_folder(region.out("municipality"), MUNICIPALITY);
-    let hospital = Arc::new(Hospital::default());
+    let hospital = Arc::new(Endpoint::default());
 
     print_row(["message", "in by", "verdict", "went to", "sender heard", "document"]);
     println!("{}", "-".repeat(133));
@@ -92,7 +92,12 @@ fn demo(once: bool) -> io::Result<bool> {
         if !up && clock() > began + Duration::from_secs(2) {
             println!("--  the hospital's endpoint comes up: {waiting} messages waited for it");
             let systems = Arc::clone(&systems);
-            hospital.open(region.hospital, move |message| systems.answer(message, HOSPITAL));
+            let answer = move |it: &HandOver<'_>| {
+                if it.first {
+                    systems.answer(it.bytes, HOSPITAL);
+                }
+            };
+            hospital.open(region.hospital, answer);
             up = true;
         }
         let late = |s: &Sent| s.letter.answer == Answer::Later && s.row.contains("expired");

@@ -1,8 +1,9 @@
 //! Drives the real binary from outside: a region of `ops/region` in a folder of its own, the process in it,
-//! a plain HTTP client, and the hospital's endpoint.
+//! a plain HTTP client, and endpoints of receiving systems.
 
 use crate::root;
-use std::collections::BTreeMap;
+use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -116,27 +117,9 @@ impl Region {
     /// # Errors
     /// If it ends, or is not ready after 20 s.
     pub fn start(&self, log: Option<&Path>) -> io::Result<Child> {
-        let mut command = Command::new(binary());
-        command.args(["run", "--config"]).arg(self.config()).stdin(Stdio::null());
-        if let Some(log) = log {
-            let file = OpenOptions::new().create(true).append(true).open(log)?;
-            command.stdout(file.try_clone()?).stderr(file);
-        }
-        let mut process = command.spawn()?;
-        let deadline = clock() + Duration::from_secs(20);
-        loop {
-            if let Ok((200, _)) = call(self.admin, "GET", "/health/ready", "", &[], &[]) {
-                return Ok(process);
-            }
-            if let Some(status) = process.try_wait()? {
-                return Err(io::Error::other(format!("the broker did not start: {status}")));
-            }
-            if clock() > deadline {
-                process.kill()?;
-                return Err(io::Error::other("the broker is not ready after 20 s"));
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        let mut process = launch(&self.config(), log)?;
+        until_ready(&mut process, self.admin, Duration::from_secs(20))?;
+        Ok(process)
     }
 
     /// Offers a message over HTTP.
@@ -172,10 +155,88 @@ impl Region {
     /// # Errors
     /// If it cannot be run.
     pub fn ask(&self, arguments: &[&str]) -> io::Result<(Option<i32>, String)> {
-        let output = Command::new(binary()).args(arguments).arg("--config").arg(self.config()).output()?;
-        let text = [output.stdout, output.stderr].concat();
-        Ok((output.status.code(), String::from_utf8_lossy(&text).into_owned()))
+        ask(&self.config(), arguments)
     }
+}
+
+/// Starts `budstikke run` on these settings. Its log goes to the end of `log`, or where ours goes.
+///
+/// # Errors
+/// If it cannot be run.
+pub fn launch(config: &Path, log: Option<&Path>) -> io::Result<Child> {
+    let mut command = Command::new(binary());
+    command.args(["run", "--config"]).arg(config).stdin(Stdio::null());
+    if let Some(log) = log {
+        let file = OpenOptions::new().create(true).append(true).open(log)?;
+        command.stdout(file.try_clone()?).stderr(file);
+    }
+    command.spawn()
+}
+
+/// Waits until a broker says that it is ready.
+///
+/// # Errors
+/// If it ends, or is not ready in time.
+pub fn until_ready(process: &mut Child, admin: SocketAddr, within: Duration) -> io::Result<()> {
+    let deadline = clock() + within;
+    loop {
+        if let Ok((200, _)) = call(admin, "GET", "/health/ready", "", &[], &[]) {
+            return Ok(());
+        }
+        if let Some(status) = process.try_wait()? {
+            return Err(io::Error::other(format!("the broker did not start: {status}")));
+        }
+        if clock() > deadline {
+            process.kill()?;
+            process.wait()?;
+            return Err(io::Error::other(format!("the broker is not ready after {} s", within.as_secs())));
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// A command of the binary on these settings: its exit code and what it printed.
+///
+/// # Errors
+/// If it cannot be run.
+pub fn ask(config: &Path, arguments: &[&str]) -> io::Result<(Option<i32>, String)> {
+    let output = Command::new(binary()).args(arguments).arg("--config").arg(config).output()?;
+    let text = [output.stdout, output.stderr].concat();
+    Ok((output.status.code(), String::from_utf8_lossy(&text).into_owned()))
+}
+
+/// What the ledger says (`budstikke ledger`), for a checker that stands outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Books {
+    /// Every recipient that was accepted is in exactly one state, by id.
+    pub balance: bool,
+    /// Recipients of letters that were accepted.
+    pub letters: u64,
+    /// Receipts of ours that were made.
+    pub receipts: u64,
+    /// Letters and receipts that are still under way: waiting, sending or unsure.
+    pub open: u64,
+    /// Letters and receipts that ended otherwise than handed over or receipted: parked, expired, rejected, replaced.
+    pub astray: u64,
+}
+
+/// Asks a broker's ledger; `None` if it does not answer, as while its database is away.
+#[must_use]
+pub fn books(config: &Path) -> Option<Books> {
+    let (code, text) = ask(config, &["ledger", "--format", "json"]).ok()?;
+    let ledger = text.lines().find_map(|line| serde_json::from_str::<Value>(line).ok())?;
+    let count = |book: &str, state: &str| ledger.get(book)?.get(state)?.as_u64();
+    let both = |states: &[&str]| {
+        let of = |book| states.iter().filter_map(move |s| count(book, s)).sum::<u64>();
+        of("messages") + of("receipts")
+    };
+    Some(Books {
+        balance: code == Some(0),
+        letters: count("messages", "accepted")?,
+        receipts: count("receipts", "accepted")?,
+        open: both(&["waiting", "sending", "unsure"]),
+        astray: both(&["rejected", "parked", "expired", "replaced"]),
+    })
 }
 
 fn free_port() -> io::Result<TcpListener> {
@@ -235,31 +296,55 @@ pub fn call(
     Ok((status, text.split_once("\r\n\r\n").map_or("", |(_, b)| b).to_owned()))
 }
 
-/// The hospital's endpoint: keeps each delivery under its own key, takes a repeat as one (409), and fails a
-/// test if a repeat brings other bytes.
+/// How an endpoint treats who calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Manner {
+    /// It takes and answers.
+    #[default]
+    Prompt,
+    /// It takes, and answers so much later.
+    Slow(Duration),
+    /// It takes, and does not answer as long as it is in this manner.
+    Hanging,
+}
+
+/// A receiving system with an HTTP endpoint: takes each delivery, and knows a repeat by its key (409).
 #[derive(Debug, Default)]
-pub struct Hospital {
-    has: Mutex<BTreeMap<String, Arc<[u8]>>>,
-    repeats: Mutex<usize>,
-    changed: Mutex<Vec<String>>,
+pub struct Endpoint {
+    keys: Mutex<BTreeSet<String>>,
+    manner: Mutex<Manner>,
     stop: AtomicBool,
 }
 
-impl Hospital {
-    /// Listens from now on; `take` gets each new message once.
+/// What is done with a delivery.
+type Take = dyn Fn(&HandOver<'_>) + Send + Sync;
+
+/// One delivery as it was handed over.
+#[derive(Debug, Clone, Copy)]
+pub struct HandOver<'a> {
+    /// Its idempotency key.
+    pub key: &'a str,
+    /// All of it.
+    pub bytes: &'a [u8],
+    /// True unless something came under this key before.
+    pub first: bool,
+}
+
+impl Endpoint {
+    /// Listens from now on; `take` gets each delivery, repeats too, before it is answered.
     ///
     /// # Panics
     /// If the address is taken.
-    pub fn open(self: &Arc<Self>, address: SocketAddr, take: impl Fn(&[u8]) + Send + Sync + 'static) {
-        let listener = TcpListener::bind(address).expect("the hospital's address is free");
+    pub fn open(self: &Arc<Self>, address: SocketAddr, take: impl Fn(&HandOver<'_>) + Send + Sync + 'static) {
+        let listener = TcpListener::bind(address).expect("the endpoint's address is free");
         listener.set_nonblocking(true).expect("a listener can be asked without waiting");
-        let (hospital, take) = (Arc::clone(self), Arc::new(take));
+        let (endpoint, take): (_, Arc<Take>) = (Arc::clone(self), Arc::new(take));
         std::thread::spawn(move || {
-            while !hospital.stop.load(Ordering::Relaxed) {
+            while !endpoint.stop.load(Ordering::Relaxed) {
                 match listener.accept() {
                     Ok((stream, _)) => {
-                        let (hospital, take) = (Arc::clone(&hospital), Arc::clone(&take));
-                        std::thread::spawn(move || hospital.serve(&stream, &*take));
+                        let (endpoint, take) = (Arc::clone(&endpoint), Arc::clone(&take));
+                        std::thread::spawn(move || endpoint.serve(&stream, &*take));
                     }
                     Err(_) => std::thread::sleep(Duration::from_millis(5)),
                 }
@@ -267,54 +352,36 @@ impl Hospital {
         });
     }
 
+    /// Is like this from now on, also to those who wait for an answer.
+    pub fn set(&self, manner: Manner) {
+        *self.manner.lock().unwrap_or_else(PoisonError::into_inner) = manner;
+    }
+
     /// Listens no more.
     pub fn close(&self) {
         self.stop.store(true, Ordering::Relaxed);
     }
 
-    /// What it has, by key.
-    #[must_use]
-    pub fn has(&self) -> BTreeMap<String, Arc<[u8]>> {
-        self.has.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn manner(&self) -> Manner {
+        *self.manner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many deliveries were repeats.
-    #[must_use]
-    pub fn repeats(&self) -> usize {
-        *self.repeats.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Keys under which different bytes came.
-    #[must_use]
-    pub fn changed(&self) -> Vec<String> {
-        self.changed.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn serve(&self, stream: &TcpStream, take: &dyn Fn(&[u8])) {
+    fn serve(&self, stream: &TcpStream, take: &Take) {
         stream.set_nonblocking(false).ok();
         stream.set_read_timeout(Some(Duration::from_secs(60))).ok();
         let (mut reader, mut writer) = (stream, stream);
         let mut buffer = Vec::new();
         while let Some((headers, body)) = read_request(&mut reader, &mut buffer) {
             let key = header(&headers, "idempotency-key").unwrap_or_default();
-            let body: Arc<[u8]> = body.into();
-            let before = {
-                let mut has = self.has.lock().unwrap_or_else(PoisonError::into_inner);
-                has.insert(key.clone(), Arc::clone(&body))
-            };
-            let status = match before {
-                None => "201 Created",
-                Some(before) => {
-                    *self.repeats.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-                    if before != body {
-                        self.changed.lock().unwrap_or_else(PoisonError::into_inner).push(key);
-                    }
-                    "409 Conflict"
-                }
-            };
-            if status.starts_with("201") {
-                take(&body);
+            let first = self.keys.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone());
+            take(&HandOver { key: &key, bytes: &body, first });
+            if let Manner::Slow(by) = self.manner() {
+                std::thread::sleep(by);
             }
+            while self.manner() == Manner::Hanging && !self.stop.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            let status = if first { "201 Created" } else { "409 Conflict" };
             if write!(writer, "HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").is_err() {
                 return;
             }

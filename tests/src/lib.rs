@@ -1,6 +1,7 @@
 //! What the proofs share: where the project is, where the reference material is, and how a test says that
 //! it could not run.
 
+pub mod checker;
 pub mod drive;
 
 use std::path::{Path, PathBuf};
