@@ -9,6 +9,7 @@ pub mod proxy;
 pub mod rabbit;
 mod wait;
 
+pub use ports::free as free_ports;
 pub use postgres::Postgres;
 pub use proton::Proton;
 pub use proxy::Proxy;

@@ -5,7 +5,10 @@ use std::net::TcpListener;
 
 /// `N` different ports of the loopback address that nothing listens on. They lie below the range from which the system
 /// takes local ports of outgoing connections, so none of those can take one while the server behind it is down.
-pub(crate) fn free<const N: usize>() -> io::Result<[u16; N]> {
+///
+/// # Errors
+/// If there are not so many.
+pub fn free<const N: usize>() -> io::Result<[u16; N]> {
     const LOWEST: u16 = 10_300;
     let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
     let above = range.split_whitespace().next().and_then(|w| w.parse().ok()).unwrap_or(32_768);

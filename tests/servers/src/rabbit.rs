@@ -28,6 +28,9 @@ const STILL: Duration = Duration::from_secs(40);
 /// Calls of [`Rabbit::eval`] so far.
 static CALLS: AtomicUsize = AtomicUsize::new(0);
 
+/// The settings of `ops/` that every node here runs with, if they are there.
+const SETTINGS: &str = "ops/rabbitmq/rabbitmq.conf";
+
 /// What a node starts with.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -122,7 +125,8 @@ impl Rabbit {
         std::fs::write(folder.join("plugins"), format!("[{}].\n", options.plugins.join(",")))?;
         let [amqp, tls, management, distribution, names] = ports::free()?;
         let ports = Ports { amqp, tls, management, distribution, names };
-        std::fs::write(folder.join("rabbitmq.conf"), conf(&folder, ports, options))?;
+        let base = std::fs::read_to_string(crate::root().join(SETTINGS)).unwrap_or_default();
+        std::fs::write(folder.join("rabbitmq.conf"), base + &conf(&folder, ports, options))?;
 
         // The service of names would start by itself, but as a daemon that outlives the node.
         let log = File::create(folder.join("log/epmd.log"))?;
@@ -417,7 +421,9 @@ fn conf(folder: &Path, ports: Ports, options: &Options) -> String {
     let Ports { amqp, tls, management, .. } = ports;
     let folder = folder.display();
     let mut conf = format!(
-        "listeners.tcp.1 = 127.0.0.1:{amqp}\n\
+        "\nlisteners.tcp.1 = 127.0.0.1:{amqp}\n\
+         # A test machine may have less room than a server; the alarm is given by tests that want it.\n\
+         disk_free_limit.absolute = 50MB\n\
          log.console = false\n\
          log.file = {folder}/log/rabbit.log\n\
          load_definitions = {folder}/definitions.json\n"
