@@ -137,6 +137,7 @@ pub fn read(envelope: Envelope, role: Role) -> Incoming {
         delivery_count,
         properties: kept,
         invalid,
+        used_id: false, // the journal tells
         reported,
     };
     Incoming { transport, sender, receiver, idempotency_key, body }
