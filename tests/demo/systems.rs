@@ -1,5 +1,6 @@
 //! The receiving systems of the demo that answer for themselves.
 
+use crate::stage::Stage;
 use crate::story::Wrap;
 use crate::vault::{Vault, now, protected};
 use message_schemas::apprec::{Error, ErrorCode, Making, Receipt, Verdict};
@@ -9,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use system_tests::drive::{Region, files};
+use system_tests::drive::files;
 use uuid::Uuid;
 
 /// What a receiving system says.
@@ -26,7 +27,7 @@ pub(crate) type Answering = dyn Fn(&str) -> Answer + Send + Sync;
 
 /// The receiving systems that answer for themselves.
 pub(crate) struct Systems {
-    region: Arc<Region>,
+    stage: Arc<dyn Stage>,
     vault: Arc<Vault>,
     answering: Box<Answering>,
     held: Mutex<Vec<(String, u32)>>,
@@ -34,9 +35,9 @@ pub(crate) struct Systems {
 }
 
 impl Systems {
-    pub(crate) fn new(region: &Arc<Region>, vault: &Arc<Vault>, answering: Box<Answering>) -> Arc<Self> {
+    pub(crate) fn new(stage: &Arc<dyn Stage>, vault: &Arc<Vault>, answering: Box<Answering>) -> Arc<Self> {
         Arc::new(Self {
-            region: Arc::clone(region),
+            stage: Arc::clone(stage),
             vault: Arc::clone(vault),
             answering,
             held: Mutex::default(),
@@ -101,7 +102,7 @@ impl Systems {
             }
             None => receipt.as_bytes().to_vec(),
         };
-        self.region.put(&name, &bytes).expect("the inbox can be written");
+        self.stage.put(&name, &bytes).expect("the inbox takes a receipt");
     }
 
     /// A system that looks into its folder.

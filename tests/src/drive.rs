@@ -53,6 +53,8 @@ pub fn clock() -> Instant {
 pub struct Region {
     /// Its folder: settings, journal, inbox, out.
     pub folder: PathBuf,
+    /// The settings of its broker, in this folder.
+    file: PathBuf,
     /// Where the broker takes messages.
     pub http: SocketAddr,
     /// Where it shows metrics and health.
@@ -69,6 +71,18 @@ impl Region {
     /// # Errors
     /// If the folder cannot be written or there is no free port.
     pub fn lay_out(name: &str, settings: impl FnOnce(String) -> String) -> io::Result<Self> {
+        Self::lay_out_from("budstikke.toml", name, settings)
+    }
+
+    /// The same from other settings of `ops/region`.
+    ///
+    /// # Errors
+    /// If the folder cannot be written or there is no free port.
+    pub fn lay_out_from(
+        template: &str,
+        name: &str,
+        settings: impl FnOnce(String) -> String,
+    ) -> io::Result<Self> {
         let folder = root().join("target/regions").join(format!("{name}-{}", std::process::id()));
         if folder.exists() {
             std::fs::remove_dir_all(&folder)?;
@@ -77,15 +91,13 @@ impl Region {
             std::fs::create_dir_all(folder.join("out").join(below))?;
         }
         std::fs::create_dir_all(folder.join("inbox"))?;
-        // Three listeners at once, so that the system gives three different free ports.
-        let free = [free_port()?, free_port()?, free_port()?];
-        let [http, admin, hospital] = [free[0].local_addr()?, free[1].local_addr()?, free[2].local_addr()?];
-        drop(free);
-        let text = std::fs::read_to_string(root().join("ops/region/budstikke.toml"))?
+        let [http, admin, hospital] = free_addresses()?;
+        let text = std::fs::read_to_string(root().join("ops/region").join(template))?
             .replace("{http}", &http.port().to_string())
             .replace("{admin}", &admin.port().to_string())
             .replace("{hospital}", &hospital.port().to_string());
-        std::fs::write(folder.join("budstikke.toml"), settings(text))?;
+        let file = folder.join("budstikke.toml");
+        std::fs::write(&file, settings(text))?;
         for file in ["parties.toml", "rules.toml"] {
             std::fs::copy(root().join("ops/region").join(file), folder.join(file))?;
         }
@@ -97,13 +109,28 @@ impl Region {
             .mode(0o600)
             .open(folder.join("token"))?
             .write_all(token.as_bytes())?;
-        Ok(Self { folder, http, admin, hospital, token })
+        Ok(Self { folder, file, http, admin, hospital, token })
+    }
+
+    /// Another broker in the same region, with ports of its own; `settings` may change the text of the first one's.
+    ///
+    /// # Errors
+    /// If the folder cannot be written or there is no free port.
+    pub fn beside(&self, name: &str, settings: impl FnOnce(String) -> String) -> io::Result<Self> {
+        let [http, admin] = free_addresses()?;
+        let text = std::fs::read_to_string(&self.file)?
+            .replace(&self.http.to_string(), &http.to_string())
+            .replace(&self.admin.to_string(), &admin.to_string());
+        let file = self.folder.join(format!("{name}.toml"));
+        std::fs::write(&file, settings(text))?;
+        let (folder, token) = (self.folder.clone(), self.token.clone());
+        Ok(Self { folder, file, http, admin, hospital: self.hospital, token })
     }
 
     /// The configuration file.
     #[must_use]
     pub fn config(&self) -> PathBuf {
-        self.folder.join("budstikke.toml")
+        self.file.clone()
     }
 
     /// A destination's folder.
@@ -239,8 +266,17 @@ pub fn books(config: &Path) -> Option<Books> {
     })
 }
 
-fn free_port() -> io::Result<TcpListener> {
-    TcpListener::bind("127.0.0.1:0")
+/// So many different addresses that nobody listens at.
+fn free_addresses<const N: usize>() -> io::Result<[SocketAddr; N]> {
+    Ok(servers::free_ports()?.map(|port| SocketAddr::from(([127, 0, 0, 1], port))))
+}
+
+/// Stops a process where it stands: it keeps what it has in hand, and does nothing.
+///
+/// # Errors
+/// If it cannot be signalled.
+pub fn freeze(process: &Child) -> io::Result<()> {
+    Command::new("kill").args(["-STOP", &process.id().to_string()]).status().map(drop)
 }
 
 /// Ends a broker as a service manager does. True if it drained and ended well within 20 s.
@@ -379,13 +415,27 @@ impl Endpoint {
                 std::thread::sleep(by);
             }
             while self.manner() == Manner::Hanging && !self.stop.load(Ordering::Relaxed) {
-                std::thread::sleep(Duration::from_millis(20));
+                if has_gone(stream) {
+                    return;
+                }
             }
             let status = if first { "201 Created" } else { "409 Conflict" };
             if write!(writer, "HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").is_err() {
                 return;
             }
         }
+    }
+}
+
+/// Whether the caller has given up; it waits a moment for that.
+fn has_gone(stream: &TcpStream) -> bool {
+    let before = stream.read_timeout().ok().flatten();
+    stream.set_read_timeout(Some(Duration::from_millis(50))).ok();
+    let said = stream.peek(&mut [0]);
+    stream.set_read_timeout(before).ok();
+    match said {
+        Ok(n) => n == 0,
+        Err(e) => !matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut),
     }
 }
 

@@ -2,7 +2,9 @@
 //! it could not run.
 
 pub mod checker;
+pub mod cluster;
 pub mod drive;
+pub mod queues;
 
 use std::path::{Path, PathBuf};
 

@@ -447,7 +447,8 @@ fn conf(folder: &Path, ports: Ports, options: &Options) -> String {
     conf + &options.settings
 }
 
-/// The definitions with [`USER`] added, who may do everything on every virtual host in them.
+/// The definitions with [`USER`] added, who may do everything on every virtual host in them. Accounts that are handed out
+/// without a password have the same one: it must stand in the file, which is read at every start.
 fn with_admin(file: Option<&Path>, password: &str) -> io::Result<Value> {
     let read = |path: &Path| -> io::Result<Value> {
         let text = std::fs::read(path).map_err(|e| io::Error::other(format!("{}: {e}", path.display())))?;
@@ -460,6 +461,9 @@ fn with_admin(file: Option<&Path>, password: &str) -> io::Result<Value> {
         vhosts.push(json!({ "name": "/" }));
     }
     let mut users = list(&definitions, "users");
+    for user in users.iter_mut().filter(|user| user["password_hash"] == "") {
+        user["password_hash"] = hashed(password).into();
+    }
     users.push(json!({
         "name": USER,
         "tags": ["administrator"],
