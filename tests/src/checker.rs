@@ -167,6 +167,13 @@ impl Checker {
         self.inside().letters.values().filter(|l| l.confirmations > 0).count()
     }
 
+    /// True if a letter was taken and has come out, and its receipts.
+    #[must_use]
+    pub fn is_done(&self, id: &str) -> bool {
+        let id = id.to_ascii_lowercase();
+        self.inside().letters.get(&id).is_some_and(|l| l.confirmations > 0 && !l.is_due())
+    }
+
     /// How many of the confirmed letters have not come out yet, or lack a receipt.
     #[must_use]
     pub fn outstanding(&self) -> usize {
@@ -263,8 +270,9 @@ mod tests {
             bytes: &bytes,
             receipts_due: 1,
         });
+        assert!(!checker.is_done("A"));
         checker.confirmed("A");
-        assert_eq!(checker.outstanding(), 1);
+        assert_eq!((checker.outstanding(), checker.is_done("A")), (1, false));
         checker.handed("hospital", "1", &bytes);
         checker.handed("gp", "2", &receipt("R", "A"));
         checker
@@ -279,7 +287,7 @@ mod tests {
         let checker = run();
         checker.handed("hospital", "1", &letter("A"));
         checker.confirmed("a");
-        assert_eq!(checker.outstanding(), 0);
+        assert!(checker.outstanding() == 0 && checker.is_done("a"));
         let figures = Figures { letters: 1, confirmations: 2, receipts: 1, repeats: 1 };
         assert_eq!(checker.verdict(), Ok(figures));
     }
