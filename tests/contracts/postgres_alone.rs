@@ -538,3 +538,45 @@ async fn a_server_that_restarts_or_is_killed_loses_and_doubles_nothing() {
     }
     server.stop().expect("the server stops");
 }
+
+/// A claim that the server made and whose answer was lost is known to nobody. This broker lives, so no other would take
+/// the recipient over: it must come back by itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_whose_answer_was_lost_can_be_made_again() {
+    if servers::postgres("a_claim_whose_answer_was_lost").is_none() {
+        return;
+    }
+    let server = Postgres::start(&[]).expect("a server of its own");
+    let database = server.database("journal").expect("a database");
+    let rig = PostgresRig { server: Box::leak(Box::new(server)), database };
+    let store = rig.open().await;
+    let ids = commit(&store, message(1).to("folder:a")).await;
+    // With a standby that never answers, a commit is made and waits; whoever is ended then never hears of it.
+    rig.sql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+    rig.sql("SELECT pg_reload_conf()");
+    let claiming = {
+        let store = store.clone();
+        tokio::spawn(async move { store.claim(&destination("folder:a"), at(1), 1).await })
+    };
+    let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query = 'COMMIT'";
+    until("the commit waits", || rig.sql(end).trim() != "0").await;
+    assert!(matches!(claiming.await.expect("the task ends"), Err(StoreError::Unavailable(_))));
+    let sending = "SELECT count(*) FROM pending WHERE state = 'sending'";
+    assert_eq!(rig.sql(sending).trim(), "1", "the test itself: the claim was not made");
+    rig.sql("ALTER SYSTEM RESET synchronous_standby_names");
+    rig.sql("SELECT pg_reload_conf()");
+    until("it is claimed by nobody", || rig.sql(sending).trim() == "0").await;
+    assert_eq!(claim(&store, "folder:a", 2, 1).await, ids);
+    assert!(store.ledger().await.expect("the books").balances());
+}
+
+/// Asks again and again until it is so.
+async fn until(what: &str, mut so: impl FnMut() -> bool) {
+    for _ in 0..3000 {
+        if so() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("not in time: {what}");
+}

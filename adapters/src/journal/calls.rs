@@ -169,17 +169,21 @@ impl Claims {
     }
 }
 
+/// A recipient that was claimed at that time goes back, to be claimed again.
+pub(crate) fn back(recipient: RecipientId, now: Timestamp) -> Settlement {
+    Settlement {
+        recipient,
+        from: State::Sending,
+        event: Event::Retry,
+        reason: None,
+        next_attempt: Some(now),
+        detail: Some("claimed but not sent".into()),
+    }
+}
+
 impl Drop for Claims {
     fn drop(&mut self) {
-        let back = |c: &Claimed| Settlement {
-            recipient: c.recipient,
-            from: State::Sending,
-            event: Event::Retry,
-            reason: None,
-            next_attempt: Some(self.now),
-            detail: Some("claimed but not sent".into()),
-        };
-        let back: Vec<Settlement> = self.claimed.iter().map(back).collect();
+        let back: Vec<Settlement> = self.claimed.iter().map(|c| back(c.recipient, self.now)).collect();
         if let (false, Some(calls), Ok(runtime)) =
             (back.is_empty(), self.calls.upgrade(), tokio::runtime::Handle::try_current())
         {

@@ -165,6 +165,8 @@ impl PostgresStore {
                 connection: Some(connection),
                 instance: Arc::new(AtomicI64::new(instance)),
                 provenances: HashMap::new(),
+                attempted: Vec::new(),
+                owed: Vec::new(),
             };
             (Some(Arc::new(writer)), Some(tokio::spawn(task.run())))
         };

@@ -56,11 +56,13 @@ const SET_BACK: &str = "
 UPDATE pending SET next_attempt = $2, due = CASE WHEN due IS NULL THEN NULL ELSE $2 END
 WHERE owner = $1 AND state IN ('waiting', 'unsure') AND next_attempt > $2";
 
-/// Performs a batch. After `Ok` it is durable, and the second value is the end of the chain.
+/// Performs a batch. After `Ok` it is durable. Otherwise `attempted` holds what may have been claimed all the same, each
+/// with the time of its claim: a commit may be made although nobody hears of it.
 pub(super) async fn perform(
     connection: &mut PgConnection,
     author: &Author<'_>,
     batch: &[Job],
+    attempted: &mut Vec<(RecipientId, Timestamp)>,
 ) -> Result<Vec<Done>, Failure> {
     let (mut wanted, mut numbers) = (Wanted::default(), 0);
     let (mut judged_again, mut lines) = (false, BTreeSet::new());
@@ -113,6 +115,7 @@ pub(super) async fn perform(
     transaction.change().await?;
     for (at, destination, now, limit) in claims {
         let claimed = transaction.claim(destination, now, limit).await?;
+        attempted.extend(claimed.iter().map(|c| (c.recipient, now)));
         if let Some(done) = done.get_mut(at) {
             *done = Done::Claimed(claimed, now);
         }

@@ -4,20 +4,24 @@
 //! A batch that met another broker in the middle is decided anew. If a batch fails otherwise, each call gets a transaction
 //! of its own, so that one bad call costs the others nothing. If the connection is lost, nobody knows whether the
 //! last batch was committed: its callers hear that the journal is not available, and whoever offers the same entry again
-//! is answered as the first time.
+//! is answered as the first time. What may have been claimed then, without anybody who knows of it, goes back before
+//! anything else is done on the next connection: this broker lives, so nobody would take it over.
 
 use super::failure::Failure;
 use super::schema;
 use super::transaction::{self, Author, Done};
 use super::{instances, write};
 use crate::journal::calls::{self, Answer, Call, Job, Queue};
+use broker_core::journal::{RecipientId, Settlement};
 use broker_core::ports::StoreError;
+use jiff::Timestamp;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgConnection};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// A batch is decided anew so often when other brokers stand in its way.
 const ATTEMPTS: u32 = 6;
@@ -25,6 +29,8 @@ const ATTEMPTS: u32 = 6;
 const PATIENCE: Duration = Duration::from_secs(40);
 /// Connecting may take so long.
 pub(super) const CONNECTING: Duration = Duration::from_secs(5);
+/// What is owed is tried again after so long, if nobody calls before.
+const OWED_AGAIN: Duration = Duration::from_secs(1);
 /// Distinct provenances that are remembered.
 const REMEMBERED_PROVENANCES: usize = 1000;
 
@@ -37,12 +43,27 @@ pub(super) struct Task {
     /// Whose chain it writes; 0 before it first writes.
     pub(super) instance: Arc<AtomicI64>,
     pub(super) provenances: HashMap<String, i64>,
+    /// What the batch under way may have claimed, and when.
+    pub(super) attempted: Vec<(RecipientId, Timestamp)>,
+    /// What was to go back when the connection was lost, and nobody else will see to; each with its time.
+    pub(super) owed: Vec<(Settlement, Timestamp)>,
 }
 
 impl Task {
     /// Runs until the last caller has gone.
     pub(super) async fn run(mut self) {
-        while let Some(first) = self.queue.next().await {
+        loop {
+            let next = if self.owed.is_empty() {
+                self.queue.next().await
+            } else {
+                let Ok(next) = tokio::time::timeout(OWED_AGAIN, self.queue.next()).await else {
+                    // While the server is away it stays owed.
+                    drop(self.pay().await);
+                    continue;
+                };
+                next
+            };
+            let Some(first) = next else { break };
             let batch = self.queue.batch(first);
             self.perform(batch).await;
         }
@@ -54,22 +75,55 @@ impl Task {
     }
 
     async fn perform(&mut self, batch: Vec<Job>) {
+        if let Err(failure @ (StoreError::Unavailable(_) | StoreError::Newer { .. })) = self.pay().await {
+            return self.fail(batch, &failure);
+        }
         match self.attempts(&batch).await {
             Ok(done) => self.answer(batch, done),
             // It would fail again for each, and each would wait as long.
             Err(failure @ (StoreError::Unavailable(_) | StoreError::Newer { .. })) => {
-                calls::fail(batch, &failure);
+                self.fail(batch, &failure)
             }
             Err(failure @ (StoreError::Full | StoreError::Damaged(_))) => {
                 let batch = if failure == StoreError::Full { calls::refuse_intake(batch) } else { batch };
                 for job in batch {
                     match self.attempts(std::slice::from_ref(&job)).await {
                         Ok(done) => self.answer(vec![job], done),
-                        Err(failure) => calls::fail(vec![job], &failure),
+                        Err(failure) => self.fail(vec![job], &failure),
                     }
                 }
             }
         }
+    }
+
+    /// Answers that a batch failed, and keeps what nobody else will see to: claims that may have been made, and claims
+    /// that were on their way back.
+    fn fail(&mut self, batch: Vec<Job>, failure: &StoreError) {
+        self.owed.extend(self.attempted.drain(..).map(|(id, now)| (calls::back(id, now), now)));
+        for job in &batch {
+            if let Call::Settle(settlements, now) = &job.call
+                && job.answer.is_closed()
+            {
+                self.owed.extend(settlements.iter().map(|s| (s.clone(), *now)));
+            }
+        }
+        calls::fail(batch, failure);
+    }
+
+    /// Lets go back what is owed; what was not claimed after all stays as it is. It comes before every other call, so that
+    /// nothing of it can have been claimed anew.
+    async fn pay(&mut self) -> Result<(), StoreError> {
+        let Some(now) = self.owed.iter().map(|(_, now)| *now).max() else { return Ok(()) };
+        let settlements: Vec<Settlement> = self.owed.iter().map(|(s, _)| s.clone()).collect();
+        let count = settlements.len();
+        let (answer, _) = oneshot::channel();
+        self.attempts(&[Job { call: Call::Settle(settlements, now), answer }]).await?;
+        self.owed.clear();
+        tracing::warn!(
+            count,
+            "The journal is there again; {count} claims of which nothing was heard are void."
+        );
+        Ok(())
     }
 
     fn answer(&self, batch: Vec<Job>, done: Vec<Done>) {
@@ -126,6 +180,7 @@ impl Task {
     }
 
     async fn transact(&mut self, connection: &mut PgConnection, batch: &[Job]) -> Result<Vec<Done>, Failure> {
+        self.attempted.clear();
         let instance = match self.instance.load(Ordering::Acquire) {
             0 => {
                 let instance = instances::register(connection, &self.owner, false).await?;
@@ -147,7 +202,9 @@ impl Task {
             }
         }
         let author = Author { owner: &self.owner, instance, provenances: &self.provenances };
-        transaction::perform(connection, &author, batch).await
+        let done = transaction::perform(connection, &author, batch, &mut self.attempted).await?;
+        self.attempted.clear();
+        Ok(done)
     }
 }
 
