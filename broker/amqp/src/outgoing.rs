@@ -9,8 +9,10 @@ use crate::envelope::{Envelope, Properties, SubjectSource};
 use crate::{names, times};
 use broker_core::journal::{Delivery, DocumentKind};
 use broker_core::transport::{Role, TransportError};
+use jiff::Timestamp;
 use message_schemas::HerId;
 use routing_rules::{Parties, Queue, QueueAddress};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,11 +84,16 @@ pub struct Outgoing {
     pub envelope: Envelope,
 }
 
-/// Makes the envelope of a delivery to a partner.
+/// Makes the envelope of a delivery to a partner, for the queues that the parties have now.
 ///
 /// # Errors
 /// See [`Unsendable`].
-pub fn make(delivery: &Delivery, parties: &Parties, options: &Options) -> Result<Outgoing, Unsendable> {
+pub fn make(
+    delivery: &Delivery,
+    parties: &Parties,
+    options: &Options,
+    now: Timestamp,
+) -> Result<Outgoing, Unsendable> {
     let label = &delivery.label;
     let from = label.from.ok_or(Unsendable::NoParty("sender"))?;
     let to = label.to.or(delivery.receiver).ok_or(Unsendable::NoParty("receiver"))?;
@@ -102,7 +109,7 @@ pub fn make(delivery: &Delivery, parties: &Parties, options: &Options) -> Result
     };
     let role = if error.is_some() { Role::Error } else { label.role };
 
-    let queue_of = |party: HerId, queue: Queue| parties.get(party).and_then(|p| parties.queue(p, queue));
+    let queue_of = |party: HerId, queue: Queue| parties.get(party).and_then(|p| parties.queue(p, queue, now));
     let wanted = match role {
         Role::Async | Role::Internal => Queue::Async,
         Role::Sync => Queue::Sync,
@@ -119,7 +126,8 @@ pub fn make(delivery: &Delivery, parties: &Parties, options: &Options) -> Result
             queue_of(from, Queue::Async).map(|q| q.name().to_owned())
         }
         Role::Sync => {
-            let own = options.sync_reply.as_ref().or_else(|| queue_of(from, Queue::SyncReply));
+            let own = options.sync_reply.as_ref().map(Cow::Borrowed);
+            let own = own.or_else(|| queue_of(from, Queue::SyncReply));
             Some(own.ok_or(Unsendable::NoQueue(from, Queue::SyncReply))?.name().to_owned())
         }
         Role::SyncReply => None,
@@ -226,6 +234,10 @@ mod tests {
         Parties::parse(&[("p.toml".to_owned(), QUEUES.to_owned())]).expect("parties")
     }
 
+    fn made(delivery: &Delivery, options: &Options) -> Result<Outgoing, Unsendable> {
+        make(delivery, &parties(), options, "2026-03-02T09:31:00Z".parse().expect("a time"))
+    }
+
     fn delivery(kind: Option<DocumentKind>, bytes: &[u8]) -> Delivery {
         Delivery {
             recipient: RecipientId(Uuid::from_u128(0xabc)),
@@ -254,8 +266,7 @@ mod tests {
 
     #[test]
     fn a_message_has_all_that_the_profile_asks_for() {
-        let sent =
-            make(&delivery(Some(DocumentKind::Sealed), b"\x30"), &parties(), &Options::default()).unwrap();
+        let sent = made(&delivery(Some(DocumentKind::Sealed), b"\x30"), &Options::default()).unwrap();
         assert_eq!(sent.queue, "93230_async", "by the register, and not by the number");
         let envelope = &sent.envelope;
         let id = "00000000-0000-0000-0000-000000000abc";
@@ -274,10 +285,7 @@ mod tests {
         );
         let read = incoming::read(envelope.clone(), Role::Async);
         assert!(read.transport.invalid.is_empty(), "what we send we would take");
-        assert_eq!(
-            make(&delivery(Some(DocumentKind::Sealed), b"\x30"), &parties(), &Options::default()),
-            Ok(sent)
-        );
+        assert_eq!(made(&delivery(Some(DocumentKind::Sealed), b"\x30"), &Options::default()), Ok(sent));
     }
 
     #[test]
@@ -291,7 +299,7 @@ mod tests {
         };
         let mut delivery = delivery(Some(DocumentKind::TransportError), &serde_json::to_vec(&error).unwrap());
         (delivery.label.from, delivery.label.to) = (Some(HerId(93238)), Some(HerId(93252)));
-        let sent = make(&delivery, &parties(), &Options::default()).unwrap();
+        let sent = made(&delivery, &Options::default()).unwrap();
         assert_eq!(sent.queue, "93252_error");
         assert_eq!(&*sent.envelope.body, b"");
         assert_eq!(sent.envelope.content_type.as_deref(), Some(PROTECTED));
@@ -307,14 +315,14 @@ mod tests {
     fn requests_and_answers_live_for_a_quarter_of_a_minute() {
         let mut request = delivery(Some(DocumentKind::Sealed), b"\x30");
         request.label.role = Role::Sync;
-        let sent = make(&request, &parties(), &Options::default()).unwrap();
+        let sent = made(&request, &Options::default()).unwrap();
         assert_eq!(
             (sent.queue.as_str(), sent.envelope.reply_to.as_deref()),
             ("93230_sync", Some("93252_syncreply"))
         );
         assert_eq!(sent.envelope.ttl, Some(Duration::from_secs(15)));
         let own = Options { sync_reply: Some("host_7_syncreply".parse().unwrap()), ..Options::default() };
-        let sent = make(&request, &parties(), &own).unwrap();
+        let sent = made(&request, &own).unwrap();
         assert_eq!(sent.envelope.reply_to.as_deref(), Some("host_7_syncreply"));
 
         let mut answer = request;
@@ -324,7 +332,7 @@ mod tests {
             correlation: Some("the-request".into()),
             ..answer.label
         };
-        let sent = make(&answer, &parties(), &Options::default()).unwrap();
+        let sent = made(&answer, &Options::default()).unwrap();
         assert_eq!((sent.queue.as_str(), sent.envelope.reply_to), ("other_syncreply", None));
         assert_eq!(sent.envelope.correlation_id.as_deref(), Some("the-request"));
         assert_ne!(sent.envelope.message_id, sent.envelope.correlation_id);
@@ -333,18 +341,18 @@ mod tests {
     #[test]
     fn what_cannot_be_sent_says_why() {
         let plain = delivery(None, b"<MsgHead/>");
-        assert_eq!(make(&plain, &parties(), &Options::default()), Err(Unsendable::Unprotected));
+        assert_eq!(made(&plain, &Options::default()), Err(Unsendable::Unprotected));
         let open = Options { unprotected: true, ..Options::default() };
-        let sent = make(&plain, &parties(), &open).unwrap();
+        let sent = made(&plain, &open).unwrap();
         assert_eq!(sent.envelope.content_type.as_deref(), Some("text/plain"));
 
         let sealed = || delivery(None, b"\x30\x80");
         let changed = |change: fn(&mut Label)| {
             let mut delivery = sealed();
             change(&mut delivery.label);
-            make(&delivery, &parties(), &Options::default()).unwrap_err()
+            made(&delivery, &Options::default()).unwrap_err()
         };
-        assert!(make(&sealed(), &parties(), &Options::default()).is_ok(), "passed on as it came");
+        assert!(made(&sealed(), &Options::default()).is_ok(), "passed on as it came");
         assert_eq!(changed(|l| l.from = None), Unsendable::NoParty("sender"));
         assert_eq!(changed(|l| l.subject = None), Unsendable::NoSubject);
         assert_eq!(changed(|l| l.to = Some(HerId(1))), Unsendable::NoQueue(HerId(1), Queue::Async));
@@ -352,6 +360,6 @@ mod tests {
         let long = Options { error_ttl: Some(LONGEST + Duration::from_millis(1)), ..Options::default() };
         let mut error = sealed();
         error.label = Label { role: Role::Error, to: Some(HerId(93252)), ..error.label };
-        assert_eq!(make(&error, &parties(), &long), Err(Unsendable::TimeToLive));
+        assert_eq!(made(&error, &long), Err(Unsendable::TimeToLive));
     }
 }

@@ -3,9 +3,11 @@
 //! **Invariant:** a queue is looked up by HER-id and never made up from one: parties use their enterprise's queues, and the
 //! number in a queue's name need not be theirs.
 
-use super::{Parties, PartyEntry};
+use super::{AddressKind, Origin, Parties, PartyEntry};
 use crate::reading::{Faults, Table, parsed};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -21,6 +23,33 @@ pub enum Queue {
     SyncReply,
     /// Transport errors about what the party sent (`E_SB_ERROR`).
     Error,
+}
+
+impl Queue {
+    /// All four.
+    pub const ALL: [Self; 4] = [Self::Async, Self::Sync, Self::SyncReply, Self::Error];
+
+    /// Its code in list 9044, by which the address register knows it.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Async => "E_SB_ASYNC",
+            Self::Sync => "E_SB_SYNC",
+            Self::SyncReply => "E_SB_SYNCREPLY",
+            Self::Error => "E_SB_ERROR",
+        }
+    }
+
+    /// What it is for, in words.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Async => "messages and receipts",
+            Self::Sync => "requests",
+            Self::SyncReply => "answers",
+            Self::Error => "transport errors",
+        }
+    }
 }
 
 /// The address of a queue: a bare name, or as the register writes it, `host/namespace/queue`.
@@ -114,10 +143,32 @@ impl PartyAmqp {
 }
 
 impl Parties {
-    /// A party's queue: its own, else its enterprise's.
+    /// A party's queue at this time: its own, else its enterprise's, else as the address registry tells.
     #[must_use]
-    pub fn queue<'a>(&'a self, party: &'a PartyEntry, queue: Queue) -> Option<&'a QueueAddress> {
-        party.amqp.queue(queue).or_else(|| self.parent(party).and_then(|p| p.amqp.queue(queue)))
+    pub fn queue<'a>(
+        &'a self,
+        party: &'a PartyEntry,
+        queue: Queue,
+        at: Timestamp,
+    ) -> Option<Cow<'a, QueueAddress>> {
+        self.queue_from(party, queue, at).map(|(address, _)| address)
+    }
+
+    /// The same, and who said so.
+    #[must_use]
+    pub fn queue_from<'a>(
+        &'a self,
+        party: &'a PartyEntry,
+        queue: Queue,
+        at: Timestamp,
+    ) -> Option<(Cow<'a, QueueAddress>, Origin)> {
+        let said = |entry: &'a PartyEntry, origin| Some((Cow::Borrowed(entry.amqp.queue(queue)?), origin));
+        // What a party has from its organisation stands among its own addresses there.
+        let registry = || {
+            let address = self.registry(party.her_id)?.address(&AddressKind::Queue(queue), at)?;
+            Some((Cow::Owned(address.queue()?), Origin::Registry))
+        };
+        said(party, Origin::Party).or_else(|| said(self.parent(party)?, Origin::Enterprise)).or_else(registry)
     }
 }
 

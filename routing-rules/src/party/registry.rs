@@ -2,9 +2,10 @@
 //!
 //! **Invariant:** the parties' files go first. The registry only fills what they leave open, and every answer that it
 //! filled says so ([`Origin`]). Where a party's messages go (destination, enterprise, region) is never the registry's
-//! to say: a slip there must not send patients' messages elsewhere.
+//! to say: a slip there must not send patients' messages elsewhere. Where they go to a server of queues that partners
+//! share, the registry fills in the queue, since it is the registry that makes it.
 
-use super::{Parties, PartyEntry};
+use super::{Parties, PartyEntry, Queue, QueueAddress};
 use jiff::Timestamp;
 use message_schemas::ids::{HerId, OrgNumber};
 use serde::{Deserialize, Serialize};
@@ -32,14 +33,8 @@ pub enum RegistryKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum AddressKind {
-    /// The AMQP queue for messages and receipts.
-    Async,
-    /// The AMQP queue for requests that are answered at once.
-    Sync,
-    /// The AMQP queue for the answers to these.
-    SyncReply,
-    /// The AMQP queue for transport errors.
-    Error,
+    /// An AMQP queue.
+    Queue(Queue),
     /// Where its certificates are, in a CA's directory.
     Certificates,
     /// Any other; the code as it stands in the registry.
@@ -51,10 +46,7 @@ impl AddressKind {
     #[must_use]
     pub fn code(&self) -> &str {
         match self {
-            Self::Async => "E_SB_ASYNC",
-            Self::Sync => "E_SB_SYNC",
-            Self::SyncReply => "E_SB_SYNCREPLY",
-            Self::Error => "E_SB_ERROR",
+            Self::Queue(queue) => queue.code(),
             Self::Certificates => "E_DS",
             Self::Other(code) => code,
         }
@@ -63,13 +55,10 @@ impl AddressKind {
 
 impl From<String> for AddressKind {
     fn from(code: String) -> Self {
-        match code.as_str() {
-            "E_SB_ASYNC" => Self::Async,
-            "E_SB_SYNC" => Self::Sync,
-            "E_SB_SYNCREPLY" => Self::SyncReply,
-            "E_SB_ERROR" => Self::Error,
-            "E_DS" => Self::Certificates,
-            _ => Self::Other(code),
+        match Queue::ALL.into_iter().find(|queue| queue.code() == code) {
+            Some(queue) => Self::Queue(queue),
+            None if code == "E_DS" => Self::Certificates,
+            None => Self::Other(code),
         }
     }
 }
@@ -94,10 +83,10 @@ pub struct ElectronicAddress {
 }
 
 impl ElectronicAddress {
-    /// The name of the queue: what stands after the last `/`; none if nothing does.
+    /// As the address of a queue; none if it is none.
     #[must_use]
-    pub fn queue(&self) -> Option<&str> {
-        self.address.trim().rsplit('/').next().filter(|name| !name.is_empty())
+    pub fn queue(&self) -> Option<QueueAddress> {
+        self.address.parse().ok()
     }
 }
 
@@ -207,6 +196,22 @@ impl Parties {
                 notes.push("The address registry names another organisation.".to_owned());
             }
         }
+        for queue in Queue::ALL {
+            let Some((address, origin)) = self.queue_from(party, queue, at) else { continue };
+            let told = entry.address(&AddressKind::Queue(queue), at).and_then(ElectronicAddress::queue);
+            match told {
+                Some(_) if origin == Origin::Registry => notes.push(format!(
+                    "Its queue for {}, {}, is from {}.",
+                    queue.as_str(),
+                    address.name(),
+                    origin.as_str()
+                )),
+                Some(other) if other.name() != address.name() => {
+                    notes.push(format!("The address registry names another queue for {}.", queue.as_str()));
+                }
+                Some(_) | None => {}
+            }
+        }
         if !entry.takes_part(at) {
             notes.push("By the address registry it does not take part at this time.".to_owned());
         }
@@ -257,7 +262,7 @@ mod tests {
 
     fn entry(her_id: u32) -> RegistryEntry {
         let address = |address: &str, from: Option<&str>| ElectronicAddress {
-            kind: AddressKind::Async,
+            kind: AddressKind::Queue(Queue::Async),
             address: address.to_owned(),
             inherited: true,
             from: from.map(at),
@@ -300,7 +305,7 @@ mod tests {
         assert_eq!(origin(&own), Some(Origin::Party));
         let notes =
             own.registry_notes(own.get(HerId(80202)).expect("it is there"), at("2026-01-01T00:00:00Z"));
-        assert_eq!(notes.len(), 2, "{notes:?}");
+        assert_eq!(notes.len(), 3, "{notes:?}");
         let parent = parties(&FILE.replacen("kind", "organisation = \"983658725\"\nkind", 1));
         assert_eq!(origin(&parent.with_registry(&told)), Some(Origin::Enterprise));
     }
@@ -321,12 +326,47 @@ mod tests {
 
     #[test]
     fn a_change_told_ahead_holds_from_its_day() {
-        let entry = entry(80202);
-        let queue =
-            |time: &str| entry.address(&AddressKind::Async, at(time)).and_then(ElectronicAddress::queue);
-        assert_eq!(queue("2026-05-31T23:59:59Z"), Some("80201_async"));
-        assert_eq!(queue("2026-06-01T00:00:00Z"), Some("later_async"));
-        assert!(entry.address(&AddressKind::Sync, at("2026-06-01T00:00:00Z")).is_none());
+        let parties = parties(FILE).with_registry(&told(&[entry(80202)]));
+        let party = parties.get(HerId(80202)).expect("it is there");
+        let queue = |queue, time: &str| {
+            parties.queue(party, queue, at(time)).map(|address| address.name().to_owned())
+        };
+        assert_eq!(queue(Queue::Async, "2026-05-31T23:59:59Z").as_deref(), Some("80201_async"));
+        assert_eq!(queue(Queue::Async, "2026-06-01T00:00:00Z").as_deref(), Some("later_async"));
+        assert_eq!(queue(Queue::Sync, "2026-06-01T00:00:00Z"), None, "nobody tells one, and none is made up");
+    }
+
+    #[test]
+    fn a_queue_is_the_partys_own_else_its_enterprises_else_the_registrys() {
+        let now = at("2026-01-01T00:00:00Z");
+        let from = |text: &str| {
+            let parties = parties(text).with_registry(&told(&[entry(80202), entry(80201)]));
+            let party = parties.get(HerId(80202)).expect("it is there");
+            let (address, origin) = parties.queue_from(party, Queue::Async, now).expect("a queue");
+            (address.name().to_owned(), origin, parties.registry_notes(party, now).join(" "))
+        };
+        let (name, origin, notes) = from(FILE);
+        assert_eq!((name.as_str(), origin), ("80201_async", Origin::Registry));
+        let told = "Its queue for messages and receipts, 80201_async, is from the address registry.";
+        assert!(notes.contains(told), "{notes}");
+        let enterprise = FILE.replacen("kind", "amqp.async = \"80201_async\"\nkind", 1);
+        let (name, origin, notes) = from(&enterprise);
+        assert_eq!((name.as_str(), origin), ("80201_async", Origin::Enterprise));
+        assert!(!notes.contains("queue"), "they say the same: {notes}");
+        let (name, origin, notes) = from(&format!("{enterprise}\n[party.amqp]\nasync = \"own_async\"\n"));
+        assert_eq!((name.as_str(), origin), ("own_async", Origin::Party));
+        let other = "The address registry names another queue for messages and receipts.";
+        assert!(notes.contains(other), "{notes}");
+    }
+
+    #[test]
+    fn what_is_no_queue_in_the_registry_is_none_here() {
+        let mut odd = entry(80202);
+        odd.addresses.truncate(1);
+        odd.addresses[0].address = "bus.example/NS/".to_owned();
+        let parties = parties(FILE).with_registry(&told(&[odd]));
+        let party = parties.get(HerId(80202)).expect("it is there");
+        assert_eq!(parties.queue(party, Queue::Async, at("2026-01-01T00:00:00Z")), None);
     }
 
     #[test]

@@ -5,8 +5,7 @@ use message_schemas::family::{Family, MessageKind, Version};
 use message_schemas::ids::HerId;
 use proptest::prelude::*;
 use routing_rules::{
-    Answers, Cipher, Format, Gets, Legacy, Parties, PartyKind, Queue, QueueAddress, ReceiptDeadline,
-    Requires, Rules,
+    Answers, Cipher, Format, Gets, Legacy, Parties, PartyKind, Queue, ReceiptDeadline, Requires, Rules,
 };
 
 fn faults_of_parties(text: &str) -> Vec<String> {
@@ -141,9 +140,10 @@ fn queues_are_inherited_one_by_one() {
     "#;
     let parties = Parties::parse(&[("a.toml".to_owned(), text.to_owned())]).expect("parties");
     let service = parties.get(HerId(8_141_705)).expect("the service");
-    let name = |queue| parties.queue(service, queue).map(QueueAddress::name);
-    assert_eq!(name(Queue::Async), Some("8141703_async"), "its enterprise's");
-    assert_eq!(name(Queue::Error), Some("8141705_error"), "its own");
+    let now = "2026-01-01T00:00:00Z".parse().expect("a time");
+    let name = |queue| parties.queue(service, queue, now).map(|address| address.name().to_owned());
+    assert_eq!(name(Queue::Async).as_deref(), Some("8141703_async"), "its enterprise's");
+    assert_eq!(name(Queue::Error).as_deref(), Some("8141705_error"), "its own");
     assert_eq!(name(Queue::Sync), None, "nobody's, and never made up");
 }
 

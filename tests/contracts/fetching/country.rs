@@ -3,7 +3,7 @@
 use crate::web::{Answer, Asked, Server};
 use adapters::registry::{National, NationalOptions};
 use message_schemas::HerId;
-use routing_rules::{AddressKind, ElectronicAddress, RegistryEntry, RegistryKind};
+use routing_rules::{AddressKind, ElectronicAddress, Queue, RegistryEntry, RegistryKind};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -24,8 +24,8 @@ struct State {
 
 /// A service with the queues of its organisation, as most are.
 pub(crate) fn service(her_id: u32) -> RegistryEntry {
-    let queue = |kind: AddressKind, name: &str| ElectronicAddress {
-        kind,
+    let queue = |queue, name: &str| ElectronicAddress {
+        kind: AddressKind::Queue(queue),
         address: format!("bus.example/Namespace/8141703_{name}"),
         inherited: true,
         from: None,
@@ -42,10 +42,10 @@ pub(crate) fn service(her_id: u32) -> RegistryEntry {
         valid_to: None,
         last_changed: "2023-04-04T07:59:57.87Z".parse().ok(),
         addresses: vec![
-            queue(AddressKind::Error, "error"),
-            queue(AddressKind::Sync, "sync"),
-            queue(AddressKind::Async, "async"),
-            queue(AddressKind::SyncReply, "syncreply"),
+            queue(Queue::Error, "error"),
+            queue(Queue::Sync, "sync"),
+            queue(Queue::Async, "async"),
+            queue(Queue::SyncReply, "syncreply"),
         ],
     }
 }

@@ -7,7 +7,7 @@ use adapters::registry::{National, NationalOptions};
 use broker_core::ports::{Cursor, NotListed, PartyRegistry};
 use jiff::SignedDuration;
 use message_schemas::HerId;
-use routing_rules::{AddressKind, ElectronicAddress, RegistryEntry, RegistryKind};
+use routing_rules::{AddressKind, ElectronicAddress, Queue, RegistryEntry, RegistryKind};
 use std::collections::BTreeSet;
 
 const PARTY: HerId = HerId(8_141_705);
@@ -20,7 +20,7 @@ fn is_away<T: std::fmt::Debug>(answer: Result<T, NotListed>) -> bool {
 /// With a change that is told ahead, an end, and an organisation as its own.
 fn various() -> [RegistryEntry; 3] {
     let later = ElectronicAddress {
-        kind: AddressKind::Async,
+        kind: AddressKind::Queue(Queue::Async),
         address: "bus.example/Namespace/8141703_new".to_owned(),
         inherited: false,
         from: "2027-01-01T11:00:00Z".parse().ok(),
@@ -97,14 +97,14 @@ async fn the_registry_s_own_documents_are_read() {
         let entry = registry.party(HerId(her_id)).await.unwrap();
         assert_eq!((entry.kind, entry.parent), (kind, Some(HerId(8_141_703))));
         assert!(entry.takes_part(now));
-        for (kind, queue) in [
-            (AddressKind::Async, "8141703_async"),
-            (AddressKind::Sync, "8141703_sync"),
-            (AddressKind::SyncReply, "8141703_syncreply"),
-            (AddressKind::Error, "8141703_error"),
+        for (queue, name) in [
+            (Queue::Async, "8141703_async"),
+            (Queue::Sync, "8141703_sync"),
+            (Queue::SyncReply, "8141703_syncreply"),
+            (Queue::Error, "8141703_error"),
         ] {
-            let address = entry.address(&kind, now).unwrap();
-            assert!(address.inherited && address.queue() == Some(queue), "{address:?}");
+            let address = entry.address(&AddressKind::Queue(queue), now).unwrap();
+            assert!(address.inherited && address.queue().unwrap().name() == name, "{address:?}");
         }
         assert!(
             entry.address(&AddressKind::Certificates, now).is_some_and(|a| a.address.starts_with("ldap://"))
