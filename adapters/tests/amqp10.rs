@@ -8,7 +8,9 @@ mod support;
 mod pki;
 
 use adapters::amqp::Nobody;
-use adapters::amqp10::{Destination, Dialect, Error, Server, Source, SourceOptions, head};
+use adapters::amqp10::{
+    Connection, Destination, DestinationOptions, Dialect, Error, Server, Source, SourceOptions, Tap, check,
+};
 use adapters::budget::Options as BudgetOptions;
 use adapters::queues::Addressed;
 use adapters::tls::ClientOptions;
@@ -17,6 +19,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use broker_core::journal::{Book, Delivery, RecipientId};
 use broker_core::ports::Destination as _;
+use broker_core::transport::Label;
 use dead_letter::Attempt;
 use message_schemas::{HerId, MessageId};
 use serde_json::{Value, json};
@@ -95,7 +98,7 @@ impl<'a> Place<'a> {
     /// Reads a queue into a journal until stopped.
     fn read(&self, queue: &str, prefetch: u32, journal: &Journal) -> (CancellationToken, JoinHandle<()>) {
         let budget = BudgetOptions { message_bytes: 100_000, total_bytes: 250_000 };
-        let options = SourceOptions { prefetch, ..SourceOptions::new(queue) };
+        let options = SourceOptions { prefetch, largest: 1_000_000, ..SourceOptions::new(queue) };
         let arriving = |intake: &adapters::intake::Intake, envelope: Envelope| {
             let mut arrival = intake.arrival("amqp:test", Arc::clone(&envelope.body), None);
             // The envelope is seen by the test through the key.
@@ -116,7 +119,9 @@ impl<'a> Place<'a> {
     }
 
     fn destination(&self, server: Server) -> Destination {
-        Destination::build(server, Arc::new(addressed), Duration::from_secs(10)).unwrap()
+        let connection = Connection::new("bus", server, Arc::new(Nobody)).unwrap();
+        let options = DestinationOptions { timeout: Duration::from_secs(10), message_bytes: 1_000_000 };
+        Destination::new(connection, options, Arc::new(addressed))
     }
 }
 
@@ -159,6 +164,7 @@ fn delivery(n: u128, queue: &str, bytes: &[u8]) -> Delivery {
         receipt_written: false,
         test: true,
         family: Some(queue.to_owned()),
+        label: Label::default(),
     }
 }
 
@@ -230,6 +236,7 @@ async fn what_no_library_should_read_stops_no_queue() {
     let messages = [
         json!({ "id": "deep", "nested": 5000 }),
         message("oversized", &vec![b'x'; 2_000_000]),
+        message("large", &vec![b'y'; 200_000]),
         message("good", b"<MsgHead/>"),
     ];
     let vhost = place.vhost.clone();
@@ -245,7 +252,8 @@ async fn what_no_library_should_read_stops_no_queue() {
     stop.cancel();
     running.await.unwrap();
     let taken = journal.taken.lock().unwrap();
-    assert_eq!(taken.len(), 2);
+    assert_eq!(taken.len(), 3);
+    assert!(taken.iter().any(|a| a.bytes.len() == 200_000), "it is judged too large, and kept");
     assert!(taken.iter().any(|a| a.bytes.starts_with(&[0x00, 0x53, 0x77])), "kept as it came");
 }
 
@@ -307,42 +315,41 @@ async fn wrong_words_are_told_apart() {
     let dir = tempfile::tempdir().unwrap();
     let wrong = dir.path().join("password");
     std::fs::write(&wrong, "not it\n").unwrap();
-    let refused = head(&Server { password_file: Some(wrong), ..place.server() }, "q").await;
-    assert!(matches!(refused, Err(Error::Refused)), "{refused:?}");
-    let nowhere = head(&Server { vhost: Some("nowhere".into()), ..place.server() }, "q").await;
-    assert!(matches!(nowhere, Err(Error::NotOpened(_))), "{nowhere:?}");
-    let none = head(&Server { port: Some(1), ..place.server() }, "q").await;
-    assert!(matches!(none, Err(Error::Unreachable(_))), "{none:?}");
-    let missing = head(&place.server(), "no_such_queue").await;
-    assert!(matches!(missing, Err(Error::NotAttached(_))), "{missing:?}");
-    let other = head(&Server { dialect: Dialect::RabbitmqV2, ..place.server() }, "q").await;
-    assert!(matches!(other, Err(Error::NotAttached(_))), "{other:?}");
+    let why = async |server: Server| check(&server, &["q".to_owned()], &[]).await.unwrap_err().remove(0);
+    let refused = why(Server { password_file: Some(wrong), ..place.server() }).await;
+    assert!(matches!(refused, Error::Refused), "{refused:?}");
+    let nowhere = why(Server { vhost: Some("nowhere".into()), ..place.server() }).await;
+    assert!(matches!(nowhere, Error::NotOpened(_)), "{nowhere:?}");
+    let none = why(Server { port: Some(1), ..place.server() }).await;
+    assert!(matches!(none, Error::Unreachable(_)) && none.is_away(), "{none:?}");
+    let missing = why(place.server()).await;
+    assert!(matches!(missing, Error::NotAttached(_)), "{missing:?}");
+    let queue = place.queue("q", "classic");
+    let other = why(Server { dialect: Dialect::RabbitmqV2, ..place.server() }).await;
+    assert!(matches!(other, Error::NotAttached(_)), "{other:?}");
+    let bus = |name: &str| Server { namespace: Some(name.to_owned()), ..place.server() };
+    let exchange = why(bus("NHNTESTBus")).await;
+    assert!(matches!(exchange, Error::NotAttached(_)), "{exchange:?}");
+    let queues = [queue];
+    check(&bus("NHNTestBus"), &queues, &queues).await.unwrap();
     let proofless = Server { user: None, password_file: None, ..place.server() };
     assert!(matches!(proofless.check(), Err(Error::NoProof)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_head_of_a_queue_is_taken_only_once_somebody_has_it() {
+async fn a_tool_takes_what_comes_and_keeps_nothing() {
     let Some(rabbit) = rabbit("amqp10") else { return };
     let place = Place::on(rabbit);
-    let queue = place.queue("stuck", "quorum");
-    assert!(head(&place.server(), &queue).await.unwrap().is_none(), "an empty queue has no head");
+    let queue = place.queue("tapped", "quorum");
     let destination = place.destination(place.server());
-    for n in 1..=2 {
+    let mut tap = Tap::open(&place.server(), &queue).await.unwrap();
+    for n in 0..250 {
         destination.send(&delivery(n, &queue, format!("<{n}/>").as_bytes())).await;
+        let came = tap.next().await.unwrap();
+        assert_eq!(&*came.body, format!("<{n}/>").as_bytes());
+        assert_eq!(came.subject.as_deref(), Some("HENVISNING"));
     }
-    let first = head(&place.server(), &queue).await.unwrap().unwrap();
-    assert_eq!(
-        (&*first.envelope.body, first.envelope.subject.as_deref()),
-        (&b"<1/>"[..], Some("HENVISNING"))
-    );
-    drop(first);
-    place.wait_for_left(&queue, 2).await;
-    let first = head(&place.server(), &queue).await.unwrap().unwrap();
-    assert_eq!(&*first.envelope.body, b"<1/>", "dropped, it is the head again");
-    first.taken().await.unwrap();
-    place.wait_for_left(&queue, 1).await;
-    assert_eq!(&*head(&place.server(), &queue).await.unwrap().unwrap().envelope.body, b"<2/>");
+    place.wait_for_left(&queue, 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -460,13 +467,14 @@ async fn tls_and_the_clients_certificate_open_the_door() {
     for server in [by_password.clone(), by_certificate] {
         let destination = place.destination(server.clone());
         assert_eq!(destination.send(&delivery(1, &queue, b"<one/>")).await, Attempt::HandedOver);
-        head(&server, &queue).await.unwrap().unwrap().taken().await.unwrap();
+        let came = Tap::open(&server, &queue).await.unwrap().next().await.unwrap();
+        assert_eq!(&*came.body, b"<one/>");
     }
     let nameless = ClientOptions { certificate_file: None, key_file: None, ..shown.clone() };
     let strangers = ClientOptions { roots_file: Some(pki.client.0.clone()), ..shown.clone() };
     for tls in [nameless, strangers] {
         let server = Server { tls: Some(tls), ..by_password.clone() };
-        let answer = head(&server, &queue).await;
+        let answer = Tap::open(&server, &queue).await;
         assert!(matches!(answer, Err(Error::Unreachable(_))), "{answer:?}");
     }
     let half = ClientOptions { key_file: None, ..shown };

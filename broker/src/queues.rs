@@ -1,51 +1,82 @@
 //! Servers of queues, from settings to running parts: connections that are shared, what is told of them, and how
 //! messages and deliveries get in and out of envelopes.
 
-use crate::config::Config;
-use crate::config::amqp::AmqpIn;
+use crate::config::amqp::{Amqp, AmqpIn, Protocol};
 use crate::health::{Health, Trouble};
 use crate::telemetry;
-use adapters::amqp::{
-    Destination, DestinationOptions, Direction, Error, Link, News, QueueNews, Source, SourceOptions, Watch,
-};
+use adapters::amqp::{self, Direction, Link, News, QueueNews, StandIn, Watch};
+use adapters::amqp10;
 use adapters::intake::Intake;
-use adapters::queues::{Addressed, Arriving, internal, repeat_key};
+use adapters::queues::{Addressed, Addressing, Arriving, internal, repeat_key};
 use amqp_profile::{Envelope, Role};
 use broker_core::journal::Delivery;
-use broker_core::ports::Clock;
+use broker_core::ports::{self, Clock};
+use dead_letter::Attempt;
 use message_schemas::HerId;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
-/// The connections of this process: at most one to each server in each direction, made when it is first asked for.
+/// The connections of this process that are shared, each made when it is first asked for: over AMQP 0-9-1 at most one to
+/// each server in each direction, over 1.0 at most one out to each. (A queue that is read over 1.0 has a connection of its
+/// own.)
 pub struct Queues {
-    config: Arc<Config>,
-    board: Arc<Board>,
+    servers: BTreeMap<String, Amqp>,
+    watch: Arc<dyn Watch>,
     links: Mutex<BTreeMap<(String, Direction), Link>>,
+    connections: Mutex<BTreeMap<String, amqp10::Connection>>,
+}
+
+/// Why a server of queues cannot be used, whatever it does.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No section of this name.
+    #[error("there is no connection {0:?}")]
+    NoConnection(String),
+    /// Over AMQP 0-9-1.
+    #[error(transparent)]
+    V091(#[from] amqp::Error),
+    /// Over AMQP 1.0.
+    #[error(transparent)]
+    V10(#[from] amqp10::Error),
 }
 
 impl Queues {
-    /// None yet.
+    /// None yet; to these servers, by name. Whatever happens at them is told to `watch`.
     #[must_use]
-    pub fn new(config: &Arc<Config>, health: &Health, clock: &Arc<dyn Clock>) -> Self {
-        let board = Board { health: health.clone(), clock: Arc::clone(clock), down: Mutex::default() };
-        Self { config: Arc::clone(config), board: Arc::new(board), links: Mutex::default() }
+    pub fn new(servers: BTreeMap<String, Amqp>, watch: Arc<dyn Watch>) -> Self {
+        Self { servers, watch, links: Mutex::default(), connections: Mutex::default() }
     }
 
+    fn settings(&self, name: &str) -> Result<&Amqp, Error> {
+        self.servers.get(name).ok_or_else(|| Error::NoConnection(name.to_owned()))
+    }
+
+    /// The shared connection over AMQP 0-9-1.
     fn link(&self, name: &str, direction: Direction) -> Result<Link, Error> {
         let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (name.to_owned(), direction);
         if let Some(link) = links.get(&key) {
             return Ok(link.clone());
         }
-        let Some(settings) = self.config.amqp.get(name) else {
-            return Err(Error::Unusable(format!("there is no connection {name:?}")));
-        };
-        let server = settings.server();
+        let server = self.settings(name)?.server();
         server.check()?;
-        let link = Link::new(name, server, direction, Arc::clone(&self.board) as Arc<dyn Watch>);
+        let link = Link::new(name, server, direction, Arc::clone(&self.watch));
         links.insert(key, link.clone());
         Ok(link)
+    }
+
+    /// The shared connection over AMQP 1.0.
+    fn connection(&self, name: &str) -> Result<amqp10::Connection, Error> {
+        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(connection) = connections.get(name) {
+            return Ok(connection.clone());
+        }
+        let connection =
+            amqp10::Connection::new(name, self.settings(name)?.server_10(), Arc::clone(&self.watch))?;
+        connections.insert(name.to_owned(), connection.clone());
+        Ok(connection)
     }
 
     /// A queue as a source.
@@ -53,39 +84,146 @@ impl Queues {
     /// # Errors
     /// If the settings of its server are at fault.
     pub fn source(&self, name: &str, settings: &AmqpIn, intake: Intake) -> Result<Source, Error> {
-        let link = self.link(&settings.connection, Direction::In)?;
         let name = format!("amqp:{name}");
-        let options = SourceOptions {
-            queue: settings.queue.clone(),
-            prefetch: u16::try_from(settings.prefetch).unwrap_or(u16::MAX),
-        };
         let arriving = arriving(&name, settings.role);
-        Ok(Source::new(&name, link, options, intake, arriving, None))
+        let server = self.settings(&settings.connection)?;
+        let over_10 = Over10 {
+            name: name.clone(),
+            server: match &server.stand_in {
+                Some(other) => self.settings(other)?.server_10(),
+                None => server.server_10(),
+            },
+            options: amqp10::SourceOptions {
+                prefetch: u32::try_from(settings.prefetch).unwrap_or(u32::MAX),
+                ..amqp10::SourceOptions::new(&settings.queue)
+            },
+            intake: intake.clone(),
+            arriving: Arc::clone(&arriving),
+            watch: Arc::clone(&self.watch),
+        };
+        match server.protocol {
+            Protocol::V10 => Ok(Source::V10(over_10.source()?)),
+            Protocol::V091 => {
+                let link = self.link(&settings.connection, Direction::In)?;
+                let options = amqp::SourceOptions {
+                    queue: settings.queue.clone(),
+                    prefetch: u16::try_from(settings.prefetch).unwrap_or(u16::MAX),
+                };
+                let stand_in = over_10.stand_in();
+                Ok(Source::V091(amqp::Source::new(&name, link, options, intake, arriving, Some(stand_in))))
+            }
+        }
     }
 
-    /// A destination that is one queue.
+    /// A destination at a server.
     ///
     /// # Errors
     /// If the settings of its server are at fault.
     pub fn destination(
         &self,
         connection: &str,
-        queue: &str,
-        timeout: std::time::Duration,
+        addressing: Arc<Addressing>,
+        timeout: Duration,
         window: usize,
     ) -> Result<Destination, Error> {
-        let link = self.link(connection, Direction::Out)?;
-        let server = self.config.amqp.get(connection);
-        let options = DestinationOptions {
-            exchange: server.and_then(|server| server.exchange.clone()),
-            timeout,
-            window,
-            message_bytes: server.map_or(usize::MAX, |server| server.message_bytes.0),
-        };
-        let queue = queue.to_owned();
-        let addressing =
-            move |delivery: &Delivery| Ok(Addressed { queue: queue.clone(), envelope: internal(delivery) });
-        Destination::build(link, options, Arc::new(addressing))
+        let server = self.settings(connection)?;
+        let message_bytes = server.message_bytes.0;
+        Ok(match server.protocol {
+            Protocol::V10 => {
+                let options = amqp10::DestinationOptions { timeout, message_bytes };
+                let connection = self.connection(connection)?;
+                Destination::V10(Box::new(amqp10::Destination::new(connection, options, addressing)))
+            }
+            Protocol::V091 => {
+                let exchange = server.exchange.clone();
+                let options = amqp::DestinationOptions { exchange, timeout, window, message_bytes };
+                let link = self.link(connection, Direction::Out)?;
+                Destination::V091(Box::new(amqp::Destination::build(link, options, addressing)?))
+            }
+        })
+    }
+}
+
+/// Everything to one queue of ours.
+#[must_use]
+pub fn to_queue(queue: &str) -> Arc<Addressing> {
+    let queue = queue.to_owned();
+    Arc::new(move |delivery: &Delivery| Ok(Addressed { queue: queue.clone(), envelope: internal(delivery) }))
+}
+
+/// A queue that messages are taken from.
+#[derive(Debug)]
+pub enum Source {
+    /// Over AMQP 0-9-1.
+    V091(amqp::Source),
+    /// Over AMQP 1.0.
+    V10(amqp10::Source),
+}
+
+impl Source {
+    /// Runs until stopped; then nothing more is taken, and what was offered is settled as intake tells of it.
+    pub async fn run(self, stop: CancellationToken) {
+        match self {
+            Self::V091(source) => source.run(stop).await,
+            Self::V10(source) => source.run(stop).await,
+        }
+    }
+}
+
+/// A server of queues that messages are sent to.
+#[derive(Debug)]
+pub enum Destination {
+    /// Over AMQP 0-9-1.
+    V091(Box<amqp::Destination>),
+    /// Over AMQP 1.0.
+    V10(Box<amqp10::Destination>),
+}
+
+impl ports::Destination for Destination {
+    async fn send(&self, delivery: &Delivery) -> Attempt {
+        match self {
+            Self::V091(destination) => destination.send(delivery).await,
+            Self::V10(destination) => destination.send(delivery).await,
+        }
+    }
+}
+
+/// How a queue is read over AMQP 1.0: always, or in the place of 0-9-1.
+#[derive(Clone)]
+struct Over10 {
+    name: String,
+    server: amqp10::Server,
+    options: amqp10::SourceOptions,
+    intake: Intake,
+    arriving: Arc<Arriving>,
+    watch: Arc<dyn Watch>,
+}
+
+impl Over10 {
+    fn source(self) -> Result<amqp10::Source, amqp10::Error> {
+        let Self { name, server, options, intake, arriving, watch } = self;
+        amqp10::Source::build(&name, server, options, intake, arriving, watch)
+    }
+
+    /// For a queue whose first message cannot be read over AMQP 0-9-1. What it offers has the same names and keys.
+    fn stand_in(self) -> Arc<StandIn> {
+        Arc::new(move |stop| {
+            let this = self.clone();
+            Box::pin(async move {
+                let name = this.name.clone();
+                match this.source() {
+                    Ok(source) => source.run(stop).await,
+                    Err(error) => {
+                        let why = crate::exit::chain(&error);
+                        tracing::error!(
+                            source = name,
+                            why,
+                            "The queue of {name} cannot be read over AMQP 1.0 either: {why}."
+                        );
+                    }
+                }
+            })
+        })
     }
 }
 
@@ -105,7 +243,7 @@ fn arriving(source: &str, role: Role) -> Arc<Arriving> {
 }
 
 /// What is told of connections and queues, made into metrics and health.
-struct Board {
+pub struct Board {
     health: Health,
     clock: Arc<dyn Clock>,
     /// What is down, and what is blocked, each with why.
@@ -113,6 +251,12 @@ struct Board {
 }
 
 impl Board {
+    /// Nothing is down.
+    #[must_use]
+    pub fn new(health: &Health, clock: &Arc<dyn Clock>) -> Self {
+        Self { health: health.clone(), clock: Arc::clone(clock), down: Mutex::default() }
+    }
+
     fn trouble(&self, trouble: Trouble, what: String, why: Option<String>) {
         let mut down = self.down.lock().unwrap_or_else(PoisonError::into_inner);
         match why {
@@ -188,7 +332,7 @@ mod tests {
     fn health_names_everything_that_is_down_until_nothing_is() {
         let health = Health::default();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let board = Board { health: health.clone(), clock, down: Mutex::default() };
+        let board = Board::new(&health, &clock);
         board.connection("bus", Direction::In, News::Lost("no answer in time"));
         board.queue("amqp:in", QueueNews::Down("NOT_FOUND"));
         let said = health.report().reasons[&Trouble::QueuesDown].clone();

@@ -14,7 +14,7 @@ use crate::journal::Mode;
 use crate::pool::Pool;
 use crate::protection::watch::Watch;
 use crate::protection::{self, Again, Maker, Material};
-use crate::queues::Queues;
+use crate::queues::{self, Board, Queues};
 use crate::registry;
 use crate::reload::Reload;
 use crate::timers::Timers;
@@ -23,7 +23,7 @@ use crate::world::{self, Tables};
 use crate::{schemas, telemetry};
 use adapters::budget::{self, Budget};
 use adapters::clock::SystemClock;
-use adapters::{amqp, folder, http, intake as entrance, tls};
+use adapters::{folder, http, intake as entrance, tls};
 use arc_swap::ArcSwap;
 use broker_core::Protection;
 use broker_core::journal::Delivery;
@@ -107,7 +107,7 @@ pub async fn run(config: Config) -> Result<Verdict, Failure> {
         }),
     };
     let intake = tokio::spawn(intake.run(offered, stop.clone()));
-    let queues = Queues::new(&config, &health, &port);
+    let queues = Queues::new(config.amqp.clone(), Arc::new(Board::new(&health, &port)));
     for (name, settings) in &config.destinations {
         let place = Arc::new(Place::build(name, settings, &queues)?);
         let options = delivery::Options {
@@ -405,7 +405,7 @@ enum Place {
     /// A web address.
     Http(Box<http::Destination>),
     /// A queue.
-    Amqp(Box<amqp::Destination>),
+    Amqp(queues::Destination),
 }
 
 impl Place {
@@ -413,8 +413,8 @@ impl Place {
         let failed = |error: String| Failure::Start(format!("destinations.{name}: {error}"));
         if let (Some(connection), Some(queue)) = (&settings.amqp, &settings.queue) {
             return queues
-                .destination(connection, queue, settings.timeout, settings.concurrency)
-                .map(|a| Self::Amqp(Box::new(a)))
+                .destination(connection, queues::to_queue(queue), settings.timeout, settings.concurrency)
+                .map(Self::Amqp)
                 .map_err(|e| failed(chain(&e)));
         }
         match (&settings.folder, &settings.url) {

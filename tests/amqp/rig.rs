@@ -1,6 +1,7 @@
 //! A virtual host of the shared node, a client beside the adapter, and an intake that does what a test tells it.
 
 use adapters::amqp::{Direction, Link, News, QueueNews, Server, Source, SourceOptions, Watch};
+use adapters::amqp10;
 use adapters::budget::{Budget, Options as BudgetOptions};
 use adapters::clock::SystemClock;
 use adapters::intake::Intake;
@@ -150,21 +151,60 @@ impl Rig {
         all
     }
 
+    /// Takes one message out of a queue, envelope and all.
+    pub(crate) async fn take_whole(&self, queue: &str) -> amqp_profile::Envelope {
+        let mut tap = adapters::amqp::Tap::open(&self.server(), queue).await.unwrap();
+        tokio::time::timeout(PATIENCE, tap.next()).await.expect("in time").expect("a message")
+    }
+
     /// Begins to read a queue.
     pub(crate) fn read(&self, queue: &str, prefetch: u16) -> Reader {
+        self.read_over(Over::V091, queue, prefetch)
+    }
+
+    /// Begins to read a queue, over this version of AMQP.
+    pub(crate) fn read_over(&self, over: Over, queue: &str, prefetch: u16) -> Reader {
         let (offers, offered) = mpsc::channel(4);
         let budget = Budget::new(BudgetOptions { message_bytes: 1_000_000, total_bytes: 4_000_000 });
         let intake = Intake::new(offers, budget, Arc::new(SystemClock::new()));
-        let options = SourceOptions { queue: queue.to_owned(), prefetch };
         let arriving = Arc::new(|intake: &Intake, envelope: amqp_profile::Envelope| {
             let key = repeat_key(&envelope);
             intake.arrival("amqp:test", Arc::clone(&envelope.body), Some(key))
         });
-        let source = Source::new("amqp:test", self.link(Direction::In), options, intake, arriving, None);
         let stop = CancellationToken::new();
-        let task = tokio::spawn(source.run(stop.clone()));
+        let task = match over {
+            Over::V091 => {
+                let options = SourceOptions { queue: queue.to_owned(), prefetch };
+                let link = self.link(Direction::In);
+                tokio::spawn(
+                    Source::new("amqp:test", link, options, intake, arriving, None).run(stop.clone()),
+                )
+            }
+            Over::V10 => {
+                let options =
+                    amqp10::SourceOptions { prefetch: prefetch.into(), ..amqp10::SourceOptions::new(queue) };
+                let server = amqp10::Server {
+                    port: Some(self.rabbit.port()),
+                    vhost: Some(self.vhost.clone()),
+                    user: Some(servers::rabbit::USER.to_owned()),
+                    password_file: Some(self.rabbit.password_file()),
+                    ..amqp10::Server::new("127.0.0.1")
+                };
+                let told = Arc::clone(&self.told) as Arc<dyn Watch>;
+                let source =
+                    amqp10::Source::build("amqp:test", server, options, intake, arriving, told).unwrap();
+                tokio::spawn(source.run(stop.clone()))
+            }
+        };
         Reader { offered, stop, task }
     }
+}
+
+/// A version of AMQP.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Over {
+    V091,
+    V10,
 }
 
 /// A source that runs, and the intake behind it.

@@ -15,7 +15,7 @@ use uuid::Uuid;
 const MESSAGES: usize = 2_000;
 
 /// The region's settings, with queues in place of the folders of the specialist and of Granheim, who writes.
-fn over_queues(settings: &str, rig: &Rig) -> String {
+pub(crate) fn over_queues(settings: &str, rig: &Rig, protocol: &str) -> String {
     let queue = |name: &str| format!("amqp = \"bus\"\nqueue = \"{name}\"\nconcurrency = 200");
     let settings = settings
         .replace("folder = \"out/specialist\"", &queue("specialist"))
@@ -23,7 +23,7 @@ fn over_queues(settings: &str, rig: &Rig) -> String {
         .replace("default = \"96h\"", "default = \"off\"")
         .replace("level = \"warn\"", "level = \"info,lapin=trace,async_rs=trace\"");
     format!(
-        "{settings}\n[amqp.bus]\nhost = \"127.0.0.1\"\nport = {}\nvhost = \"{}\"\nuser = \"{}\"\npassword_file = \"{}\"\n\
+        "{settings}\n[amqp.bus]\nprotocol = \"{protocol}\"\nhost = \"127.0.0.1\"\nport = {}\nvhost = \"{}\"\nuser = \"{}\"\npassword_file = \"{}\"\n\
          [sources.amqp.inbox]\nconnection = \"bus\"\nqueue = \"inbox\"\nrole = \"internal\"\n",
         rig.rabbit.port(),
         rig.vhost,
@@ -40,16 +40,14 @@ async fn two_thousand_letters_between_queues() {
     for queue in ["inbox", "specialist", "granheim"] {
         rig.queue(queue, quorum.clone()).await;
     }
-    let region = Region::lay_out("amqp", |settings| over_queues(&settings, &rig)).unwrap();
+    let region = Region::lay_out("amqp", |settings| over_queues(&settings, &rig, "0-9-1")).unwrap();
     let (code, said) = region_check(&region).await;
     assert_eq!(code, Some(0), "{said}");
 
-    let template = String::from_utf8(sample("dialogmelding/accepted-1.1")).unwrap();
-    let old = head::read(&template, &Limits::default()).unwrap().msg_id.unwrap();
+    let letter = letters();
     let mut offered = BTreeMap::new();
     for _ in 0..MESSAGES {
-        let id = Uuid::now_v7().to_string();
-        let letter = template.replace(old.as_str(), &id);
+        let (id, letter) = letter();
         let properties = BasicProperties::default().with_delivery_mode(2).with_message_id(id.as_str().into());
         let options = BasicPublishOptions::default();
         rig.channel
@@ -79,16 +77,13 @@ async fn two_thousand_letters_between_queues() {
 
     let mut came = BTreeMap::new();
     for (_, letter) in rig.drain("specialist").await {
-        let text = String::from_utf8(letter.clone()).unwrap();
-        let id = head::read(&text, &Limits::default()).unwrap().msg_id.unwrap().as_str().to_owned();
+        let id = id_of(&letter);
         assert!(came.insert(id, letter).is_none(), "one letter came twice");
     }
     assert!(came == offered, "the letters came as they were");
     let mut answered = BTreeSet::new();
     for (_, receipt) in rig.drain("granheim").await {
-        let text = String::from_utf8(receipt).unwrap();
-        let original = head::read(&text, &Limits::default()).unwrap().receipt.unwrap().original_id.unwrap();
-        assert!(answered.insert(original.as_str().to_owned()), "one letter was answered twice");
+        assert!(answered.insert(answered_by(&receipt)), "one letter was answered twice");
     }
     assert!(answered.iter().eq(offered.keys()), "every letter was answered");
     let (code, ledger) = region.ask(&["ledger"]).unwrap();
@@ -99,7 +94,31 @@ async fn two_thousand_letters_between_queues() {
     std::fs::remove_dir_all(&region.folder).ok();
 }
 
-async fn region_check(region: &Region) -> (Option<i32>, String) {
+/// Makes letters from Granheim to the specialist, each with an id of its own.
+pub(crate) fn letters() -> impl Fn() -> (String, String) {
+    let template = String::from_utf8(sample("dialogmelding/accepted-1.1")).unwrap();
+    let old = head::read(&template, &Limits::default()).unwrap().msg_id.unwrap();
+    move || {
+        let id = Uuid::now_v7().to_string();
+        let letter = template.replace(old.as_str(), &id);
+        (id, letter)
+    }
+}
+
+/// The id of a letter.
+pub(crate) fn id_of(letter: &[u8]) -> String {
+    let text = std::str::from_utf8(letter).unwrap();
+    head::read(text, &Limits::default()).unwrap().msg_id.unwrap().as_str().to_owned()
+}
+
+/// The id of the letter that a receipt answers.
+pub(crate) fn answered_by(receipt: &[u8]) -> String {
+    let text = std::str::from_utf8(receipt).unwrap();
+    let receipt = head::read(text, &Limits::default()).unwrap().receipt.unwrap();
+    receipt.original_id.unwrap().as_str().to_owned()
+}
+
+pub(crate) async fn region_check(region: &Region) -> (Option<i32>, String) {
     let config = region.config();
     let checking = tokio::task::spawn_blocking(move || {
         let output = std::process::Command::new(system_tests::drive::binary())
@@ -113,7 +132,7 @@ async fn region_check(region: &Region) -> (Option<i32>, String) {
     checking.await.unwrap()
 }
 
-fn start(config: &Path, log: &Path) -> Ends {
+pub(crate) fn start(config: &Path, log: &Path) -> Ends {
     let file = std::fs::File::create(log).unwrap();
     let process = std::process::Command::new(system_tests::drive::binary())
         .args(["run", "--config"])
@@ -127,7 +146,7 @@ fn start(config: &Path, log: &Path) -> Ends {
 }
 
 /// The broker ends with the test, however that ends.
-struct Ends(std::process::Child);
+pub(crate) struct Ends(pub(crate) std::process::Child);
 
 impl Drop for Ends {
     fn drop(&mut self) {

@@ -3,14 +3,18 @@
 
 #![allow(clippy::unwrap_used, clippy::type_complexity, reason = "a test fails by panicking")]
 
+use adapters::amqp;
+use adapters::amqp10;
 use adapters::folder::{Destination as Folder, DestinationOptions as FolderOptions};
 use adapters::http::{Destination as Http, DestinationOptions as HttpOptions};
 use adapters::memory::{MemoryDestination, Scripted};
+use adapters::queues::{Addressed, Addressing, internal};
 use broker_core::journal::{Book, Delivery, DocumentKind, RecipientId};
 use broker_core::ports::Destination;
 use broker_core::transport::Label;
 use dead_letter::Attempt;
 use message_schemas::{HerId, MessageId};
+use servers::Rabbit;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -250,43 +254,19 @@ fn http(at: SocketAddr) -> Http {
     Http::build(options).unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_queue_keeps_it() {
+/// A destination that is the queue `out` of a virtual host of its own.
+async fn a_queue_keeps_it<D: Destination>(test: &str, build: impl FnOnce(&Rabbit, String) -> D) {
     use lapin::options::{BasicConsumeOptions, QueueDeclareOptions};
     use lapin::types::FieldTable;
-    let Some(rabbit) = servers::rabbit("a_queue_keeps_it") else { return };
-    let vhost = rabbit.vhost("contract").unwrap();
+    let Some(rabbit) = servers::rabbit(test) else { return };
+    let vhost = rabbit.vhost(test).unwrap();
     let client = lapin::Connection::connect(&rabbit.url(&vhost), lapin::ConnectionProperties::default())
         .await
         .unwrap();
     let channel = client.create_channel().await.unwrap();
     let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
     channel.queue_declare("out".into(), options, FieldTable::default()).await.unwrap();
-    let server = adapters::amqp::Server {
-        port: Some(rabbit.port()),
-        vhost: Some(vhost.clone()),
-        user: Some(servers::rabbit::USER.to_owned()),
-        password_file: Some(rabbit.password_file()),
-        ..adapters::amqp::Server::new("127.0.0.1")
-    };
-    let link = adapters::amqp::Link::new(
-        "bus",
-        server,
-        adapters::amqp::Direction::Out,
-        Arc::new(adapters::amqp::Nobody),
-    );
-    let options = adapters::amqp::DestinationOptions {
-        exchange: None,
-        timeout: Duration::from_secs(60),
-        window: 64,
-        message_bytes: 16_000_000,
-    };
-    let addressing = |delivery: &Delivery| {
-        let envelope = adapters::queues::internal(delivery);
-        Ok(adapters::queues::Addressed { queue: "out".to_owned(), envelope })
-    };
-    let destination =
-        adapters::amqp::Destination::build(link.clone(), options, Arc::new(addressing)).unwrap();
+    let destination = build(rabbit, vhost.clone());
     // Before there is a connection, nothing is sent.
     let early = delivery(99, None, b"early");
     while matches!(destination.send(&early).await, Attempt::Retry { .. }) {
@@ -405,4 +385,49 @@ async fn http_carries_the_token_of_the_day() {
     let tokens: Vec<_> = had.values().map(|(headers, _)| headers["authorization"].as_str()).collect();
     assert_eq!(tokens, ["Bearer first", "Bearer second"]);
     assert!(!format!("{destination:?}").contains("second"));
+}
+
+fn to_the_queue() -> Arc<Addressing> {
+    let to = |delivery: &Delivery| Ok(Addressed { queue: "out".to_owned(), envelope: internal(delivery) });
+    Arc::new(to)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_over_amqp_0_9_1_keeps_it() {
+    a_queue_keeps_it("contract091", |rabbit, vhost| {
+        let server = amqp::Server {
+            port: Some(rabbit.port()),
+            vhost: Some(vhost),
+            user: Some(servers::rabbit::USER.to_owned()),
+            password_file: Some(rabbit.password_file()),
+            ..amqp::Server::new("127.0.0.1")
+        };
+        let link = amqp::Link::new("bus", server, amqp::Direction::Out, Arc::new(amqp::Nobody));
+        let options = amqp::DestinationOptions {
+            exchange: None,
+            timeout: Duration::from_secs(60),
+            window: 64,
+            message_bytes: 16_000_000,
+        };
+        amqp::Destination::build(link, options, to_the_queue()).unwrap()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_over_amqp_1_0_keeps_it() {
+    a_queue_keeps_it("contract10", |rabbit, vhost| {
+        let server = amqp10::Server {
+            port: Some(rabbit.port()),
+            vhost: Some(vhost),
+            user: Some(servers::rabbit::USER.to_owned()),
+            password_file: Some(rabbit.password_file()),
+            ..amqp10::Server::new("127.0.0.1")
+        };
+        let connection = amqp10::Connection::new("bus", server, Arc::new(amqp::Nobody)).unwrap();
+        let options =
+            amqp10::DestinationOptions { timeout: Duration::from_secs(60), message_bytes: 16_000_000 };
+        amqp10::Destination::new(connection, options, to_the_queue())
+    })
+    .await;
 }

@@ -9,6 +9,7 @@ use crate::backoff::Backoff;
 use futures_util::StreamExt;
 use lapin::{Connection, ErrorKind, Event};
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -204,6 +205,31 @@ impl Keeper {
                 } else {
                     tracing::info!(connection = %self.name, "{} takes messages again.", self.name);
                 }
+            }
+        }
+    }
+}
+
+/// Listens from now on; ends when the connection is lost, with why.
+pub(super) fn lost(connection: &Connection) -> impl Future<Output = String> {
+    let mut events = Box::pin(connection.events_listener());
+    async move {
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut why = None;
+        loop {
+            let gone = !connection.status().connected();
+            let event = tokio::select! {
+                biased;
+                Some(event) = events.next() => Some(event),
+                _ = look.tick() => None,
+            };
+            // An error may be one of some channel's; then the connection stays.
+            match event {
+                Some(Event::Error(error)) => why = Some(words(&error)),
+                Some(_) | None if gone => return why.unwrap_or_else(|| "the connection was lost".to_owned()),
+                Some(_) | None if why.as_deref() != Some(UNREADABLE) => why = None,
+                Some(_) | None => {}
             }
         }
     }

@@ -21,6 +21,7 @@ mod runtime;
 mod sane;
 mod server;
 mod source;
+mod tap;
 
 pub use check::check;
 pub use destination::{Destination, Options as DestinationOptions};
@@ -28,9 +29,10 @@ pub use link::Link;
 pub use news::{Direction, News, Nobody, QueueNews, Watch};
 pub use server::{Error, Server};
 pub use source::{Options as SourceOptions, Source, StandIn};
+pub use tap::Tap;
 
 /// An error with all that stands behind it.
-fn chain_of(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain_of(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut behind = error.source();
     while let Some(error) = behind {

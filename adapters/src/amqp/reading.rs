@@ -7,7 +7,7 @@
 
 use super::envelope;
 use super::ledger::Ledger;
-use super::link::words;
+use super::link::{lost, words};
 use super::news::QueueNews;
 use super::publisher::advice;
 use super::source::Source;
@@ -86,6 +86,27 @@ pub(super) struct Reading<'s> {
 impl<'s> Reading<'s> {
     /// Reads until stopped, until the time is over, or until the channel ends.
     pub(super) async fn run(
+        source: &'s Source,
+        connection: &'s Connection,
+        until: Option<Instant>,
+        stop: &CancellationToken,
+    ) -> Ended {
+        // Why it was lost is told to whoever listens, and to nobody who waits for an answer: the library leaves some of
+        // these waiting for ever.
+        let lost = lost(connection);
+        tokio::pin!(lost);
+        let ended = tokio::select! {
+            biased;
+            ended = Self::read(source, connection, until, stop) => ended,
+            why = &mut lost => return Ended::Lost(why),
+        };
+        match ended {
+            Ended::Lost(_) => Ended::Lost(lost.await),
+            Ended::Stopped | Ended::Over | Ended::Queue(_) => ended,
+        }
+    }
+
+    async fn read(
         source: &'s Source,
         connection: &'s Connection,
         until: Option<Instant>,
@@ -361,9 +382,8 @@ async fn give_back(ackers: Vec<Acker>) -> lapin::Result<()> {
 
 /// Tells what ended the channel from what ended the connection.
 fn ended(connection: &Connection, error: &lapin::Error) -> Ended {
-    let unreadable = matches!(error.kind(), lapin::ErrorKind::ParsingError(_));
     let of_the_channel = error.is_amqp_soft_error() && connection.status().connected();
-    if of_the_channel && !unreadable { Ended::Queue(advice(error)) } else { Ended::Lost(words(error)) }
+    if of_the_channel { Ended::Queue(advice(error)) } else { Ended::Lost(words(error)) }
 }
 
 /// A message that is offered again is known by this, well enough to count.

@@ -43,18 +43,21 @@ impl Dialect {
         }
     }
 
+    /// A target that shows whether the namespace is there: on RabbitMQ whatever queue is meant, elsewhere one that is.
+    pub(super) fn any_target(self, namespace: &str, queues: &[String]) -> Option<String> {
+        let queue = match (self, queues.first()) {
+            (_, Some(queue)) => queue,
+            (Self::RabbitmqV1 | Self::RabbitmqV2, None) => "check",
+            (Self::ServiceBus, None) => return None,
+        };
+        Some(self.target(Some(namespace), queue))
+    }
+
     /// True if a server that speaks so accepts, and loses, what is sent to where no queue is: it is only sent to once the
     /// queue is known to be there. That the namespace's exchange leads to the queue, no such server tells.
-    #[must_use]
     pub(super) fn loses_silently(self) -> bool {
         self == Self::RabbitmqV1
     }
-}
-
-/// The queue of an address as registries and messages give it: bare, or after the last `/` of a full address.
-#[must_use]
-pub fn queue_of(address: &str) -> &str {
-    address.rsplit('/').next().unwrap_or(address)
 }
 
 //= RFC 3986 §2.3
@@ -97,14 +100,5 @@ mod tests {
             Dialect::RabbitmqV1.source(None, "a/../b %2F\u{e6}"),
             "/amq/queue/a%2F..%2Fb%20%252F%C3%A6"
         );
-    }
-
-    #[test]
-    fn full_addresses_and_bare_names_mean_the_same_queue() {
-        for address in
-            ["8141703_async", "tb.test.nhn.no/NHNTESTServiceBus/8141703_async", "/amq/queue/8141703_async"]
-        {
-            assert_eq!(queue_of(address), "8141703_async");
-        }
     }
 }

@@ -1,12 +1,12 @@
 //! Deliveries sent to queues, several at a time on each link, and each with the server's own word on it.
 
+use super::connection::Connection;
 use super::link::{Sending, see};
 use super::message::write;
-use super::server::{Error, Server};
+use super::server::Error;
 use crate::queues::{Addressed, Addressing};
 use broker_core::journal::Delivery;
 use dead_letter::Attempt;
-use fe2o3_amqp::connection::ConnectionHandle;
 use fe2o3_amqp::link::SendError;
 use fe2o3_amqp::types::definitions::{AmqpError, ErrorCondition, LinkError};
 use fe2o3_amqp::types::messaging::Outcome;
@@ -22,13 +22,20 @@ const LINKS: usize = 200;
 /// A queue that a server may lose messages to is looked for again after so long.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
-/// A destination that is reached over AMQP 1.0. Connection and links are kept and used again.
-pub struct Destination {
-    server: Server,
-    addressing: Arc<Addressing>,
+/// Settings of a destination that is reached through a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
     /// For the server's word on one delivery.
-    patience: Duration,
-    connection: Mutex<Option<ConnectionHandle<()>>>,
+    pub timeout: Duration,
+    /// The largest message that the server takes, in bytes.
+    pub message_bytes: usize,
+}
+
+/// A destination that is reached over AMQP 1.0. Its links are kept and used again.
+pub struct Destination {
+    connection: Connection,
+    options: Options,
+    addressing: Arc<Addressing>,
     links: Mutex<HashMap<String, Arc<Mutex<Option<Link>>>>>,
 }
 
@@ -40,13 +47,10 @@ struct Link {
 }
 
 impl Destination {
-    /// Sets up; connects only when something is sent.
-    ///
-    /// # Errors
-    /// If the settings are at fault.
-    pub fn build(server: Server, addressing: Arc<Addressing>, patience: Duration) -> Result<Self, Error> {
-        server.check()?;
-        Ok(Self { server, addressing, patience, connection: Mutex::default(), links: Mutex::default() })
+    /// Sets up; attaches to queues only when something is sent.
+    #[must_use]
+    pub fn new(connection: Connection, options: Options, addressing: Arc<Addressing>) -> Self {
+        Self { connection, options, addressing, links: Mutex::default() }
     }
 
     /// The place of the link to a queue, attached or not.
@@ -66,43 +70,22 @@ impl Destination {
 
     /// A link that is attached, and to a queue that is there.
     async fn ready<'a>(&self, queue: &str, place: &'a mut Option<Link>) -> Result<&'a mut Link, Error> {
-        let (namespace, dialect) = (self.server.namespace.as_deref(), self.server.dialect);
-        let look = dialect.loses_silently();
+        let server = self.connection.server();
+        let look = server.dialect.loses_silently();
         if look && place.as_ref().is_none_or(|link| link.looked.elapsed() > LOOK_AGAIN) {
             *place = None;
-            self.connected(async |connection| see(&self.server, connection, queue).await).await?;
+            // One that is hidden from us counts as there.
+            see(server, self.connection.session().await?, queue).await?;
         }
         match place {
             Some(link) => Ok(link),
             None => {
-                let target = dialect.target(namespace, queue);
-                let attaching =
-                    async |connection: &mut _| Sending::attach(&self.server, connection, &target).await;
-                let sending = self.connected(attaching).await?;
+                let target = server.dialect.target(server.namespace.as_deref(), queue);
+                let sending = Sending::attach(server, self.connection.session().await?, &target).await?;
                 let now = Instant::now();
                 Ok(place.insert(Link { sending, made: now, looked: now }))
             }
         }
-    }
-
-    /// Does something with the connection, which is made if there is none.
-    async fn connected<T>(
-        &self,
-        what: impl AsyncFnOnce(&mut ConnectionHandle<()>) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        let mut kept = self.connection.lock().await;
-        if kept.as_ref().is_none_or(ConnectionHandle::is_closed) {
-            *kept = None;
-        }
-        let connection = match &mut *kept {
-            Some(connection) => connection,
-            None => kept.insert(self.server.connect(|io| io).await?),
-        };
-        let done = what(connection).await;
-        if matches!(done, Err(Error::TooSlow | Error::NotOpened(_))) {
-            *kept = None;
-        }
-        done
     }
 
     /// Forgets a link that failed, unless another has taken its place.
@@ -120,7 +103,12 @@ impl broker_core::ports::Destination for Destination {
             Ok(addressed) => addressed,
             Err(attempt) => return attempt,
         };
+        let (size, limit) = (envelope.body.len(), self.options.message_bytes);
+        if size > limit {
+            return Attempt::Refused { why: format!("{size} bytes; this server takes {limit} at most") };
+        }
         let place = self.place(&queue).await;
+        let unconfirmed;
         let (made, answer) = {
             let mut kept = place.lock().await;
             let link = match Box::pin(self.ready(&queue, &mut kept)).await {
@@ -128,7 +116,8 @@ impl broker_core::ports::Destination for Destination {
                 Err(error) => return retry(&error.to_string()),
             };
             let made = link.made;
-            match timeout(self.patience, link.sending.send(write(&envelope))).await {
+            unconfirmed = self.connection.unconfirmed();
+            match timeout(self.options.timeout, link.sending.send(write(&envelope))).await {
                 Ok(Ok(answer)) => (made, answer),
                 Ok(Err(SendError::MessageSizeExceeded(_) | SendError::MessageEncodeError)) => {
                     return Attempt::Refused { why: "the server takes no message of this size".into() };
@@ -143,7 +132,9 @@ impl broker_core::ports::Destination for Destination {
                 }
             }
         };
-        let why = match timeout(self.patience, answer).await {
+        let answer = timeout(self.options.timeout, answer).await;
+        drop(unconfirmed);
+        let why = match answer {
             Ok(Ok(outcome)) => return judge(outcome),
             Ok(Err(_)) => "the link ended before the server said what became of the message",
             Err(_) => "the server did not say in time what became of the message",
@@ -185,6 +176,6 @@ fn unsure(why: &str) -> Attempt {
 
 impl fmt::Debug for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("amqp10::Destination").field("host", &self.server.host).finish_non_exhaustive()
+        f.debug_struct("amqp10::Destination").field("connection", &self.connection).finish_non_exhaustive()
     }
 }

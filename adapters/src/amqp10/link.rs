@@ -7,7 +7,7 @@ use fe2o3_amqp::link::delivery::{DeliveryFut, DeliveryInfo};
 use fe2o3_amqp::link::receiver::CreditMode;
 use fe2o3_amqp::link::{ReceiverAttachError, RecvError, SendError, SessionStopReason};
 use fe2o3_amqp::session::SessionHandle;
-use fe2o3_amqp::types::definitions::{AmqpError, ErrorCondition};
+use fe2o3_amqp::types::definitions::{AmqpError, ErrorCondition, SenderSettleMode};
 use fe2o3_amqp::types::messaging::message::Body;
 use fe2o3_amqp::types::messaging::{Data, Message, Outcome};
 use fe2o3_amqp::types::primitives::Value;
@@ -43,14 +43,21 @@ pub(super) struct Receiving {
 }
 
 impl Receiving {
-    /// Connects and attaches, without asking for messages yet.
-    pub(super) async fn attach(server: &Server, queue: &str, largest: usize) -> Result<Self, Error> {
+    /// Connects and attaches, without asking for messages yet. `settle` says who settles them: by `Settled`, the server
+    /// itself does, as it sends them.
+    pub(super) async fn attach(
+        server: &Server,
+        queue: &str,
+        largest: usize,
+        settle: SenderSettleMode,
+    ) -> Result<Self, Error> {
         let mut connection = server.connect(|io| Opaque::new(io, largest)).await?;
         let mut session = server.begin(&mut connection).await?;
         let address = server.dialect.source(server.namespace.as_deref(), queue);
         let attaching = Receiver::builder()
             .name(unique("budstikke-in"))
             .source(address)
+            .sender_settle_mode(settle)
             .credit_mode(CreditMode::Manual)
             .attach(&mut session);
         match Box::pin(timeout(server.patience, attaching)).await {
@@ -100,14 +107,17 @@ fn content(body: Body<Value>) -> Content {
     Content::Message(message)
 }
 
-/// Sees that a queue is there, without taking anything from it. Where we may not read it, nobody can tell us; then it
-/// counts as there.
-pub(super) async fn see(
-    server: &Server,
-    connection: &mut ConnectionHandle<()>,
-    queue: &str,
-) -> Result<(), Error> {
-    let mut session = server.begin(connection).await?;
+/// What there is to see of a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// It is there.
+    There,
+    /// We may not read it, so nobody tells us.
+    Hidden,
+}
+
+/// Sees that a queue is there, without taking anything from it, in a session that ends with that.
+pub(super) async fn see(server: &Server, mut session: SessionHandle<()>, queue: &str) -> Result<Seen, Error> {
     let attaching = Receiver::builder()
         .name(unique("budstikke-look"))
         .source(server.dialect.source(server.namespace.as_deref(), queue))
@@ -116,12 +126,12 @@ pub(super) async fn see(
     let seen = match Box::pin(timeout(server.patience, attaching)).await {
         Ok(Ok(receiver)) => {
             drop(timeout(FAREWELL, receiver.close()).await); // as above
-            Ok(())
+            Ok(Seen::There)
         }
         Ok(Err(
             ReceiverAttachError::RemoteClosedWithError(said)
             | ReceiverAttachError::SessionStopped(SessionStopReason::RemoteEndedWithError(said)),
-        )) if said.condition == ErrorCondition::AmqpError(AmqpError::UnauthorizedAccess) => Ok(()),
+        )) if said.condition == ErrorCondition::AmqpError(AmqpError::UnauthorizedAccess) => Ok(Seen::Hidden),
         Ok(Err(error)) => Err(Error::NotAttached(error.to_string())),
         Err(_) => Err(Error::TooSlow),
     };
@@ -140,10 +150,9 @@ impl Sending {
     /// Attaches to an address.
     pub(super) async fn attach(
         server: &Server,
-        connection: &mut ConnectionHandle<()>,
+        mut session: SessionHandle<()>,
         address: &str,
     ) -> Result<Self, Error> {
-        let mut session = server.begin(connection).await?;
         let attaching = Sender::builder().name(unique("budstikke-out")).target(address).attach(&mut session);
         match Box::pin(timeout(server.patience, attaching)).await {
             Ok(Ok(sender)) => Ok(Self { sender, _session: session }),

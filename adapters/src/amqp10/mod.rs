@@ -10,17 +10,21 @@
 //! link name that was used before; it accepts, and loses, what is sent to an exchange with no queue behind.
 
 pub mod address;
+mod check;
+mod connection;
 mod destination;
-mod head;
 mod link;
 mod message;
 mod opaque;
 mod sasl;
 mod server;
 mod source;
+mod tap;
 
 pub use address::Dialect;
-pub use destination::Destination;
-pub use head::{Head, head};
+pub use check::check;
+pub use connection::Connection;
+pub use destination::{Destination, Options as DestinationOptions};
 pub use server::{Error, Server};
 pub use source::{Options as SourceOptions, Source};
+pub use tap::Tap;

@@ -214,6 +214,28 @@ pub enum Error {
     #[error("the server did not open the connection: {0}")]
     NotOpened(String),
     /// A link was not attached; mostly a queue or exchange that is not there, or may not be used.
-    #[error("the server did not attach the link: {0}")]
+    #[error("the server did not attach the link: {0}; look at the name, and at upper and lower case in it")]
     NotAttached(String),
+    /// There is no connection now; why.
+    #[error("{0}")]
+    Away(String),
+}
+
+impl Error {
+    /// True if the server is not there now: later it may be.
+    #[must_use]
+    pub const fn is_away(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::TooSlow | Self::Away(_) => true,
+            Self::Host
+            | Self::NoProof
+            | Self::Password(_)
+            | Self::Tls(_)
+            | Self::NoAmqp10
+            | Self::NoSuchProof { .. }
+            | Self::Refused
+            | Self::NotOpened(_)
+            | Self::NotAttached(_) => false,
+        }
+    }
 }

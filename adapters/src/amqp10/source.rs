@@ -1,4 +1,9 @@
 //! Messages taken from a queue: offered to intake as they come, settled when intake tells what became of them.
+//!
+//! **While the journal takes nothing** the queue is left alone: no more is asked for, everything goes back but for one
+//! message, and that one is offered again and again, with growing pauses. So a queue that counts deliveries does not
+//! count every message up to its limit while our journal is away. The one is given back after a few minutes and another
+//! is taken, since servers end links that settle nothing (30 minutes).
 
 use super::link::{Content, Received, Receiving};
 use super::server::{Error, Server};
@@ -11,6 +16,7 @@ use amqp_profile::Envelope;
 use broker_core::ports::NotTaken;
 use fe2o3_amqp::link::delivery::DeliveryInfo;
 use fe2o3_amqp::link::{IllegalLinkStateError, RecvError};
+use fe2o3_amqp::types::definitions::SenderSettleMode;
 use serde::{Deserialize, Serialize};
 use std::future::Future;
 use std::pin::Pin;
@@ -29,27 +35,34 @@ pub struct Options {
     /// Messages taken and not yet settled, at most.
     #[serde(default = "Options::default_prefetch")]
     pub prefetch: u32,
+    /// The largest message that is taken, in bytes: larger ones are never held in memory, and left to the server. It is
+    /// far more than may be in a message, since what is too large is to be judged so, and kept.
+    #[serde(default = "Options::default_largest")]
+    pub largest: usize,
 }
 
 impl Options {
     /// Defaults for this queue.
     #[must_use]
     pub fn new(queue: impl Into<String>) -> Self {
-        Self { queue: queue.into(), prefetch: Self::default_prefetch() }
+        Self { queue: queue.into(), prefetch: Self::default_prefetch(), largest: Self::default_largest() }
     }
 
     const fn default_prefetch() -> u32 {
         100
     }
+
+    const fn default_largest() -> usize {
+        64 << 20
+    }
 }
 
 /// First and longest pause after the connection was lost.
 const AWAY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
-/// First and longest pause before messages that the journal did not take are given back to their queue.
+/// First and longest pause after the journal took nothing.
 const HOLD: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
-/// What a message may be larger than its content: its properties.
-const ENVELOPE_BYTES: usize = 1 << 20;
-
+/// So long is one message held while the journal takes nothing.
+const HELD: Duration = Duration::from_secs(300);
 /// A queue that messages are taken from.
 pub struct Source {
     name: Arc<str>,
@@ -83,8 +96,9 @@ impl Source {
         let mut backoff = Backoff::new(AWAY.0, AWAY.1);
         let mut away = false;
         while !stop.is_cancelled() {
-            let largest = self.intake.budget().message_bytes().saturating_add(ENVELOPE_BYTES);
-            let attaching = Box::pin(Receiving::attach(&self.server, &self.options.queue, largest));
+            let Options { queue, largest, .. } = &self.options;
+            let unsettled = SenderSettleMode::Unsettled;
+            let attaching = Box::pin(Receiving::attach(&self.server, queue, *largest, unsettled));
             let Some(attached) = stop.run_until_cancelled(attaching).await else { return };
             let error = match attached {
                 Ok(receiving) => {
@@ -113,6 +127,12 @@ impl Source {
     }
 }
 
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("amqp10::Source").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
 /// The connection was lost.
 struct Lost {
     why: String,
@@ -138,19 +158,36 @@ impl From<IllegalLinkStateError> for Lost {
     }
 }
 
+/// A message in hand.
+struct Held {
+    number: u64,
+    info: DeliveryInfo,
+    envelope: Envelope,
+}
+
+/// The one that is offered again while the journal takes nothing.
+struct Kept {
+    number: u64,
+    since: Instant,
+    /// It, and when it is offered again; none while it is being offered.
+    waiting: Option<(Held, Instant)>,
+}
+
+type Tell = mpsc::UnboundedSender<(Held, Told)>; // bounded by the prefetch
+
 /// One connection's worth of reading a queue.
 struct Serving<'a> {
     source: &'a Source,
     receiving: Receiving,
-    tell: mpsc::UnboundedSender<(DeliveryInfo, Told)>, // bounded by the prefetch
-    told: mpsc::UnboundedReceiver<(DeliveryInfo, Told)>,
+    tell: Tell,
+    told: mpsc::UnboundedReceiver<(Held, Told)>,
     /// Taken from the queue and not settled.
     in_hand: u32,
+    /// Taken from the queue so far.
+    count: u64,
     /// Waits for room, then for intake.
     offering: Option<Pin<Box<dyn Future<Output = ()> + Send + 'a>>>,
-    /// To be given back, and when.
-    held: Vec<DeliveryInfo>,
-    release_at: Instant,
+    kept: Option<Kept>,
     hold: Backoff,
     settled: bool,
 }
@@ -164,9 +201,9 @@ impl<'a> Serving<'a> {
             tell,
             told,
             in_hand: 0,
+            count: 0,
             offering: None,
-            held: Vec::new(),
-            release_at: Instant::now(),
+            kept: None,
             hold: Backoff::new(HOLD.0, HOLD.1),
             settled: false,
         }
@@ -183,20 +220,24 @@ impl<'a> Serving<'a> {
         self.ask_for_more().await?;
         loop {
             let stopping = stop.is_cancelled();
-            if stopping && self.in_hand == 0 {
-                return Ok(());
+            if stopping {
+                self.give_back_kept().await?;
+                if self.in_hand == 0 {
+                    return Ok(());
+                }
             }
-            let (offering, holding) = (self.offering.is_some(), !self.held.is_empty());
+            let offering = self.offering.is_some();
+            let again = self.kept.as_ref().and_then(|kept| kept.waiting.as_ref()).map(|(_, at)| *at);
             tokio::select! {
-                Some(first) = self.told.recv() => self.settle(first).await?,
-                () = sleep_until(self.release_at), if holding => self.give_back().await?,
+                Some(first) = self.told.recv() => self.settle(first, stopping).await?,
+                () = sleep_until(again.unwrap_or_else(Instant::now)), if again.is_some() && !offering => {
+                    self.offer_again().await?;
+                }
                 () = async { if let Some(offer) = &mut self.offering { offer.await } }, if offering => {
                     self.offering = None;
                 }
-                () = stop.cancelled(), if !stopping => {
-                    self.release_at = Instant::now();
-                }
-                received = self.receiving.next(), if !offering && !holding && !stopping => {
+                () = stop.cancelled(), if !stopping => {}
+                received = self.receiving.next(), if !stopping && (!offering || self.kept.is_some()) => {
                     self.take(received?).await?;
                 }
             }
@@ -205,27 +246,34 @@ impl<'a> Serving<'a> {
 
     async fn take(&mut self, Received { info, content }: Received) -> Result<(), Lost> {
         self.in_hand += 1;
+        if self.kept.is_some() {
+            // It was on its way when we asked for no more.
+            return self.give_back(vec![info]).await;
+        }
         let source = self.source;
         source.watch.queue(&source.name, QueueNews::Came);
         let envelope = match content {
             Content::Message(bytes) => super::message::read(&bytes),
             Content::TooLarge => {
-                let limit = source.intake.budget().message_bytes();
-                return self.reject(info, &format!("is larger than {limit} bytes")).await;
+                let why = format!("is larger than {} bytes", source.options.largest);
+                return self.reject(info, &why).await;
             }
             Content::Unreadable => return self.reject(info, "is no AMQP message").await,
         };
-        let size = envelope.body.len();
-        if size > source.intake.budget().message_bytes() {
-            let limit = source.intake.budget().message_bytes();
-            return self.reject(info, &format!("is larger than {limit} bytes")).await;
-        }
-        let tell = self.tell.clone();
-        self.offering = Some(Box::pin(async move {
-            let Ok(room) = source.intake.budget().reserve(size).await else { return };
-            offer(source, envelope, room, info, tell).await;
-        }));
+        self.count += 1;
+        self.offer(Held { number: self.count, info, envelope });
         Ok(())
+    }
+
+    fn offer(&mut self, held: Held) {
+        let (source, tell) = (self.source, self.tell.clone());
+        self.offering = Some(Box::pin(async move {
+            let budget = source.intake.budget();
+            // One that is too large for any budget is judged too large, and counts as the largest.
+            let size = held.envelope.body.len().min(budget.message_bytes());
+            let Ok(room) = budget.reserve(size).await else { return };
+            offer(source, held, room, tell).await;
+        }));
     }
 
     /// Leaves a message that cannot be taken to the server, which keeps it where it keeps dead letters.
@@ -239,39 +287,74 @@ impl<'a> Serving<'a> {
     }
 
     /// Settles what intake has told of, all at once.
-    async fn settle(&mut self, first: (DeliveryInfo, Told)) -> Result<(), Lost> {
+    async fn settle(&mut self, first: (Held, Told), stopping: bool) -> Result<(), Lost> {
         let mut next = Some(first);
-        let mut taken = Vec::new();
-        while let Some((info, told)) = next {
+        let (mut taken, mut back) = (Vec::new(), Vec::new());
+        while let Some((held, told)) = next {
             match told {
-                Told::Taken(_) => taken.push(info),
-                Told::NotTaken(why) => self.hold_back(info, &why),
+                Told::Taken(_) => {
+                    if self.kept.as_ref().is_some_and(|kept| kept.number == held.number) {
+                        self.kept = None;
+                    }
+                    taken.push(held.info);
+                }
+                Told::NotTaken(why) => back.extend(self.hold_back(held, &why, stopping)),
             }
             next = self.told.try_recv().ok();
         }
-        if taken.is_empty() {
-            return Ok(());
+        if !back.is_empty() {
+            self.give_back(back).await?;
         }
         let many = u32::try_from(taken.len()).unwrap_or(u32::MAX);
-        self.receiving.receiver.accept_all(taken).await.map_err(|error| Lost::of(&error))?;
-        self.settled = true;
-        self.hold.reset();
+        if many > 0 {
+            self.receiving.receiver.accept_all(taken).await.map_err(|error| Lost::of(&error))?;
+            self.settled = true;
+            if self.kept.is_none() {
+                self.hold.reset();
+            }
+        }
         self.let_go(many).await
     }
 
-    fn hold_back(&mut self, info: DeliveryInfo, why: &NotTaken) {
-        if self.held.is_empty() {
-            self.release_at = Instant::now() + self.hold.pause();
+    /// Keeps the first that the journal did not take; another goes back.
+    fn hold_back(&mut self, held: Held, why: &NotTaken, stopping: bool) -> Option<DeliveryInfo> {
+        let now = Instant::now();
+        let first = self.kept.is_none();
+        if stopping || self.kept.as_ref().is_some_and(|kept| kept.number != held.number) {
+            return Some(held.info);
+        }
+        if first {
             tracing::warn!(source = %self.source.name, ?why, "The journal takes nothing; the queue keeps its messages.");
         }
-        self.held.push(info);
+        let number = held.number;
+        let again = now + self.hold.pause();
+        let since = self.kept.as_ref().map_or(now, |kept| kept.since);
+        self.kept = Some(Kept { number, since, waiting: Some((held, again)) });
+        None
     }
 
-    /// Gives back to the queue what the journal did not take.
-    async fn give_back(&mut self) -> Result<(), Lost> {
-        let held = std::mem::take(&mut self.held);
-        let many = u32::try_from(held.len()).unwrap_or(u32::MAX);
-        self.receiving.receiver.release_all(held).await.map_err(|error| Lost::of(&error))?;
+    /// Offers once more what is kept; gives it back when it was held for long, so that another is taken.
+    async fn offer_again(&mut self) -> Result<(), Lost> {
+        if self.kept.as_ref().is_some_and(|kept| kept.since.elapsed() > HELD) {
+            return self.give_back_kept().await;
+        }
+        let waiting = self.kept.as_mut().and_then(|kept| kept.waiting.take());
+        if let Some((held, _)) = waiting {
+            self.offer(held);
+        }
+        Ok(())
+    }
+
+    async fn give_back_kept(&mut self) -> Result<(), Lost> {
+        let Some((held, _)) = self.kept.as_mut().and_then(|kept| kept.waiting.take()) else { return Ok(()) };
+        self.kept = None;
+        self.give_back(vec![held.info]).await
+    }
+
+    /// Gives back to the queue.
+    async fn give_back(&mut self, back: Vec<DeliveryInfo>) -> Result<(), Lost> {
+        let many = u32::try_from(back.len()).unwrap_or(u32::MAX);
+        self.receiving.receiver.release_all(back).await.map_err(|error| Lost::of(&error))?;
         self.let_go(many).await
     }
 
@@ -280,11 +363,18 @@ impl<'a> Serving<'a> {
         self.ask_for_more().await
     }
 
-    /// Lets the server send so many that never more than the prefetch are in hand; not for each one alone.
+    /// Lets the server send so many that never more than the prefetch are in hand; not for each one alone, and none
+    /// while the journal takes nothing.
     async fn ask_for_more(&mut self) -> Result<(), Lost> {
+        let given = self.receiving.receiver.credit();
+        if self.kept.is_some() {
+            if given > 0 {
+                self.receiving.receiver.set_credit(0).await?;
+            }
+            return Ok(());
+        }
         let prefetch = self.source.options.prefetch.max(1);
         let wanted = prefetch.saturating_sub(self.in_hand);
-        let given = self.receiving.receiver.credit();
         if wanted > given && (wanted - given) * 4 >= prefetch {
             self.receiving.receiver.set_credit(wanted).await?;
         }
@@ -293,14 +383,8 @@ impl<'a> Serving<'a> {
 }
 
 /// Offers one message; what becomes of it is told to the connection that it came by, if that is still there.
-async fn offer(
-    source: &Source,
-    envelope: Envelope,
-    room: Room,
-    info: DeliveryInfo,
-    tell: mpsc::UnboundedSender<(DeliveryInfo, Told)>,
-) {
-    let arrival = (source.arriving)(&source.intake, envelope);
-    let tell = move |told| drop(tell.send((info, told)));
+async fn offer(source: &Source, held: Held, room: Room, tell: Tell) {
+    let arrival = (source.arriving)(&source.intake, held.envelope.clone());
+    let tell = move |told| drop(tell.send((held, told)));
     source.intake.offer(arrival, room, tell).await;
 }

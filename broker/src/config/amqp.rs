@@ -2,17 +2,22 @@
 
 use super::read::{Bytes, Reading};
 use super::{Config, Destination};
-use crate::settings;
-use adapters::amqp::Server;
-use adapters::tls;
+use crate::{one_of, settings};
+use adapters::amqp10::Dialect;
+use adapters::{amqp, amqp10, tls};
 use amqp_profile::Role;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 settings! {
-    /// A server of queues that speaks AMQP 0-9-1 (RabbitMQ). Two connections are made to it, one for each direction, if
-    /// sources and destinations name it.
+    /// A server of queues. Over AMQP 0-9-1 two connections are made to it, one for each direction, if sources and
+    /// destinations name it; over 1.0 one for all destinations, and one for each source.
     pub struct Amqp {
+        /// What it is spoken to in: `0-9-1` (RabbitMQ) or `1.0` (the national bus, and RabbitMQ with its plugin).
+        protocol: Protocol = Protocol::V091,
+        /// How the server names queues, over AMQP 1.0: `rabbitmq-v1` (3.x, and 4.x as long as it permits it),
+        /// `rabbitmq-v2` (4.x) or `service-bus`. `rabbitmq-v1` if not set.
+        dialect: Option<Dialect> = None,
         /// Name or address of the machine.
         host: String,
         /// Port; 5671 with TLS and 5672 without if not set.
@@ -28,6 +33,9 @@ settings! {
         /// The exchange that messages are sent through: the namespace of the national bus, case-sensitive. Without it
         /// they go straight to queues.
         exchange: Option<String> = None,
+        /// Another connection, over AMQP 1.0, by which a queue is read for a while whose first message cannot be read over
+        /// 0-9-1. If not set, this server is asked at the same port, where RabbitMQ speaks both.
+        stand_in: Option<String> = None,
         /// Silence after which a connection counts as lost.
         heartbeat: Duration = Duration::from_secs(20),
         /// For a connection to come about, and for an answer of the server.
@@ -59,24 +67,63 @@ settings! {
     }
 }
 
+one_of! {
+    /// A version of AMQP; the two have little in common.
+    pub enum Protocol {
+        /// 0-9-1.
+        V091 = "0-9-1",
+        /// 1.0.
+        V10 = "1.0",
+    }
+}
+
 impl Amqp {
-    /// As the adapter takes it.
+    /// A server of which nothing more is known than where it is.
     #[must_use]
-    pub fn server(&self) -> Server {
-        Server {
+    pub fn at(host: &str) -> Self {
+        let (read, _) = Reading::new(Path::new("defaults"), "host = \"\"").document::<Self>();
+        let defaults = read.expect("every other field of this section has a default");
+        Self { host: host.to_owned(), ..defaults }
+    }
+
+    /// As the adapter for AMQP 0-9-1 takes it.
+    #[must_use]
+    pub fn server(&self) -> amqp::Server {
+        amqp::Server {
             port: self.port,
             vhost: self.vhost.clone(),
             user: self.user.clone(),
             password_file: self.password_file.clone(),
-            tls: self.tls.as_ref().map(|tls| tls::ClientOptions {
-                roots_file: tls.roots_file.clone(),
-                certificate_file: tls.certificate_file.clone(),
-                key_file: tls.key_file.clone(),
-            }),
+            tls: self.tls(),
             heartbeat: self.heartbeat,
             patience: self.patience,
-            ..Server::new(&self.host)
+            ..amqp::Server::new(&self.host)
         }
+    }
+
+    /// As the adapter for AMQP 1.0 takes it.
+    #[must_use]
+    pub fn server_10(&self) -> amqp10::Server {
+        amqp10::Server {
+            port: self.port,
+            vhost: self.vhost.clone(),
+            user: self.user.clone(),
+            password_file: self.password_file.clone(),
+            tls: self.tls(),
+            namespace: self.exchange.clone(),
+            dialect: self.dialect.unwrap_or_default(),
+            idle: self.heartbeat,
+            patience: self.patience,
+            ..amqp10::Server::new(&self.host)
+        }
+    }
+
+    fn tls(&self) -> Option<tls::ClientOptions> {
+        self.tls.as_ref().map(|tls| tls::ClientOptions {
+            roots_file: tls.roots_file.clone(),
+            certificate_file: tls.certificate_file.clone(),
+            key_file: tls.key_file.clone(),
+        })
     }
 }
 
@@ -100,6 +147,25 @@ impl Config {
                     "It does not say who we are.",
                     "Set user and password_file, or a client certificate under tls.",
                 ),
+            }
+            let over_10 = |name: &String| self.amqp.get(name).is_some_and(|s| s.protocol == Protocol::V10);
+            match (server.protocol, &server.stand_in, server.dialect) {
+                (Protocol::V091, _, Some(_)) => reading.fault_at(
+                    &format!("{field}.dialect"),
+                    "Only AMQP 1.0 has dialects.",
+                    "Set protocol = \"1.0\", or leave it out.",
+                ),
+                (Protocol::V10, Some(_), _) => reading.fault_at(
+                    &format!("{field}.stand_in"),
+                    "Over AMQP 1.0 nobody needs to stand in.",
+                    "Leave it out.",
+                ),
+                (Protocol::V091, Some(other), None) if !over_10(other) => reading.fault_at(
+                    &format!("{field}.stand_in"),
+                    format!("There is no connection {other:?} over AMQP 1.0."),
+                    "Name one with protocol = \"1.0\".",
+                ),
+                (Protocol::V091, _, None) | (Protocol::V10, None, _) => {}
             }
             if server.heartbeat < Duration::from_secs(1) {
                 reading.fault_at(

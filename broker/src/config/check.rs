@@ -2,14 +2,15 @@
 //! written.
 
 use super::Config;
+use super::amqp::{Amqp, Protocol};
 use super::read::Fault;
 use crate::exit::Failure;
 use crate::journal;
 use crate::protection::{self, Material};
 use crate::schemas;
 use crate::world::{self, Tables};
-use adapters::amqp;
 use adapters::postgres::{Mode, PostgresStore};
+use adapters::{amqp, amqp10};
 use std::fs;
 use std::path::Path;
 
@@ -129,42 +130,65 @@ fn queues(config: &Config, faults: &mut Vec<Fault>, warnings: &mut Vec<Fault>) {
     };
     for (name, settings) in &config.amqp {
         let field = format!("amqp.{name}");
-        let server = settings.server();
-        if let Err(error) = server.check() {
+        let sound = match settings.protocol {
+            Protocol::V091 => settings.server().check().map_err(|error| crate::exit::chain(&error)),
+            Protocol::V10 => settings.server_10().check().map_err(|error| crate::exit::chain(&error)),
+        };
+        if let Err(error) = sound {
             let file = settings.password_file.as_deref().unwrap_or(Path::new(name));
-            faults.push(fault(
-                file,
-                &field,
-                format!("{}.", crate::exit::chain(&error)),
-                "Mend the setting or its file.",
-            ));
+            faults.push(fault(file, &field, format!("{error}."), "Mend the setting or its file."));
             continue;
         }
         if settings.tls.is_none() && !matches!(settings.host.as_str(), "localhost" | "127.0.0.1" | "::1") {
             let message = "The password goes to another machine in the clear.".to_owned();
             warnings.push(fault(Path::new(name), &field, message, "Set tls."));
         }
-        let read = config.sources.amqp.values().filter(|s| s.connection == *name).map(|s| &s.queue);
+        let sorted = |names: Vec<&String>| {
+            let names: std::collections::BTreeSet<String> = names.into_iter().cloned().collect();
+            names.into_iter().collect::<Vec<_>>()
+        };
+        let of_us = config.sources.amqp.values().filter(|s| s.connection == *name);
+        let read = sorted(of_us.map(|s| &s.queue).collect());
         let to = config.destinations.values().filter(|d| d.amqp.as_ref() == Some(name));
-        // Behind an exchange a queue may be one that we are not allowed to ask for.
-        let written = to.filter(|_| settings.exchange.is_none()).filter_map(|d| d.queue.as_ref());
-        let mut names: Vec<String> = read.chain(written).cloned().collect();
-        names.sort_unstable();
-        names.dedup();
-        let checked = runtime.block_on(amqp::check(&server, settings.exchange.as_deref(), &names));
-        for error in checked.err().into_iter().flatten() {
-            let message = format!("{}.", crate::exit::chain(&error));
-            let (found, remedy) = match error {
-                amqp::Error::Away(_) => (&mut *warnings, "Start the server, or mend host, port and tls."),
-                amqp::Error::Host
-                | amqp::Error::NoProof
-                | amqp::Error::Password(_)
-                | amqp::Error::Tls(_)
-                | amqp::Error::TooSlow
-                | amqp::Error::NotOpened(_)
-                | amqp::Error::Unusable(_) => (&mut *faults, "Mend it at the server, or in the settings."),
+        let written = sorted(to.filter_map(|d| d.queue.as_ref()).collect());
+        for Unusable { away, why } in runtime.block_on(unusable(settings, &read, &written)) {
+            let (found, remedy) = if away {
+                (&mut *warnings, "Start the server, or mend host, port and tls.")
+            } else {
+                (&mut *faults, "Mend it at the server, or in the settings.")
             };
-            found.push(fault(Path::new(name), &field, message, remedy));
+            found.push(fault(Path::new(name), &field, format!("{why}."), remedy));
+        }
+    }
+}
+
+/// What is wrong with a server of queues.
+struct Unusable {
+    /// It is not there now, and may be when the broker starts.
+    away: bool,
+    why: String,
+}
+
+/// Asks a server for the queues that are read and written.
+async fn unusable(settings: &Amqp, read: &[String], written: &[String]) -> Vec<Unusable> {
+    match settings.protocol {
+        Protocol::V091 => {
+            let (server, exchange) = (settings.server(), settings.exchange.as_deref());
+            // Behind an exchange a queue may be one that we are not allowed to ask for.
+            let asked: Vec<String> =
+                read.iter().chain(written.iter().filter(|_| exchange.is_none())).cloned().collect();
+            let found = amqp::check(&server, exchange, &asked).await.err().unwrap_or_default();
+            let told = |error: amqp::Error| Unusable {
+                away: matches!(error, amqp::Error::Away(_)),
+                why: crate::exit::chain(&error),
+            };
+            found.into_iter().map(told).collect()
+        }
+        Protocol::V10 => {
+            let found = amqp10::check(&settings.server_10(), read, written).await.err().unwrap_or_default();
+            let told =
+                |error: amqp10::Error| Unusable { away: error.is_away(), why: crate::exit::chain(&error) };
+            found.into_iter().map(told).collect()
         }
     }
 }

@@ -191,7 +191,7 @@ macro_rules! default_is_the_empty_section {
     )+};
 }
 
-default_is_the_empty_section!(Work, Admin, Log, trust::Partners, trust::Revocation);
+default_is_the_empty_section!(Work, Admin, Log, amqp::AmqpTls, trust::Partners, trust::Revocation);
 
 impl Config {
     /// Reads a configuration file.
@@ -386,6 +386,9 @@ mod tests {
         let text = format!(
             "{EXAMPLE}\n[amqp.Bus]\nhost = \"a\"\nuser = \"b\"\nheartbeat = \"1ms\"\n\
              [sources.amqp.in]\nconnection = \"bus\"\nqueue = \"q\"\nrole = \"async\"\nprefetch = 0\n\
+             [amqp.old]\nhost = \"a\"\nuser = \"b\"\npassword_file = \"c\"\nstand_in = \"old\"\n\
+             [amqp.odd]\nhost = \"a\"\nuser = \"b\"\npassword_file = \"c\"\ndialect = \"service-bus\"\n\
+             [amqp.new]\nhost = \"a\"\nuser = \"b\"\npassword_file = \"c\"\nprotocol = \"1.0\"\nstand_in = \"old\"\n\
              [destinations.x]\namqp = \"bus\"\nqueue = \"q\"\n[destinations.y]\namqp = \"Bus\"\n\
              [destinations.z]\nfolder = \"f\"\nqueue = \"q\"\n"
         );
@@ -394,6 +397,9 @@ mod tests {
         for field in [
             "amqp.Bus",
             "amqp.Bus.heartbeat",
+            "amqp.old.stand_in",
+            "amqp.odd.dialect",
+            "amqp.new.stand_in",
             "sources.amqp.in.connection",
             "sources.amqp.in.prefetch",
             "destinations.x.amqp",

@@ -352,6 +352,17 @@ impl Setting for amqp_profile::Role {
     }
 }
 
+impl Setting for adapters::amqp10::Dialect {
+    fn read(value: Value<'_>, reading: &mut Reading<'_>) -> Option<Self> {
+        parsed(value, reading, "rabbitmq-v1, rabbitmq-v2 or service-bus", |word| match word {
+            "rabbitmq-v1" => Some(Self::RabbitmqV1),
+            "rabbitmq-v2" => Some(Self::RabbitmqV2),
+            "service-bus" => Some(Self::ServiceBus),
+            _ => None,
+        })
+    }
+}
+
 impl Setting for PathBuf {
     /// A relative path starts at the folder of the file that names it.
     fn read(value: Value<'_>, reading: &mut Reading<'_>) -> Option<Self> {

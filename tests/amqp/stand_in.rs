@@ -1,0 +1,84 @@
+//! A queue whose first message the library for AMQP 0-9-1 cannot read: it is read over 1.0, and nothing stands still.
+
+use crate::rig::Rig;
+use crate::whole::{id_of, letters, over_queues, start};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use lapin::BasicProperties;
+use lapin::options::BasicPublishOptions;
+use lapin::types::FieldTable;
+use serde_json::json;
+use servers::Proton;
+use std::collections::BTreeMap;
+use system_tests::drive::{Region, terminate};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_read_over_one_version_is_read_over_the_other() {
+    let (Some(rig), Some(proton)) = (Rig::new("standin").await, Proton::find("standin")) else { return };
+    for queue in ["inbox", "other", "specialist", "granheim"] {
+        rig.queue(queue, FieldTable::default()).await;
+    }
+    let (letter, mut offered) = (letters(), BTreeMap::new());
+    let mut fresh = || {
+        let (id, letter) = letter();
+        offered.insert(id.clone(), letter.clone().into_bytes());
+        (id, letter)
+    };
+    let by_uuid = |(id, letter): (String, String)| {
+        let (proton, vhost, rabbit) = (proton.clone(), rig.vhost.clone(), rig.rabbit);
+        let message =
+            json!({ "id": id, "id_type": "uuid", "correlation_id": id, "body": STANDARD.encode(letter) });
+        let sending = move || proton.send(rabbit, &vhost, "/amq/queue/inbox", &[message]);
+        async move { tokio::task::spawn_blocking(sending).await.unwrap().unwrap() }
+    };
+    assert_eq!(by_uuid(fresh()).await, ["ACCEPTED"]);
+    for _ in 0..2 {
+        // The name of a field of a table in a list, of a byte that is no text.
+        let (id, letter) = fresh();
+        let letter = STANDARD.encode(letter);
+        rig.rabbit
+            .eval(&format!(
+                r#"rabbit_basic:publish(rabbit_misc:r(<<"{}">>, exchange, <<>>), <<"inbox">>,
+                {{'P_basic', undefined, undefined, [{{<<"x-odd">>, array, [{{table, [{{<<255>>, longstr, <<"x">>}}]}}]}}], 2,
+                undefined, undefined, undefined, undefined, <<"{id}">>, undefined, undefined, undefined, undefined, undefined}},
+                base64:decode(<<"{letter}">>))."#,
+                rig.vhost
+            ))
+            .unwrap();
+    }
+    assert_eq!(by_uuid(fresh()).await, ["ACCEPTED"]);
+    let (id, letter) = fresh();
+    let properties = BasicProperties::default().with_delivery_mode(2).with_message_id(id.into());
+    let options = BasicPublishOptions::default();
+    let publishing =
+        rig.channel.basic_publish("".into(), "other".into(), options, letter.as_bytes(), properties);
+    publishing.await.unwrap();
+    rig.holds("inbox", 4).await;
+
+    let region = Region::lay_out("standin", |settings| {
+        let other = "[sources.amqp.other]\nconnection = \"bus\"\nqueue = \"other\"\nrole = \"internal\"\n";
+        over_queues(&settings, &rig, "0-9-1") + other
+    })
+    .unwrap();
+    let log = region.folder.join("broker.log");
+    let mut process = {
+        let (config, log) = (region.config(), log.clone());
+        tokio::task::spawn_blocking(move || start(&config, &log)).await.unwrap()
+    };
+    let all = u64::try_from(offered.len()).unwrap();
+    for queue in ["specialist", "granheim"] {
+        rig.holds(queue, all).await;
+    }
+    for queue in ["inbox", "other"] {
+        rig.holds(queue, 0).await;
+    }
+    // What stands in is told to stop like any other.
+    assert!(terminate(&mut process.0).unwrap(), "the broker does not end well");
+    let log = std::fs::read_to_string(log).unwrap();
+    assert!(log.contains("the queue is read over 1.0 for a while"), "{log}");
+    assert!(!log.contains("MsgHead"), "the log shows a letter");
+    let came: BTreeMap<_, _> =
+        rig.drain("specialist").await.into_iter().map(|(_, letter)| (id_of(&letter), letter)).collect();
+    assert!(came == offered, "each came once, as it was");
+    std::fs::remove_dir_all(&region.folder).ok();
+}
