@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod definitions;
+mod load;
 mod over_10;
 mod publishing;
 mod reading;

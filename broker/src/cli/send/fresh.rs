@@ -6,11 +6,13 @@
 
 use crate::examine::examine;
 use crate::exit::Failure;
+use broker_core::transport::Label;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use message_schemas::head::Party;
 use message_schemas::schema::SchemaSet;
 use message_schemas::xml::{self, Node, Tree};
-use message_schemas::{Family, Limits, MsgId};
+use message_schemas::{Family, Limits, MessageHead, MsgId};
 use std::ops::Range;
 use std::path::Path;
 use uuid::Uuid;
@@ -27,6 +29,7 @@ pub(super) struct Sample {
     bytes: Vec<u8>,
     /// By their place, none within another.
     places: Vec<(Range<usize>, Fresh)>,
+    label: Label,
 }
 
 /// What stands at a place.
@@ -103,7 +106,7 @@ impl Sample {
             add(place, Fresh::Time(TimeForm::of(&text)));
         }
         places.sort_by_key(|(range, _)| range.start);
-        let sample = Self { bytes, places };
+        let sample = Self { bytes, places, label: label(&head) };
         sample.proved(schemas, now)
     }
 
@@ -113,6 +116,11 @@ impl Sample {
         let head = examine(&first.bytes, schemas, &Limits::default(), now).head;
         let changed = head.is_some_and(|head| head.msg_id.is_some_and(|id| id.key() == first.id.key()));
         if changed { Ok(self) } else { Err(Unfit::Fixed("its id cannot be changed in place")) }
+    }
+
+    /// What an envelope around it says, but for the time.
+    pub(super) const fn label(&self) -> &Label {
+        &self.label
     }
 
     /// A message of its own, as made now.
@@ -127,6 +135,17 @@ impl Sample {
         bytes.extend_from_slice(self.bytes.get(done..).unwrap_or_default());
         let id = MsgId::new(&id.to_string()).expect("a UUID is not empty");
         Made { id, bytes }
+    }
+}
+
+/// What an envelope around a message says, by its head.
+pub(super) fn label(head: &MessageHead) -> Label {
+    let party = |party: &Party| party.her_id().or_else(|| party.enterprise_her_id());
+    Label {
+        subject: head.function.clone().or_else(|| head.type_code.clone()),
+        from: head.sender.as_ref().and_then(party),
+        to: head.receivers.first().and_then(|receiver| party(&receiver.party)),
+        ..Label::default()
     }
 }
 

@@ -7,6 +7,7 @@
 use super::folder;
 use super::http::Http;
 use super::prepare::{Pool, Prepared};
+use super::queue::Queue;
 use super::receipts::{self, From, lock};
 use super::summary::{Book, Outcome, Summary};
 use crate::exit::Failure;
@@ -25,6 +26,8 @@ pub(super) enum Target {
     Http(Http),
     /// A folder that a broker reads.
     Folder(PathBuf),
+    /// A queue that a broker reads.
+    Queue(Queue),
 }
 
 /// How many, how fast, and who looks for receipts.
@@ -50,6 +53,7 @@ impl Target {
         match self {
             Self::Http(http) => http.send(message).await,
             Self::Folder(path) => folder::send(path, message).await,
+            Self::Queue(queue) => queue.send(message).await,
         }
     }
 }
@@ -70,7 +74,15 @@ impl Plan {
             (Some(From::Http), Target::Http(http)) => {
                 watching.spawn(receipts::ask(http.clone(), ask, Arc::clone(&book)));
             }
-            (Some(From::Http), Target::Folder(_)) => {
+            (Some(From::Queue(queue)), Target::Queue(server)) => {
+                let tap = server.tap(queue).await?;
+                watching.spawn(receipts::take(tap, server.clone(), queue.clone(), Arc::clone(&book)));
+            }
+            (Some(From::Queue(_)), Target::Http(_) | Target::Folder(_)) => {
+                let why = "receipts are taken from a queue of the server that messages are sent to";
+                return Err(Failure::Usage(why.to_owned()));
+            }
+            (Some(From::Http), Target::Folder(_) | Target::Queue(_)) => {
                 let why = "to ask over HTTP, messages must be sent over HTTP too";
                 return Err(Failure::Usage(why.to_owned()));
             }

@@ -5,27 +5,32 @@ mod fresh;
 mod http;
 mod load;
 mod prepare;
+mod queue;
 mod receipts;
 mod summary;
 
 use super::material::{self, Keys};
 use super::{Format, files, json_line, sign};
+use crate::examine::examine;
 use crate::exit::{Failure, Verdict};
 use crate::schemas;
 use adapters::clock::SystemClock;
 use broker_core::ContentHash;
 use broker_core::ports::Clock;
+use broker_core::transport::Label;
 use clap::ValueEnum;
 use http::{Http, arrived, is_good, recipients, settled, word};
 use load::{Plan, Target};
-use message_schemas::Limits;
-use prepare::{Pool, Protecting};
+use message_schemas::{Limits, MsgId};
+use prepare::{Pool, Prepared, Protecting};
+use queue::Queue;
 use serde_json::Value;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use summary::Outcome;
 
-/// Hand a message to a running broker: over HTTP, or by putting it into a folder that the broker reads.
+/// Hand a message to a running broker: over HTTP, or by putting it into a folder or a queue that the broker reads.
 ///
 /// One file alone is sent as it is. Without --idempotency-key the hash of the content is the key, so the same file sent
 /// twice is the same call, and is taken in once.
@@ -39,6 +44,8 @@ use std::time::Duration;
   budstikke send message.xml --to http://127.0.0.1:8460 --wait 60
   budstikke send message.xml --folder /var/spool/budstikke/in
   budstikke send samples/ --count 10000 --rate 500 --receipts-from http
+  budstikke send samples/ --count 10000 --to amqp://load@127.0.0.1/region --login-file secret --queue inbox \\
+      --receipts-from amqp:gp
   budstikke send samples/ --for 60s --rate 200 --key gp.p12 --password-file secret --sign xml --sign cms \\
       --seal-for hospital.cer --folder /var/spool/budstikke/in --receipts-from /var/spool/budstikke/out/gp
 
@@ -48,7 +55,8 @@ pub(super) struct Command {
     /// The message; `-` is standard input. For a load, files and folders of messages.
     #[arg(required = true, value_name = "FILE|DIR")]
     files: Vec<PathBuf>,
-    /// The broker's address.
+    /// The broker's address; or that of a server of queues, as amqp://USER@HOST:PORT/VHOST (amqps:// with TLS), or
+    /// amqp:NAME for the one under [amqp.NAME] of --config.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8460")]
     to: String,
     /// A file with the bearer token.
@@ -69,6 +77,8 @@ pub(super) struct Command {
     /// A load: send for so long, such as 90s or 10m.
     #[arg(long = "for", value_name = "TIME", value_parser = duration)]
     time: Option<Duration>,
+    #[command(flatten)]
+    queue: queue::Options,
     #[command(flatten)]
     load: Load,
     #[command(flatten)]
@@ -93,9 +103,9 @@ struct Load {
     /// Seal for the receiver with this certificate; may be given several times.
     #[arg(long, value_name = "FILE")]
     seal_for: Vec<PathBuf>,
-    /// Where receipts are seen: a folder that they are delivered to, or `http` to ask the broker what became of each
-    /// message.
-    #[arg(long, value_name = "DIR|http")]
+    /// Where receipts are seen: a folder that they are delivered to, `amqp:QUEUE` for a queue of the server that
+    /// messages are sent to (what comes there is taken), or `http` to ask the broker what became of each message.
+    #[arg(long, value_name = "DIR|amqp:QUEUE|http")]
     receipts_from: Option<receipts::From>,
     /// How long receipts are waited for after the last message.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
@@ -127,6 +137,10 @@ fn in_flight(text: &str) -> Result<usize, String> {
 
 impl Command {
     pub(super) fn run(self, out: &mut dyn Write) -> Result<Verdict, Failure> {
+        if !self.queue.is_unused() && (self.folder.is_some() || !queue::Options::is_meant(&self.to)) {
+            let why = "--queue is for an address of a server of queues (--to amqp://…)";
+            return Err(Failure::Usage(why.to_owned()));
+        }
         if self.count.is_some() || self.time.is_some() {
             return self.load(out);
         }
@@ -146,6 +160,9 @@ impl Command {
             writeln!(out, "{}", finished.display())?;
             return Ok(Verdict::Good);
         }
+        if queue::Options::is_meant(&self.to) {
+            return self.to_queue(bytes, out);
+        }
         let http = Http::build(&self.to, self.token_file.as_deref())?;
         let answer = runtime()?.block_on(self.send(&http, bytes, &key))?;
         match self.format {
@@ -160,6 +177,36 @@ impl Command {
         }
         let arrived = self.wait.is_none() || recipients(&answer).iter().all(arrived);
         Ok(Verdict::of(is_good(&answer) && arrived))
+    }
+
+    /// One message into a queue; what became of it there is all that is told.
+    fn to_queue(&self, bytes: Vec<u8>, out: &mut dyn Write) -> Result<Verdict, Failure> {
+        if self.wait.is_some() {
+            return Err(Failure::Usage("a queue does not tell how a message ended".to_owned()));
+        }
+        let now = SystemClock::new().now();
+        let schemas = schemas::load(None).map_err(Failure::Config)?;
+        let head = examine(&bytes, &schemas, &Limits::default(), now).head;
+        let label = head.as_ref().map(fresh::label).unwrap_or_default();
+        let id =
+            head.and_then(|head| head.msg_id).or_else(|| MsgId::new(&ContentHash::of(&bytes).to_string()));
+        let message = Prepared {
+            id: id.expect("a hash is not empty"),
+            bytes: bytes.into(),
+            label: Label { made: Some(now), ..label },
+        };
+        let place = self.queue.place(&self.to)?;
+        let outcome = runtime()?.block_on(async {
+            let queue = Queue::connect(place, None, 1).await?;
+            Ok::<_, Failure>(queue.send(&message).await)
+        })?;
+        match outcome {
+            Outcome::Acknowledged => {
+                writeln!(out, "{}", message.id.as_str())?;
+                Ok(Verdict::Good)
+            }
+            Outcome::Refused(why) | Outcome::Lost(why) => Err(Failure::Remote(format!("{}: {why}", self.to))),
+        }
     }
 
     async fn send(&self, http: &Http, bytes: Vec<u8>, key: &str) -> Result<Value, Failure> {
@@ -183,8 +230,17 @@ impl Command {
         let protecting = self.protecting(now)?;
         let schemas = schemas::load(None).map_err(Failure::Config)?;
         let samples = fresh::samples(&self.files, &schemas, now)?;
+        let runtime = runtime()?;
         let target = match &self.folder {
             Some(folder) => Target::Folder(folder.clone()),
+            None if queue::Options::is_meant(&self.to) => {
+                let reply_to = match &self.load.receipts_from {
+                    Some(receipts::From::Queue(queue)) => Some(queue.as_str()),
+                    Some(receipts::From::Folder(_) | receipts::From::Http) | None => None,
+                };
+                let place = self.queue.place(&self.to)?;
+                Target::Queue(runtime.block_on(Queue::connect(place, reply_to, self.load.in_flight))?)
+            }
             None => Target::Http(Http::build(&self.to, self.token_file.as_deref())?),
         };
         let plan = Plan {
@@ -197,7 +253,7 @@ impl Command {
             patience: self.load.patience,
         };
         let pool = Pool::start(samples, protecting, self.count)?;
-        let summary = runtime()?.block_on(plan.run(pool))?;
+        let summary = runtime.block_on(plan.run(pool))?;
         match self.format {
             Format::Json => json_line(out, &summary)?,
             Format::Text => summary.print(out)?,

@@ -4,6 +4,7 @@ use super::fresh::Sample;
 use crate::exit::Failure;
 use adapters::clock::SystemClock;
 use broker_core::ports::Clock;
+use broker_core::transport::Label;
 use hyper::body::Bytes;
 use message_schemas::{Limits, MsgId, xml};
 use std::num::NonZero;
@@ -31,6 +32,8 @@ pub(super) struct Protecting {
 pub(super) struct Prepared {
     pub(super) id: MsgId,
     pub(super) bytes: Bytes,
+    /// What an envelope around it says.
+    pub(super) label: Label,
 }
 
 /// Bytes that lie ready at one time, about.
@@ -141,10 +144,12 @@ fn prepare(
         }
         let turn = usize::try_from(number).unwrap_or(0) % samples.len().max(1);
         let Some(sample) = samples.get(turn) else { return };
-        let made = sample.make(Uuid::now_v7(), clock.now());
+        let now = clock.now();
+        let made = sample.make(Uuid::now_v7(), now);
+        let label = Label { made: Some(now), ..sample.label().clone() };
         // Each sample was tried before; a fault here would be one of ours, and the count would tell of it.
         let Ok(bytes) = protecting.apply(made.bytes) else { return };
-        if ready.blocking_send(Prepared { id: made.id, bytes: bytes.into() }).is_err() {
+        if ready.blocking_send(Prepared { id: made.id, bytes: bytes.into(), label }).is_err() {
             return;
         }
     }

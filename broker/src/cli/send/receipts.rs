@@ -1,6 +1,7 @@
 //! Looks for receipts of what was sent: where they are delivered, or in the broker's own word.
 
 use super::http::{self, Http};
+use super::queue::{Queue, Tap};
 use super::summary::{Book, kind};
 use message_schemas::head::{HeadReader, Settings};
 use message_schemas::{Limits, MsgId, xml};
@@ -18,12 +19,18 @@ pub(super) enum From {
     Http,
     /// As files in a folder.
     Folder(PathBuf),
+    /// As messages in a queue, which are taken out of it.
+    Queue(String),
 }
 
 impl std::str::FromStr for From {
     type Err = std::convert::Infallible;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(if text == "http" { Self::Http } else { Self::Folder(text.into()) })
+        Ok(match (text, text.strip_prefix("amqp:")) {
+            ("http", _) => Self::Http,
+            (_, Some(queue)) => Self::Queue(queue.to_owned()),
+            (folder, None) => Self::Folder(folder.into()),
+        })
     }
 }
 
@@ -32,6 +39,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// How long a message is left alone that is not settled yet.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
+
+/// How long a lost connection to a queue is left alone.
+const CONNECT_AGAIN: Duration = Duration::from_millis(500);
 
 /// Questions that are out at one time.
 const QUESTIONS: usize = 16;
@@ -83,6 +93,23 @@ impl Folder {
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
+    }
+}
+
+/// Takes receipts from a queue, and connects again when the connection is lost.
+pub(super) async fn take(mut tap: Tap, server: Queue, queue: String, book: Arc<Mutex<Book>>) {
+    loop {
+        while let Some(bytes) = tap.next().await {
+            if let Some((id, kind)) = receipt(&bytes) {
+                lock(&book).receipt(&id, kind, Instant::now());
+            }
+        }
+        tap = loop {
+            match server.tap(&queue).await {
+                Ok(tap) => break tap,
+                Err(_) => tokio::time::sleep(CONNECT_AGAIN).await,
+            }
+        };
     }
 }
 
