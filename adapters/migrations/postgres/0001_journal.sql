@@ -191,11 +191,11 @@ CREATE INDEX pending_message_day ON pending (message_day);
 
 -- Every recipient as it stands, for people.
 CREATE VIEW standing AS
-    SELECT seq, owner, id, message, message_day, book, receiver, destination, kind, document, received, since, state,
+    SELECT day, seq, owner, id, message, message_day, book, receiver, destination, kind, document, received, since, state,
         reason, detail, tries, receipt_deadline, expires, NULL::bigint AS next_attempt
     FROM recipient WHERE state <> 'pending'
     UNION ALL
-    SELECT seq, owner, id, message, message_day, book, receiver, destination, kind, document, received, since, state,
+    SELECT day, seq, owner, id, message, message_day, book, receiver, destination, kind, document, received, since, state,
         reason, detail, tries, receipt_deadline, expires, next_attempt
     FROM pending;
 

@@ -6,6 +6,7 @@ pub mod postgres;
 mod process;
 mod proton;
 pub mod proxy;
+pub mod questions;
 pub mod rabbit;
 mod wait;
 

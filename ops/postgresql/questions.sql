@@ -1,0 +1,90 @@
+-- What operators ask of a journal on PostgreSQL. In psql, set what the question names and copy the one that you need:
+--     \set owner default
+--     \set sender 'HER:8094866'
+--     SELECT (extract(epoch FROM timestamptz '2026-01-31 06:00Z') * 1e6)::bigint AS since,
+--            (extract(epoch FROM timestamptz '2026-01-31 07:00Z') * 1e6)::bigint AS until \gset
+-- Each is answered by indexes, also where the journal holds tens of millions of rows: the program `questions` of benches/
+-- shows it with these very statements, and a test that none of them reads a large table from end to end. Times in the
+-- journal are microseconds since 1970, UTC. What names days lets PostgreSQL leave other days
+-- alone. None shows what stands inside of a message.
+
+-- question: by our id
+SELECT id, to_timestamp(received / 1e6) AS received, source, sender, family, verdict, reason, size
+FROM message WHERE owner = :'owner' AND id = :'id'::uuid;
+
+-- question: by the sender's id
+SELECT id, to_timestamp(received / 1e6) AS received, source, sender, family, verdict, reason, size
+FROM message WHERE owner = :'owner' AND left(msg_id, 200) = left(:'msg_id', 200) AND msg_id = :'msg_id';
+
+-- question: where a message is now
+SELECT id, book, receiver, destination, kind, state, reason, tries, to_timestamp(next_attempt / 1e6) AS next_attempt
+FROM standing WHERE owner = :'owner' AND message = :'id'::uuid ORDER BY seq;
+
+-- question: by sender and time
+SELECT id, to_timestamp(received / 1e6) AS received, family, verdict, reason
+FROM message WHERE owner = :'owner' AND sender = :'sender'
+AND received >= :since AND received < :until
+AND day BETWEEN :since / 86400000000 - 1 AND :until / 86400000000 + 1
+ORDER BY received DESC LIMIT 100;
+
+-- question: by receiver and time
+SELECT message, id, to_timestamp(received / 1e6) AS received, destination, kind, state, reason
+FROM standing WHERE owner = :'owner' AND receiver = :receiver
+AND received >= :since AND received < :until
+AND day >= :since / 86400000000 - 1
+ORDER BY received DESC LIMIT 100;
+
+-- question: by family and time
+SELECT id, to_timestamp(received / 1e6) AS received, sender, version, verdict, reason
+FROM message WHERE owner = :'owner' AND family = :'family'
+AND received >= :since AND received < :until
+AND day BETWEEN :since / 86400000000 - 1 AND :until / 86400000000 + 1
+ORDER BY received DESC LIMIT 100;
+
+-- question: by time
+SELECT id, to_timestamp(received / 1e6) AS received, source, sender, family, verdict, reason
+FROM message WHERE owner = :'owner' AND received >= :since AND received < :until
+AND day BETWEEN :since / 86400000000 - 1 AND :until / 86400000000 + 1
+ORDER BY received DESC LIMIT 100;
+
+-- question: by code, what was judged so
+SELECT id, to_timestamp(received / 1e6) AS received, source, sender, family, verdict
+FROM message WHERE owner = :'owner' AND reason = :'code'
+AND received >= :since AND received < :until
+AND day BETWEEN :since / 86400000000 - 1 AND :until / 86400000000 + 1
+ORDER BY received DESC LIMIT 100;
+
+-- question: by code, what was not delivered
+SELECT message, id, to_timestamp(received / 1e6) AS received, receiver, destination, state, detail
+FROM standing WHERE owner = :'owner' AND reason = :'code'
+AND received >= :since AND received < :until
+AND day >= :since / 86400000000 - 1
+ORDER BY received DESC LIMIT 100;
+
+-- question: by state, the oldest first
+SELECT message, id, to_timestamp(received / 1e6) AS received, receiver, destination, reason, tries
+FROM standing WHERE owner = :'owner' AND state = :'state'
+AND received >= :since AND received < :until
+AND day >= :since / 86400000000 - 1
+ORDER BY received LIMIT 100;
+
+-- question: by destination and time
+SELECT message, id, to_timestamp(received / 1e6) AS received, receiver, state, reason
+FROM standing WHERE owner = :'owner' AND destination = :'destination'
+AND received >= :since AND received < :until
+AND day >= :since / 86400000000 - 1
+ORDER BY received DESC LIMIT 100;
+
+-- question: what is set aside
+SELECT message, id, to_timestamp(received / 1e6) AS received, receiver, destination, state, reason, detail
+FROM recipient WHERE owner = :'owner' AND state IN ('parked', 'expired') ORDER BY seq LIMIT 100;
+
+-- question: what waits where, and since when
+SELECT destination, state, count(*), to_timestamp(min(received) / 1e6) AS oldest, max(tries) AS most_tries
+FROM pending WHERE owner = :'owner' AND state IN ('waiting', 'sending', 'unsure')
+GROUP BY destination, state ORDER BY oldest;
+
+-- question: which receipts are overdue
+SELECT message, id, receiver, destination, to_timestamp(receipt_deadline / 1e6) AS deadline
+FROM pending WHERE owner = :'owner' AND state = 'handed_over' AND receipt_deadline < extract(epoch FROM now()) * 1e6
+ORDER BY receipt_deadline LIMIT 100;
