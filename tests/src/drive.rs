@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The binary under test: `$BUDSTIKKE`, or the release build of this tree, made now if it is not up to date.
+/// The binary under test: `$BUDSTIKKE`, or the build of this tree that the tests share, made now if it is not up to date.
 ///
 /// # Panics
 /// If it cannot be built.
@@ -26,14 +26,14 @@ pub fn binary() -> PathBuf {
         }
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let built = Command::new(cargo)
-            .args(["build", "--release", "--quiet", "--locked", "--bin", "budstikke"])
+            .args(["build", "--quiet", "--locked", "--workspace", "--bin", "budstikke"])
             .current_dir(root())
             .status()
             .expect("cargo runs");
         assert!(built.success(), "the binary under test does not build");
         let target =
             std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-        target.join("release/budstikke")
+        target.join("debug/budstikke")
     };
     BUILT.get_or_init(build).clone()
 }

@@ -1,8 +1,9 @@
 //! How many instructions the hot paths take, which no load of the machine changes, against the figures kept in
 //! `instructions.toml`.
 //!
-//! `cargo run --release -p benchmarks --bin instructions` counts (with valgrind) and compares: a path that takes more than
-//! the tolerance above its figure fails. `-- --write` writes the figures anew, to be read in the diff.
+//! `cargo build --workspace --bin instructions && target/debug/instructions` counts (with valgrind) and compares: a path that takes more than the tolerance
+//! above its figure fails. `--write` writes the figures anew, to be read in the diff. The figures are of the tests' profile,
+//! where the rooms of the hot paths are optimised too, so that CI builds everything once.
 
 use benchmarks::paths::{PATHS, Path};
 use std::collections::BTreeMap;
@@ -13,7 +14,7 @@ type Failure = Box<dyn std::error::Error>;
 
 /// So much more is taken for noise: hash seeds, random padding, allocator, and what the compiler inlines when code moves
 /// from one file to another.
-const TOLERANCE_PERCENT: f64 = 15.0;
+const TOLERANCE_PERCENT: f64 = 8.0;
 
 /// Counted over so many runs, after one that warms up.
 const RUNS: u64 = 5;
