@@ -62,6 +62,14 @@ fn id(number: u64) -> String {
     )
 }
 
+/// The number of a message, by the id in it.
+#[must_use]
+pub fn number(message: &[u8]) -> Option<u64> {
+    let id = memchr::memmem::find(message, b"<MsgId>")? + b"<MsgId>".len();
+    let last = message.get(id + 24..id + 36)?;
+    u64::from_str_radix(std::str::from_utf8(last).ok()?, 16).ok()
+}
+
 fn head(xml: &mut String, number: u64, attachment: usize) {
     put(
         xml,

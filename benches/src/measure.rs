@@ -66,3 +66,21 @@ pub fn memory(process: &str, line: &str) -> u64 {
     let kilobytes: Option<u64> = value.and_then(|l| l.trim().trim_end_matches(" kB").parse().ok());
     kilobytes.unwrap_or(0) * 1024
 }
+
+/// The processor time that a process and those of its children that have ended have used: fields 14 to 17 of its stat file,
+/// in hundredths of a second.
+#[must_use]
+pub fn cpu(process: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let behind_name = stat.rsplit_once(") ").map_or("", |(_, fields)| fields);
+    let ticks = behind_name.split(' ').skip(11).take(4).filter_map(|f| f.parse::<u64>().ok());
+    Duration::from_millis(ticks.sum::<u64>() * 10)
+}
+
+/// How many there were a second.
+#[must_use]
+pub fn per_second(count: u64, elapsed: Duration) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "a count for people to read")]
+    let count = count as f64;
+    count / elapsed.as_secs_f64()
+}

@@ -152,7 +152,8 @@ impl Broker {
             "throughput of {THROUGHPUT}, {CONNECTIONS} connections: {accepted:.0}/s accepted, {delivered:.0}/s delivered \
              and receipted: {:.0} % of the synced files; {:.2} ms of CPU a message, {} MB",
             delivered / synced_files * 100.0,
-            self.cpu().as_secs_f64() * 1e3 / per_second(THROUGHPUT, Duration::from_secs(1)),
+            measure::cpu(self.process.id()).as_secs_f64() * 1e3
+                / per_second(THROUGHPUT, Duration::from_secs(1)),
             self.memory_mb()
         );
         Ok(())
@@ -173,7 +174,9 @@ impl Broker {
             at(50).as_secs_f64() * 1e3,
             at(99).as_secs_f64() * 1e3,
             at(100).as_secs_f64() * 1e3,
-            self.cpu().as_secs_f64() / per_second(OFFERED_SECONDS, Duration::from_secs(1)) * 100.0
+            measure::cpu(self.process.id()).as_secs_f64()
+                / per_second(OFFERED_SECONDS, Duration::from_secs(1))
+                * 100.0
         );
         Ok(())
     }
@@ -196,7 +199,8 @@ impl Broker {
         println!(
             " taken in at {:.0}/s, {:.2} ms of CPU a message",
             per_second(messages, clock.monotonic()),
-            self.cpu().as_secs_f64() * 1e3 / per_second(messages, Duration::from_secs(1))
+            measure::cpu(self.process.id()).as_secs_f64() * 1e3
+                / per_second(messages, Duration::from_secs(1))
         );
         Ok(())
     }
@@ -246,14 +250,6 @@ impl Broker {
     /// The most memory that it has held.
     fn memory_mb(&self) -> u64 {
         measure::memory(&self.process.id().to_string(), "VmHWM") >> 20
-    }
-
-    /// The processor time that it has used: fields 14 and 15 of its stat file, in hundredths of a second.
-    fn cpu(&self) -> Duration {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id())).unwrap_or_default();
-        let behind_name = stat.rsplit_once(") ").map_or("", |(_, fields)| fields);
-        let ticks = behind_name.split(' ').skip(11).take(2).filter_map(|f| f.parse::<u64>().ok());
-        Duration::from_millis(ticks.sum::<u64>() * 10)
     }
 }
 
@@ -310,7 +306,5 @@ impl Connection {
 }
 
 fn per_second(count: usize, elapsed: Duration) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "a count for people to read")]
-    let count = count as f64;
-    count / elapsed.as_secs_f64()
+    measure::per_second(count as u64, elapsed)
 }

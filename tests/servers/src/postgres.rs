@@ -2,7 +2,7 @@
 
 use crate::guard::Guard;
 use crate::ports;
-use crate::process::{children, is_running, private_folder, run, send, tail};
+use crate::process::{children, family, is_running, private_folder, run, send, tail};
 use crate::wait::{PATIENCE, wait_for};
 use rustix::process::Signal;
 use std::fs::File;
@@ -140,6 +140,13 @@ impl Postgres {
         command.env("PGPASSWORD", &self.password).args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-U", "postgres"]);
         command.arg("-h").arg(self.socket_folder()).args(["-p", &self.port.to_string(), "-d", database]);
         run(command.args(["-c", statements]))
+    }
+
+    /// The ids of its processes.
+    #[must_use]
+    pub fn processes(&self) -> Vec<u32> {
+        let process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
+        process.as_ref().map(|process| family(process.id())).unwrap_or_default()
     }
 
     /// Starts it after [`Self::stop`] or [`Self::kill`], on the same port and data, and waits until it takes connections.

@@ -36,6 +36,13 @@ pub(crate) fn children(pid: u32) -> Vec<u32> {
     all.filter(|child| status(*child).is_some_and(|(_, parent)| parent == pid)).collect()
 }
 
+/// A process, its children, and theirs.
+pub(crate) fn family(pid: u32) -> Vec<u32> {
+    let mut all = vec![pid];
+    all.extend(children(pid).into_iter().flat_map(family));
+    all
+}
+
 /// True unless it is gone, or dead and not yet asked about.
 pub(crate) fn is_running(pid: u32) -> bool {
     status(pid).is_some_and(|(state, _)| state != "Z")

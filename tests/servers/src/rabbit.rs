@@ -2,7 +2,7 @@
 
 use crate::guard::Guard;
 use crate::ports;
-use crate::process::{private_folder, run, send, tail};
+use crate::process::{family, private_folder, run, send, tail};
 use crate::wait::{PATIENCE, wait_for};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -261,6 +261,13 @@ impl Rabbit {
         value
             .map(str::to_owned)
             .ok_or_else(|| io::Error::other(format!("{text}{}", String::from_utf8_lossy(&output.stderr))))
+    }
+
+    /// The ids of its processes.
+    #[must_use]
+    pub fn processes(&self) -> Vec<u32> {
+        let process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
+        process.as_ref().map(|process| family(process.id())).unwrap_or_default()
     }
 
     /// Starts it after [`Self::stop`] or [`Self::kill`], with the same ports, users and data, and waits until it takes
