@@ -259,7 +259,7 @@ impl<S: Store, F: RevocationSource> Intake<S, F> {
         }
     }
 
-    async fn commit_group(&self, pending: Vec<Pending>, entries: Vec<Entry>) {
+    async fn commit_group(self: &Arc<Self>, pending: Vec<Pending>, entries: Vec<Entry>) {
         telemetry::committed(entries.len());
         // Bodies are shared, so a copy of the entries costs little; it lets one that the journal cannot take
         // be told from those that it can.
@@ -282,7 +282,7 @@ impl<S: Store, F: RevocationSource> Intake<S, F> {
     }
 
     /// Tells each source what became of its message, and wakes the deliveries.
-    async fn answer(&self, pending: Vec<Pending>, results: Vec<CommitResult>) {
+    async fn answer(self: &Arc<Self>, pending: Vec<Pending>, results: Vec<CommitResult>) {
         self.health.over(Trouble::JournalFull);
         self.health.over(Trouble::JournalUnavailable);
         let now = self.clock.now();
@@ -306,12 +306,29 @@ impl<S: Store, F: RevocationSource> Intake<S, F> {
                     self.repeated(message, first).await
                 }
                 CommitResult::Repeated { message: first, same_content: false } => {
-                    message.not_taken(NotTaken::KeyReused { message: first });
+                    self.under_a_used_id(message, first);
                 }
                 CommitResult::Stale => once_more(message, again),
                 // Only a message that was judged again can be overtaken, and none comes this way.
                 CommitResult::Overtaken => message.not_taken(NotTaken::Unavailable),
             }
+        }
+    }
+
+    /// Another message came first under its key. Who carries envelopes cannot be told, and must not offer it for ever: it
+    /// is judged as what it is.
+    fn under_a_used_id(self: &Arc<Self>, mut message: Message, first: MessageId) {
+        match message.arrival.under_a_used_id() {
+            Some(arrival) => {
+                tracing::warn!(
+                    message.id = %arrival.id, source = arrival.source,
+                    "Message {} has the transport id of message {first}, and other bytes; it is judged as another.",
+                    arrival.id
+                );
+                message.arrival = arrival;
+                self.judge(message);
+            }
+            None => message.not_taken(NotTaken::KeyReused { message: first }),
         }
     }
 

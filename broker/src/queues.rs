@@ -8,11 +8,12 @@ use adapters::amqp::{self, Direction, Link, News, QueueNews, StandIn, Watch};
 use adapters::amqp10;
 use adapters::intake::Intake;
 use adapters::queues::{Addressed, Addressing, Arriving, internal, repeat_key};
-use amqp_profile::{Envelope, Role};
+use amqp_profile::{Envelope, Outgoing, Role, incoming, outgoing};
+use arc_swap::ArcSwap;
+use broker_core::World;
 use broker_core::journal::Delivery;
 use broker_core::ports::{self, Clock};
 use dead_letter::Attempt;
-use message_schemas::HerId;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -53,6 +54,14 @@ impl Queues {
         self.servers.get(name).ok_or_else(|| Error::NoConnection(name.to_owned()))
     }
 
+    /// What stands on the outside of what goes to partners at a server.
+    ///
+    /// # Errors
+    /// If there is no such server.
+    pub fn profile(&self, connection: &str) -> Result<outgoing::Options, Error> {
+        Ok(self.settings(connection)?.profile())
+    }
+
     /// The shared connection over AMQP 0-9-1.
     fn link(&self, name: &str, direction: Direction) -> Result<Link, Error> {
         let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
@@ -85,7 +94,7 @@ impl Queues {
     /// If the settings of its server are at fault.
     pub fn source(&self, name: &str, settings: &AmqpIn, intake: Intake) -> Result<Source, Error> {
         let name = format!("amqp:{name}");
-        let arriving = arriving(&name, settings.role);
+        let arriving = arriving(&name, settings.role, settings.attempts);
         let server = self.settings(&settings.connection)?;
         let over_10 = Over10 {
             name: name.clone(),
@@ -122,12 +131,13 @@ impl Queues {
     pub fn destination(
         &self,
         connection: &str,
-        addressing: Arc<Addressing>,
+        way: Way,
         timeout: Duration,
         window: usize,
     ) -> Result<Destination, Error> {
         let server = self.settings(connection)?;
         let message_bytes = server.message_bytes.0;
+        let Way { addressing, many } = way;
         Ok(match server.protocol {
             Protocol::V10 => {
                 let options = amqp10::DestinationOptions { timeout, message_bytes };
@@ -136,7 +146,7 @@ impl Queues {
             }
             Protocol::V091 => {
                 let exchange = server.exchange.clone();
-                let options = amqp::DestinationOptions { exchange, timeout, window, message_bytes };
+                let options = amqp::DestinationOptions { exchange, timeout, window, message_bytes, many };
                 let link = self.link(connection, Direction::Out)?;
                 Destination::V091(Box::new(amqp::Destination::build(link, options, addressing)?))
             }
@@ -144,11 +154,55 @@ impl Queues {
     }
 }
 
-/// Everything to one queue of ours.
-#[must_use]
-pub fn to_queue(queue: &str) -> Arc<Addressing> {
-    let queue = queue.to_owned();
-    Arc::new(move |delivery: &Delivery| Ok(Addressed { queue: queue.clone(), envelope: internal(delivery) }))
+/// Where deliveries go at a server.
+pub struct Way {
+    addressing: Arc<Addressing>,
+    /// To more than one queue.
+    many: bool,
+}
+
+impl Way {
+    /// As the addressing says, all to one queue.
+    #[must_use]
+    pub fn addressed(addressing: Arc<Addressing>) -> Self {
+        Self { addressing, many: false }
+    }
+
+    /// A queue of our own, whoever is to have what goes there.
+    #[must_use]
+    pub fn to_queue(queue: &str) -> Self {
+        let queue = queue.to_owned();
+        Self::addressed(Arc::new(move |delivery: &Delivery| {
+            Ok(Addressed { queue: queue.clone(), envelope: internal(delivery) })
+        }))
+    }
+
+    /// The queues of partners, by the parties as they are now.
+    #[must_use]
+    pub fn to_partners(
+        profile: outgoing::Options,
+        world: &Arc<ArcSwap<World>>,
+        clock: &Arc<dyn Clock>,
+    ) -> Self {
+        let (world, clock) = (Arc::clone(world), Arc::clone(clock));
+        let addressing = move |delivery: &Delivery| {
+            let world = world.load();
+            let policy = &world.policy.amqp;
+            // What nobody waits for any more need not arrive.
+            let waits = Duration::try_from(policy.sync_deadline.length()).ok().filter(|time| !time.is_zero());
+            let options = outgoing::Options {
+                unprotected: policy.unprotected,
+                sync_ttl: waits.map_or(profile.sync_ttl, |time| time.min(outgoing::LONGEST)),
+                ..profile.clone()
+            };
+            match outgoing::make(delivery, &world.parties, &options, clock.now()) {
+                Ok(Outgoing { queue, envelope }) => Ok(Addressed { queue, envelope }),
+                // A person mends it, and sends it again; others have queues, so it is no fault of the destination.
+                Err(why) => Err(Attempt::Refused { why: why.to_string() }),
+            }
+        };
+        Self { addressing: Arc::new(addressing), many: true }
+    }
 }
 
 /// A queue that messages are taken from.
@@ -227,18 +281,19 @@ impl Over10 {
     }
 }
 
-/// Whom the envelope names stands in the arrival, but on our own queues, where it names nobody.
-fn arriving(source: &str, role: Role) -> Arc<Arriving> {
+/// What the envelope says, by what its queue is for, stands in the arrival.
+fn arriving(source: &str, role: Role, attempts: usize) -> Arc<Arriving> {
     let source = source.to_owned();
     Arc::new(move |intake: &Intake, envelope: Envelope| {
-        let key = repeat_key(&envelope);
-        let mut arrival = intake.arrival(&source, Arc::clone(&envelope.body), Some(key));
-        if role != Role::Internal {
-            let party = |name| envelope.properties.get(name)?.trim().parse().ok().map(HerId);
-            arrival.envelope_receiver = party("toHerId");
-            arrival.envelope_sender = party("fromHerId");
-        }
-        arrival
+        let whole = repeat_key(&envelope);
+        let mut incoming = incoming::read(envelope, role);
+        // Where the profile has no key for it, and on our own queues, a message is known by all that it says.
+        let offered = incoming.transport.delivery_count.and_then(|count| usize::try_from(count).ok());
+        incoming.transport.worn_out = offered.is_some_and(|before| before >= attempts.max(1));
+        let known_by = incoming.idempotency_key.take().filter(|_| role != Role::Internal);
+        incoming.idempotency_key = Some(known_by.unwrap_or(whole));
+        let arrival = intake.arrival(&source, Arc::clone(&incoming.body), None);
+        incoming.onto(arrival)
     })
 }
 

@@ -7,6 +7,7 @@ use crate::protection::expiry::{Lasting, purpose_word};
 use broker_core::journal::{Balance, Entry, Ledger};
 use broker_core::ports::{Backlog, NotTaken, StoreError};
 use broker_core::telemetry::{self as names, Metric};
+use broker_core::transport::{ErrorCondition, TransportError};
 use dead_letter::{Attempt, Reason, Wake};
 use jiff::{SignedDuration, Timestamp};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -126,6 +127,7 @@ pub struct Taken {
     reasons: Vec<Reason>,
     findings: Vec<&'static str>,
     receipts: usize,
+    errors: Vec<(&'static str, &'static str)>,
     received: Timestamp,
     protection: &'static str,
 }
@@ -145,6 +147,7 @@ impl Taken {
             reasons,
             findings: entry.findings.iter().map(|finding| finding.code.as_str()).collect(),
             receipts: entry.documents.iter().filter(|document| document.kind == receipt).count(),
+            errors: transport_errors(entry),
             received: entry.arrival.received,
             protection: protection(entry),
         }
@@ -166,9 +169,28 @@ impl Taken {
         if let Ok(receipts @ 1..) = u64::try_from(self.receipts) {
             metrics::counter!(names::RECEIPTS.name).increment(receipts);
         }
+        for (direction, code) in self.errors {
+            let labels = [("direction", direction), ("code", code)];
+            metrics::counter!(names::TRANSPORT_ERRORS.name, &labels).increment(1);
+        }
         let took = now.duration_since(self.received).as_secs_f64().max(0.0);
         metrics::histogram!(names::INTAKE_SECONDS.name, "source" => self.source).record(took);
     }
+}
+
+/// Which way errors of the AMQP profile went, and their codes; partners' codes that nobody knows are "other".
+fn transport_errors(entry: &Entry) -> Vec<(&'static str, &'static str)> {
+    let kind = broker_core::journal::DocumentKind::TransportError;
+    let told = entry.documents.iter().filter(|document| document.kind == kind).filter_map(|document| {
+        let error: TransportError = serde_json::from_slice(&document.bytes).ok()?;
+        Some(("out", error.condition.as_str()))
+    });
+    let reported = entry.arrival.transport.iter().filter_map(|transport| transport.reported.as_ref());
+    let reported = reported.map(|reported| {
+        let known = reported.condition.as_deref().and_then(ErrorCondition::from_name);
+        ("in", known.map_or("other", ErrorCondition::as_str))
+    });
+    told.chain(reported).collect()
 }
 
 /// How a message came protected, by its account.

@@ -4,13 +4,19 @@ use crate::clock::{Look, Steady};
 use crate::health::{Health, Trouble};
 use crate::telemetry::{self, alarm};
 use crate::wake::Wake;
+use arc_swap::ArcSwap;
 use broker_core::journal::{Balance, Deadline, Ledger, Overdue, Settlement};
 use broker_core::lifecycle::Event;
-use broker_core::ports::{Clock, Store};
+use broker_core::ports::{Clock, Store, StoreError};
+use broker_core::{World, process};
 use dead_letter::Reason;
+use jiff::Timestamp;
+use message_schemas::MessageId;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 /// How often deadlines and the clock are looked at.
 const TICK: Duration = Duration::from_secs(1);
@@ -36,6 +42,8 @@ pub struct Timers<S, C> {
     pub health: Health,
     /// How often the books are checked.
     pub check_every: Duration,
+    /// By what the sender of a request that nobody answers is told; none where no requests are taken.
+    pub requests: Option<Arc<ArcSwap<World>>>,
 }
 
 impl<S: Store, C: Clock> Timers<S, C> {
@@ -109,6 +117,13 @@ impl<S: Store, C: Clock> Timers<S, C> {
                 return 0;
             }
         };
+        let overdue = match self.unanswered(overdue, now).await {
+            Ok(rest) => rest,
+            Err(error) => {
+                telemetry::journal_failed(&self.health, "unanswered", &error);
+                return 0;
+            }
+        };
         let settlements: Vec<_> = overdue.iter().map(settlement).collect();
         match self.store.settle(&settlements, now).await {
             Ok(0) => 0,
@@ -121,6 +136,41 @@ impl<S: Store, C: Clock> Timers<S, C> {
                 0
             }
         }
+    }
+
+    /// Ends requests that nobody answered, and tells their senders. Returns what is overdue besides.
+    async fn unanswered(&self, overdue: Vec<Overdue>, now: Timestamp) -> Result<Vec<Overdue>, StoreError> {
+        let Some(world) = &self.requests else { return Ok(overdue) };
+        let world = world.load_full();
+        let mut by_message: BTreeMap<MessageId, Vec<Overdue>> = BTreeMap::new();
+        for one in overdue {
+            by_message.entry(one.message).or_default().push(one);
+        }
+        let (mut rest, mut entries) = (Vec::new(), Vec::new());
+        for (id, overdue) in by_message {
+            let record = self.store.message(id).await?;
+            let recipients: Vec<_> = overdue.iter().map(|one| one.recipient).collect();
+            let entry =
+                record.and_then(|r| process::unanswered(&r, &recipients, &world, now, &mut Uuid::now_v7));
+            match entry {
+                Some(entry) => entries.push(entry),
+                None => rest.extend(overdue),
+            }
+        }
+        if entries.is_empty() {
+            return Ok(rest);
+        }
+        let destinations: BTreeSet<_> =
+            entries.iter().flat_map(|e| &e.recipients).filter_map(|r| r.destination.clone()).collect();
+        let ids: Vec<_> = entries.iter().map(|entry| entry.arrival.id).collect();
+        self.store.commit(entries).await?;
+        let reason = Reason::RequestUnanswered;
+        for id in ids {
+            telemetry::reason(reason);
+            alarm(reason, format_args!("Message {id} expired: {}.", reason.title()));
+        }
+        destinations.iter().for_each(|destination| self.wake.ring(destination));
+        Ok(rest)
     }
 
     /// Holds the states against the events, and shows both.

@@ -14,7 +14,7 @@ use crate::journal::Mode;
 use crate::pool::Pool;
 use crate::protection::watch::Watch;
 use crate::protection::{self, Again, Maker, Material};
-use crate::queues::{self, Board, Queues};
+use crate::queues::{self, Board, Queues, Way};
 use crate::registry;
 use crate::reload::Reload;
 use crate::timers::Timers;
@@ -109,7 +109,7 @@ pub async fn run(config: Config) -> Result<Verdict, Failure> {
     let intake = tokio::spawn(intake.run(offered, stop.clone()));
     let queues = Queues::new(config.amqp.clone(), Arc::new(Board::new(&health, &port)));
     for (name, settings) in &config.destinations {
-        let place = Arc::new(Place::build(name, settings, &queues)?);
+        let place = Arc::new(Place::build(name, settings, &queues, &world, &port)?);
         let options = delivery::Options {
             destination: name.clone(),
             concurrency: settings.concurrency,
@@ -130,6 +130,7 @@ pub async fn run(config: Config) -> Result<Verdict, Failure> {
         wake: wake.clone(),
         health: health.clone(),
         check_every: config.journal.check_every,
+        requests: takes_requests(&config).then(|| Arc::clone(&world)),
     };
     let stop_timers = stop.clone();
     parts.spawn(async move {
@@ -242,6 +243,11 @@ pub async fn run(config: Config) -> Result<Verdict, Failure> {
         ),
     }
     Ok(Verdict::of(left == 0 && early.is_none()))
+}
+
+/// Some queue brings requests, whose senders wait.
+fn takes_requests(config: &Config) -> bool {
+    config.sources.amqp.values().any(|source| source.role == amqp_profile::Role::Sync)
 }
 
 /// What protection begins with, as the files say; none where no trust is configured.
@@ -409,11 +415,23 @@ enum Place {
 }
 
 impl Place {
-    fn build(name: &DestinationId, settings: &config::Destination, queues: &Queues) -> Result<Self, Failure> {
+    fn build(
+        name: &DestinationId,
+        settings: &config::Destination,
+        queues: &Queues,
+        world: &Arc<ArcSwap<broker_core::World>>,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Self, Failure> {
         let failed = |error: String| Failure::Start(format!("destinations.{name}: {error}"));
-        if let (Some(connection), Some(queue)) = (&settings.amqp, &settings.queue) {
+        if let Some(connection) = &settings.amqp {
+            let way = match &settings.queue {
+                Some(queue) => Way::to_queue(queue),
+                None => {
+                    Way::to_partners(queues.profile(connection).map_err(|e| failed(chain(&e)))?, world, clock)
+                }
+            };
             return queues
-                .destination(connection, queues::to_queue(queue), settings.timeout, settings.concurrency)
+                .destination(connection, way, settings.timeout, settings.concurrency)
                 .map(Self::Amqp)
                 .map_err(|e| failed(chain(&e)));
         }

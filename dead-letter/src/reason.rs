@@ -154,6 +154,26 @@ reasons! {
     TestMode = "P47", Day, "test mode is on";
     /// The address registry says that a party takes no part any more, and our files still count on it.
     PartyDeactivated = "P48", Day, "party deactivated in the address registry";
+    /// Its envelope lacks what the profile requires; its sender is told on the error queue.
+    EnvelopeInvalid = "P49", Day, "envelope not valid";
+    /// Its envelope does not say who sent it, so nobody can be told.
+    EnvelopeSenderMissing = "P50", Day, "envelope names no sender";
+    /// Its envelope and the message name different receivers (E10).
+    EnvelopeReceiverDiffers = "P51", Day, "envelope names another receiver";
+    /// A partner reports on our error queue that it could not take a message.
+    ErrorReported = "P52", Day, "transport error reported";
+    /// An error came that is about nothing that we sent to its sender.
+    ErrorUnmatched = "P53", Day, "transport error about nothing of ours";
+    /// At fault, and its sender has been told of as many as it is told of in an hour.
+    ErrorWithheld = "P54", Day, "transport error withheld";
+    /// An answer came after its deadline, or nobody asked for it.
+    ReplyLate = "P55", Nobody, "answer too late";
+    /// An answer came from another than the one who was asked.
+    ReplyFromStranger = "P56", Day, "answer from a stranger";
+    /// Nobody answered a request in time; its sender is told on the error queue.
+    RequestUnanswered = "P57", Day, "request not answered in time";
+    /// Its queue has offered it again and again, and nobody has taken it: it may be what brings us down.
+    OfferedTooOften = "P58", Night, "offered too often";
 }
 
 impl fmt::Display for Reason {

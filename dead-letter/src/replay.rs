@@ -177,7 +177,10 @@ fn again(record: &ParkedRecord, confirmed: bool, now: Timestamp) -> Result<Again
         | R::RevocationUnknown
         | R::RevocationStillUnknown
         | R::CannotSeal
-        | R::EnginesDiffer => Ok(Again::Judge),
+        | R::EnginesDiffer
+        | R::EnvelopeSenderMissing
+        | R::ErrorWithheld
+        | R::OfferedTooOften => Ok(Again::Judge),
         R::SenderContradicts if confirmed => Ok(Again::Judge),
         R::SenderContradicts => Err(Refusal::ConflictNotConfirmed),
         R::NegativeReceipt
@@ -187,7 +190,9 @@ fn again(record: &ParkedRecord, confirmed: bool, now: Timestamp) -> Result<Again
         | R::ProtectionNotAgreed
         | R::SignatureInvalid
         | R::CertificateNotAccepted
-        | R::CertificateRevoked => Err(Refusal::Rejected),
+        | R::CertificateRevoked
+        | R::EnvelopeInvalid
+        | R::EnvelopeReceiverDiffers => Err(Refusal::Rejected),
         R::MissingBody
         | R::Duplicate
         | R::SecondReceipt
@@ -198,7 +203,12 @@ fn again(record: &ParkedRecord, confirmed: bool, now: Timestamp) -> Result<Again
         | R::CertificateExpiring
         | R::OwnCertificateExpired
         | R::TestMode
-        | R::PartyDeactivated => Err(Refusal::NothingToDeliver),
+        | R::PartyDeactivated
+        | R::ErrorReported
+        | R::ErrorUnmatched
+        | R::ReplyLate
+        | R::ReplyFromStranger
+        | R::RequestUnanswered => Err(Refusal::NothingToDeliver),
     }
 }
 

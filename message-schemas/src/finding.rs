@@ -111,6 +111,8 @@ codes! {
     GeneratedUnreadable = "R11", Rule;
     /// A type code of another version of the same family (a note: the namespace decides).
     TypeOfOtherVersion = "R12", Rule;
+    /// The transport's envelope is not as its profile has it.
+    EnvelopeInvalid = "R13", Rule;
 
     /// A signature is required, and there is none.
     NotSigned = "A01", Trust;

@@ -1,4 +1,5 @@
-//! What the standards demand beyond the schema, as findings R01 to R12.
+//! What the standards demand beyond the schema, as findings R01 to R12. R13 is about what stands
+//! outside of the message, and given by `broker-core`.
 //!
 //! Pure: the head, where its fields stand, and the time now. A finding whose code [is a
 //! note](crate::Code::is_note) never refuses a message; what the others lead to (E10, E21, E36, T10) is

@@ -51,8 +51,13 @@ async fn the_definitions_let_the_broker_work_and_declare_nothing() {
 
     // It may send to queues, and read the inbox.
     let link = Link::new("internal", server, Direction::Out, Arc::new(Nobody));
-    let options =
-        DestinationOptions { exchange: None, timeout: PATIENCE, window: 8, message_bytes: 1_000_000 };
+    let options = DestinationOptions {
+        exchange: None,
+        timeout: PATIENCE,
+        window: 8,
+        message_bytes: 1_000_000,
+        many: false,
+    };
     let queue = inbox.clone();
     let addressing =
         move |delivery: &Delivery| Ok(Addressed { queue: queue.clone(), envelope: internal(delivery) });

@@ -6,6 +6,7 @@
 mod definitions;
 mod load;
 mod over_10;
+mod profile;
 mod publishing;
 mod reading;
 mod rig;

@@ -43,7 +43,13 @@ pub(crate) fn delivery(n: u128, queue: &str) -> Delivery {
 }
 
 fn options() -> DestinationOptions {
-    DestinationOptions { exchange: None, timeout: PATIENCE, window: 64, message_bytes: 1_000_000 }
+    DestinationOptions {
+        exchange: None,
+        timeout: PATIENCE,
+        window: 64,
+        message_bytes: 1_000_000,
+        many: false,
+    }
 }
 
 async fn destination(rig: &Rig, options: DestinationOptions) -> Arc<Destination> {

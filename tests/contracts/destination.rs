@@ -408,6 +408,7 @@ async fn a_queue_over_amqp_0_9_1_keeps_it() {
             timeout: Duration::from_secs(60),
             window: 64,
             message_bytes: 16_000_000,
+            many: false,
         };
         amqp::Destination::build(link, options, to_the_queue()).unwrap()
     })

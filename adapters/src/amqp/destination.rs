@@ -23,6 +23,8 @@ pub struct Options {
     pub window: usize,
     /// The largest message that the server takes, in bytes.
     pub message_bytes: usize,
+    /// It leads to the queues of many: what one of them lacks says nothing of the others, who must not wait for it.
+    pub many: bool,
 }
 
 /// A destination that is reached over AMQP 0-9-1.
@@ -71,10 +73,14 @@ impl broker_core::ports::Destination for Destination {
         match self.publisher.publish(publication, self.options.timeout).await {
             Outcome::Taken => Attempt::HandedOver,
             Outcome::NotTaken(why) => retry(why),
-            // A queue may be made any moment (a party that is being registered), so this is no refusal for good.
-            Outcome::Unroutable(said) => retry(format!(
-                "no queue takes it ({said}): look at the queue's name, and at upper and lower case in it"
-            )),
+            Outcome::Unroutable(said) => {
+                let why = format!(
+                    "no queue takes it ({said}): look at the queue's name, and at upper and lower case in it"
+                );
+                // A queue may be made any moment, so this is no refusal for good; but trying again and again would be
+                // taken for a destination that is down.
+                if self.options.many { refused(why) } else { retry(why) }
+            }
             Outcome::Refused(why) => refused(why),
             Outcome::Unsure(why) => Attempt::Unsure { why },
         }

@@ -61,9 +61,12 @@ pub(super) fn read(delivery: &Delivery) -> Envelope {
             envelope.properties.insert(name, value);
         }
     }
-    if envelope.subject.is_some() {
-        envelope.subject_source = Some(SubjectSource::Property);
-    }
+    envelope.subject_source = match (&envelope.subject, section(PROPERTIES)) {
+        (Some(_), _) => Some(SubjectSource::Property),
+        // A server of 4.x takes the subject away from what came over 1.0: that is not its sender's fault.
+        (None, None) => Some(SubjectSource::Payload),
+        (None, Some(_)) => None,
+    };
     let mut envelope = envelope.bound();
     envelope.overlong.append(&mut unreadable);
     envelope

@@ -137,7 +137,8 @@ pub fn read(envelope: Envelope, role: Role) -> Incoming {
         delivery_count,
         properties: kept,
         invalid,
-        used_id: false, // the journal tells
+        used_id: false,  // the journal tells
+        worn_out: false, // whoever reads the queue tells
         reported,
     };
     Incoming { transport, sender, receiver, idempotency_key, body }

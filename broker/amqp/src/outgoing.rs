@@ -16,8 +16,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// `ttl` travels as 32 bits of milliseconds.
-const LONGEST: Duration = Duration::from_millis(u32::MAX as u64);
+/// The longest time to live: `ttl` travels as 32 bits of milliseconds.
+pub const LONGEST: Duration = Duration::from_millis(u32::MAX as u64);
 
 /// What an installation decides for itself.
 #[derive(Debug, Clone, PartialEq, Eq)]

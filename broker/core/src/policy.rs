@@ -23,6 +23,8 @@ pub struct Policy {
     pub receipts: message_schemas::apprec::Settings,
     /// How messages must be protected, and how ours are; nothing of it is asked where no trust is configured.
     pub protection: ProtectionPolicy,
+    /// How messages that come with an envelope are judged by it.
+    pub amqp: AmqpPolicy,
     /// What becomes of messages marked as tests.
     pub test_messages: TestMessages,
 }
@@ -35,6 +37,7 @@ impl Default for Policy {
             time_to_live: Deadline::After(SignedDuration::from_hours(14 * 24)),
             receipts: message_schemas::apprec::Settings::default(),
             protection: ProtectionPolicy::default(),
+            amqp: AmqpPolicy::default(),
             test_messages: TestMessages::Deliver,
         }
     }
@@ -70,6 +73,31 @@ impl Default for ProtectionPolicy {
             cipher: Cipher::default(),
             revocation_patience: Deadline::After(SignedDuration::from_hours(24)),
             under_way: Deadline::Off,
+        }
+    }
+}
+
+/// What is decided by the envelope of a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AmqpPolicy {
+    /// Takes messages that say of themselves that they are neither signed nor sealed (`text/plain`,
+    /// `application/soap+xml`). For tests: nothing then proves who sent them.
+    pub unprotected: bool,
+    /// So many transport errors a party is sent in an hour; of what else comes in its name and is at fault, a person hears.
+    pub errors_per_hour: u32,
+    /// So long the sender of a request waits for its answer.
+    //= HITS 1216:2018 §2.1
+    //# A caller waits 15 seconds; what comes later is logged and dropped.
+    pub sync_deadline: Deadline,
+}
+
+impl Default for AmqpPolicy {
+    fn default() -> Self {
+        Self {
+            unprotected: false,
+            errors_per_hour: 100,
+            sync_deadline: Deadline::After(SignedDuration::from_secs(15)),
         }
     }
 }

@@ -10,10 +10,12 @@
 
 mod again;
 mod answer;
+mod envelope;
 mod label;
 mod read;
 mod recipients;
 mod seal;
+mod unanswered;
 mod unwrap;
 
 use crate::arrival::{Arrival, ContentHash, Ids};
@@ -32,6 +34,7 @@ use read::Reading;
 use recipients::Recipients;
 use routing_rules::{Parties, Rules};
 use std::sync::Arc;
+pub use unanswered::unanswered;
 
 /// Everything that a decision rests on besides the message: schemas, parties, rules and settings, all loaded
 /// before, and their hashes.
@@ -149,14 +152,33 @@ impl Prepared {
                 Some(Lookup::Seen { sender: sender.clone(), msg_id: msg_id? })
             });
         let originals = answer::original_keys_of(&self.reading).into_iter().map(Lookup::Original);
-        seen.chain(originals).collect()
+        let mut lookups: Vec<Lookup> = seen.chain(originals).collect();
+        lookups.extend(envelope::lookups(&self.arrival, &self.reading));
+        lookups
     }
 
     /// The rest of the decision, now that it is known what came before. May be called again with newer
     /// answers: nothing is used up, so that a message overtaken in the journal is simply decided anew.
     #[must_use]
     pub fn decide(&self, known: &Known, world: &World, now: Timestamp, ids: &mut impl Ids) -> Entry {
-        let reading = &self.reading;
+        self.decide_telling(true, known, world, now, ids)
+    }
+
+    /// `tell` is false for a message whose sender has been told of a fault by the transport before.
+    fn decide_telling(
+        &self,
+        tell: bool,
+        known: &Known,
+        world: &World,
+        now: Timestamp,
+        ids: &mut impl Ids,
+    ) -> Entry {
+        let (arrival, reading) = (&self.arrival, &self.reading);
+        let mut recipients = Recipients::default();
+        if envelope::is_report(arrival) {
+            let verdict = envelope::report(&mut recipients, arrival, known, ids);
+            return self.entry(world, verdict, recipients, Vec::new());
+        }
         // What an unproven message says its id is means nothing: it is a forgery, or to be mended, and never a repeat
         // of what it names, nor in conflict with it.
         let seen: &[Seen] = if reading.unproven { &[] } else { &known.seen };
@@ -176,15 +198,18 @@ impl Prepared {
             return self.entry(world, VerdictRecord::Duplicate { of }, Recipients::default(), Vec::new());
         }
 
-        let fault =
-            conflicting.then_some(Fault::ConflictingContent).or_else(|| reading.faults.first().copied());
-        let mut recipients = Recipients::default();
+        let fault = conflicting
+            .then_some(Fault::ConflictingContent)
+            .or_else(|| envelope::first_fault(arrival, reading, known, world, now));
+        let told = fault.and_then(|fault| envelope::told(fault, arrival, reading, world));
+        recipients.silent = envelope::is_silent(arrival, told);
         let verdict = match fault {
-            None if reading.opaque => recipients.pass_on(&self.arrival, world, ids),
+            None if reading.opaque => recipients.pass_on(arrival, world, ids),
             Some(fault) => recipients.stop(fault, reading, world, now, ids, &had_it),
-            None => recipients.deliver(&self.arrival, reading, known, world, now, ids, &had_it),
+            None => recipients.deliver(arrival, reading, known, world, now, ids, &had_it),
         };
-        let verdict = if verdict == VerdictRecord::Accepted && reading.flawed {
+        let verdict = envelope::hurry(&mut recipients, verdict, arrival, known, world);
+        let mut verdict = if verdict == VerdictRecord::Accepted && reading.flawed {
             VerdictRecord::AcceptedWithFindings
         } else {
             verdict
@@ -193,10 +218,19 @@ impl Prepared {
         if reading.unproven && !known.seen.is_empty() {
             recipients.say_nothing();
         }
-        label::write(&mut recipients, &self.arrival, reading, now);
-        seal::protect(&mut recipients, &self.arrival, reading, world, now, ids);
+        label::write(&mut recipients, arrival, reading, now);
+        seal::protect(&mut recipients, arrival, reading, world, now, ids);
+        // What could not be sealed goes nowhere either, so a request is known to be unanswerable only now.
+        let told = told.or_else(|| envelope::unanswerable(arrival, fault, &recipients));
+        if let Some(condition) = told.filter(|_| tell) {
+            let telling = envelope::Telling { arrival, reading, known, world, now };
+            telling.tell(&mut recipients, &mut verdict, condition, fault, ids);
+        }
         // What is in conflict must not take the key of what it conflicts with, nor a forgery that of what it forges.
-        let keys = match identity(&reading.addressing).filter(|_| !conflicting && !reading.unproven) {
+        //= HITS 1216:2018 §2.2.4
+        //# Sent again after an error on the error queue: with a new message-id, and the MsgId that it had.
+        let takes_none = conflicting || reading.unproven || told.is_some() || envelope::is_exchange(arrival);
+        let keys = match identity(&reading.addressing).filter(|_| !takes_none) {
             None => Vec::new(),
             Some((sender, msg_id)) => {
                 let mut receivers: Vec<String> =

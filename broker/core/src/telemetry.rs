@@ -99,6 +99,8 @@ metrics! {
     QUEUE_LAST_READ = "budstikke_amqp_queue_last_read_seconds", "When the last message came from a queue, in seconds since 1970", ["source"];
     /// 1 while a queue is read.
     QUEUE_READING = "budstikke_amqp_queue_reading", "1 while a queue is being read", ["source"];
+    /// Errors on error queues.
+    TRANSPORT_ERRORS = "budstikke_amqp_errors_total", "Errors of the AMQP profile, told by us or reported to us, by code", ["direction", "code"];
     /// Process start, for uptime.
     STARTED = "budstikke_start_time_seconds", "Start of the process, in seconds since 1970", ["version"];
 }

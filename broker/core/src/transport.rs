@@ -107,6 +107,9 @@ pub struct Transport {
     /// Its sender has used its id before, for other bytes.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub used_id: bool,
+    /// Its queue has offered it more often than it should take, so it is kept unread.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub worn_out: bool,
     /// What an error message reports.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reported: Option<Reported>,

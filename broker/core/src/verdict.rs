@@ -7,6 +7,7 @@
 //! the standard; what is ours or unclear is parked, somebody here is told, and nobody is blamed.
 
 use crate::policy::Policy;
+use crate::transport::ErrorCondition;
 use dead_letter::{Reason, Wake};
 use jiff::Timestamp;
 use message_schemas::apprec::ErrorCode;
@@ -55,6 +56,26 @@ pub enum Fault {
     RevocationStillUnknown,
     /// The program failed on it.
     Internal,
+    /// Its envelope lacks what the profile requires, or says what cannot be.
+    EnvelopeInvalid,
+    /// Its envelope does not say who sent it.
+    EnvelopeSenderMissing,
+    /// Its envelope names a receiver that it does not name itself.
+    EnvelopeReceiverDiffers,
+    /// A partner reports that it could not take a message of ours.
+    ErrorReported,
+    /// Somebody reports an error about something that we did not send to them.
+    ErrorUnmatched,
+    /// It is at fault, and its sender has been told of too many by now.
+    ErrorWithheld,
+    /// An answer for which nobody waits any more, or that nobody asked for.
+    ReplyLate,
+    /// An answer from another than who was asked.
+    ReplyFromStranger,
+    /// Nobody answered a request in time.
+    RequestUnanswered,
+    /// Its queue has offered it more often than it should take.
+    OfferedTooOften,
 }
 
 /// What is done with the recipient, or with the message.
@@ -91,13 +112,18 @@ const fn refused(heard: ErrorCode, reason: Reason) -> Consequence {
     Consequence { heard: Some(heard), kept: Kept::Refused, reason, can_be_replayed: false }
 }
 
+/// Nothing more becomes of it, and no receipt says so.
+const fn ended(reason: Reason) -> Consequence {
+    Consequence { heard: None, kept: Kept::Refused, reason, can_be_replayed: false }
+}
+
 const fn parked(reason: Reason) -> Consequence {
     Consequence { heard: None, kept: Kept::Parked, reason, can_be_replayed: true }
 }
 
 impl Fault {
     /// All faults but those of protection, which are [`Kind::ALL`].
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 29] = [
         Self::NotXml,
         Self::UnknownFormat,
         Self::SchemaInvalid,
@@ -117,6 +143,16 @@ impl Fault {
         Self::SecondReceipt,
         Self::RevocationStillUnknown,
         Self::Internal,
+        Self::EnvelopeInvalid,
+        Self::EnvelopeSenderMissing,
+        Self::EnvelopeReceiverDiffers,
+        Self::ErrorReported,
+        Self::ErrorUnmatched,
+        Self::ErrorWithheld,
+        Self::ReplyLate,
+        Self::ReplyFromStranger,
+        Self::RequestUnanswered,
+        Self::OfferedTooOften,
     ];
 
     /// The fault of a protection fault of this kind; patience with the world's revocation services ends some day.
@@ -162,14 +198,26 @@ impl Fault {
             Self::RevocationStillUnknown => parked(Reason::RevocationStillUnknown),
             Self::Trust(kind) => trust(kind),
 
+            // By the transport, not by a receipt: see `told_by_transport`.
+            Self::EnvelopeInvalid => ended(Reason::EnvelopeInvalid),
+            //= HITS 1217:2018 §2.13
+            //# E10 where the HER-id of the envelope is not that of the message.
+            Self::EnvelopeReceiverDiffers => refused(ErrorCode::MessageId, Reason::EnvelopeReceiverDiffers),
+            // Nobody to tell.
+            Self::EnvelopeSenderMissing => parked(Reason::EnvelopeSenderMissing),
+            Self::ErrorWithheld => parked(Reason::ErrorWithheld),
+            // Never an error for an error.
+            Self::ErrorReported => parked(Reason::ErrorReported),
+            Self::ErrorUnmatched => parked(Reason::ErrorUnmatched),
+            Self::ReplyLate => ended(Reason::ReplyLate),
+            Self::ReplyFromStranger => ended(Reason::ReplyFromStranger),
+            Self::RequestUnanswered => ended(Reason::RequestUnanswered),
+            // It may be what brings us down; nobody is to blame but us.
+            Self::OfferedTooOften => parked(Reason::OfferedTooOften),
+
             //= test sheet AppRec, case 13
             //# A second receipt for the same original: the first stands, the later is ignored.
-            Self::SecondReceipt => Consequence {
-                heard: None,
-                kept: Kept::Refused,
-                reason: Reason::SecondReceipt,
-                can_be_replayed: false,
-            },
+            Self::SecondReceipt => ended(Reason::SecondReceipt),
         }
     }
 }
@@ -214,14 +262,15 @@ const fn trust(kind: Kind) -> Consequence {
 /// What the AMQP profile's error queue says of a fault (HITS 1216:2018 §2.6); none where nothing goes out: what is ours
 /// stays with us, and that a revocation service is away is never told.
 #[must_use]
-pub const fn transport_error(kind: Kind) -> Option<&'static str> {
+pub const fn transport_error(kind: Kind) -> Option<ErrorCondition> {
+    use ErrorCondition as E;
     match kind {
-        Kind::NotSigned | Kind::NotSealed | Kind::CmsMalformed => Some("transport:invalid-cms-pkcs"),
+        Kind::NotSigned | Kind::NotSealed | Kind::CmsMalformed => Some(E::InvalidCms),
         // One text for every cause of a failed decryption.
-        Kind::CannotOpen | Kind::OwnKeyMissing => Some("transport:decryption-failed"),
-        Kind::AlgorithmNotAllowed => Some("transport:unsupported-message"),
+        Kind::CannotOpen | Kind::OwnKeyMissing => Some(E::DecryptionFailed),
+        Kind::AlgorithmNotAllowed => Some(E::UnsupportedMessage),
         Kind::SignatureInvalid | Kind::SignatureShape | Kind::SignatureAmbiguous | Kind::NotCovered => {
-            Some("transport:invalid-signature")
+            Some(E::InvalidSignature)
         }
         Kind::SignerUnknown
         | Kind::CertificateUntrusted
@@ -229,12 +278,52 @@ pub const fn transport_error(kind: Kind) -> Option<&'static str> {
         | Kind::CertificatePolicy
         | Kind::CertificateMalformed
         | Kind::KeyWeak
-        | Kind::OrganisationMismatch => Some("transport:invalid-certificate"),
-        Kind::CertificateExpired | Kind::CertificateNotYetValid => Some("transport:expired-certificate"),
-        Kind::CertificateRevoked => Some("transport:revoked-certificate"),
-        Kind::SenderContradicts => Some("abuse:spoofing-attack"),
-        Kind::LimitExceeded => Some("transport:invalid-field-value"),
+        | Kind::OrganisationMismatch => Some(E::InvalidCertificate),
+        Kind::CertificateExpired | Kind::CertificateNotYetValid => Some(E::ExpiredCertificate),
+        Kind::CertificateRevoked => Some(E::RevokedCertificate),
+        Kind::SenderContradicts => Some(E::SpoofingAttack),
+        Kind::LimitExceeded => Some(E::InvalidFieldValue),
         Kind::RevocationUnknown | Kind::CannotSeal | Kind::EnginesDiffer => None,
+    }
+}
+
+/// What the sender hears by the transport where no receipt can say it: the envelope, the protection around the message, or
+/// the message's own head is at fault. None for what is ours, and for what nobody may be answered on.
+//= HITS 1216:2018 §2.2.3
+//# Faults that are found before the message can be read go to the error queue, all others into the receipt.
+#[must_use]
+pub const fn told_by_transport(fault: Fault) -> Option<ErrorCondition> {
+    use ErrorCondition as E;
+    match fault {
+        Fault::Trust(kind) => transport_error(kind),
+        Fault::EnvelopeInvalid
+        | Fault::EnvelopeReceiverDiffers
+        | Fault::MissingBody
+        | Fault::MessageIdInvalid
+        | Fault::PatientNotIdentified
+        | Fault::ReceiverNotFound
+        | Fault::PartyExpired
+        | Fault::NotForUs => Some(E::InvalidFieldValue),
+        Fault::NotXml | Fault::SchemaInvalid | Fault::SenderUnreadable => Some(E::NotWellFormedXml),
+        Fault::UnknownFormat | Fault::PartyCannotTake => Some(E::UnsupportedMessage),
+        //= HITS 1216:2018 §2.4
+        //# A request is answered, or its sender told that it is not.
+        Fault::RequestUnanswered => Some(E::InternalError),
+        Fault::ConflictingContent
+        | Fault::NoDestination
+        | Fault::Held
+        | Fault::TranslationFailed
+        | Fault::NoReturnAddress
+        | Fault::SecondReceipt
+        | Fault::RevocationStillUnknown
+        | Fault::Internal
+        | Fault::EnvelopeSenderMissing
+        | Fault::ErrorReported
+        | Fault::ErrorUnmatched
+        | Fault::ErrorWithheld
+        | Fault::ReplyLate
+        | Fault::ReplyFromStranger
+        | Fault::OfferedTooOften => None,
     }
 }
 
@@ -260,11 +349,11 @@ mod tests {
     fn what_is_ours_never_blames_the_sender() {
         for fault in all() {
             let row = fault.consequence();
-            assert_eq!(
-                row.heard.is_none(),
-                row.kept == Kept::Parked || fault == Fault::SecondReceipt,
-                "{fault:?}"
-            );
+            let by_transport = matches!(fault, Fault::EnvelopeInvalid | Fault::RequestUnanswered)
+                && told_by_transport(fault).is_some();
+            let nobody = matches!(fault, Fault::SecondReceipt | Fault::ReplyLate | Fault::ReplyFromStranger)
+                || by_transport;
+            assert_eq!(row.heard.is_none(), row.kept == Kept::Parked || nobody, "{fault:?}");
         }
     }
 

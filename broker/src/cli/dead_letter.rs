@@ -47,7 +47,7 @@ Exit codes: 0 shown, 1 nothing lies still under this id.")]
     /// Send again: the same bytes under the same id.
     ///
     /// What was rejected with a receipt stays so. What may have arrived, or came under the id of another
-    /// content, asks for --confirm: look first. What protection stopped (P38 to P44) is judged again as a whole
+    /// content, asks for --confirm: look first. What protection stopped (P38 to P44), or whose sender could not be told (P50, P54), is judged again as a whole
     /// message: opened, verified, routed and sealed by the keys, certificates and parties of now, and by what the
     /// broker keeps on disk of revocation; nobody is asked over the network. Nothing leaves in the clear whose
     /// receiver gets it sealed.

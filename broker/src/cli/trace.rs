@@ -5,8 +5,9 @@ use crate::exit::{Failure, Verdict};
 use crate::mask;
 use broker_core::journal::{MessageRecord, RecipientRecord};
 use broker_core::ports::Store;
-use message_schemas::Findings;
+use broker_core::transport::Transport;
 use message_schemas::head::Party;
+use message_schemas::{Findings, HerId};
 use std::io::Write;
 
 /// Show what became of a message: what it was, what was decided, where it went, and every step with its time.
@@ -72,6 +73,9 @@ fn text(out: &mut dyn Write, record: &MessageRecord) -> Result<(), Failure> {
         let from = head.sender.as_ref().map_or_else(|| "unknown".to_owned(), address);
         writeln!(out, "  goes        from {from} to {}", to.join(", "))?;
     }
+    if let Some(transport) = &record.transport {
+        envelope(out, record, transport)?;
+    }
     write!(out, "  verdict     {}", record.verdict.as_str())?;
     match record.verdict.reason() {
         Some(reason) => writeln!(out, ", {reason}: {}", reason.title())?,
@@ -88,6 +92,33 @@ fn text(out: &mut dyn Write, record: &MessageRecord) -> Result<(), Failure> {
     }
     writeln!(out)?;
     Ok(())
+}
+
+/// What the transport said, and what an error reports.
+fn envelope(out: &mut dyn Write, record: &MessageRecord, transport: &Transport) -> Result<(), Failure> {
+    let role = serde_json::to_value(transport.role).map_err(std::io::Error::from)?;
+    let role = role.as_str().unwrap_or_default();
+    let party = |her_id: Option<HerId>| her_id.map_or_else(|| "nobody".to_owned(), |id| id.to_string());
+    let (from, to) = (party(record.envelope_sender), party(record.envelope_receiver));
+    let said = |text: &Option<String>| text.as_deref().map_or_else(|| "none".to_owned(), plain);
+    let (id, subject) = (said(&transport.message_id), said(&transport.subject));
+    writeln!(out, "  envelope    {role} queue, from {from} to {to}, message id {id}, subject {subject}")?;
+    if transport.used_id {
+        writeln!(out, "              its sender has used this message id before, for other bytes")?;
+    }
+    if let Some(reported) = &transport.reported {
+        let (code, about) = (said(&reported.condition), said(&reported.original_message_id));
+        writeln!(out, "  reports     {code} about {about}: {}", said(&reported.description))?;
+        if let Some(data) = &reported.data {
+            writeln!(out, "              {}", plain(data))?;
+        }
+    }
+    Ok(())
+}
+
+/// A stranger's text in one line, at most 200 characters of it.
+fn plain(text: &str) -> String {
+    text.chars().take(200).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// One line for each: where, the code, what is wrong, what helps.

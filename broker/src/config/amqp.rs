@@ -5,7 +5,8 @@ use super::{Config, Destination};
 use crate::{one_of, settings};
 use adapters::amqp10::Dialect;
 use adapters::{amqp, amqp10, tls};
-use amqp_profile::Role;
+use amqp_profile::{Role, outgoing};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -42,6 +43,16 @@ settings! {
         patience: Duration = Duration::from_secs(10),
         /// The largest message that the server takes; larger ones are refused here. RabbitMQ 4 takes 16 MB.
         message_bytes: Bytes = Bytes(16_000_000),
+        /// The queue that answers to our own requests come to, one for each process that sends any; that of the party that
+        /// asks if not set.
+        sync_reply: Option<String> = None,
+        /// So long do the transport errors that we send live; for ever if not set.
+        error_time_to_live: Option<Duration> = None,
+        /// Says outside of the message, in the clear, what kind of message it is (`X-MessageInfo-Type`), for partners whose
+        /// server takes the subject away.
+        hints: bool = false,
+        /// Properties of the sending system that every message carries, such as `X-SystemIdentifier`.
+        properties: BTreeMap<String, String> = BTreeMap::new(),
     }
 
     /// How a server is checked by us, and we by it.
@@ -64,6 +75,10 @@ settings! {
         role: Role,
         /// Messages taken and not yet settled, at most.
         prefetch: usize = 200,
+        /// How often the queue may offer a message that is not taken; then it is kept as it is, unread, for a person. Each
+        /// restart of a broker counts once for what it had in hand, and a server may lose what it has offered too often,
+        /// so it is above the profile's ten and below the limit of the queue.
+        attempts: usize = 50,
     }
 }
 
@@ -125,6 +140,19 @@ impl Amqp {
             key_file: tls.key_file.clone(),
         })
     }
+
+    /// What stands on the outside of what is sent to partners.
+    #[must_use]
+    pub fn profile(&self) -> outgoing::Options {
+        outgoing::Options {
+            error_ttl: self.error_time_to_live,
+            // Read once before, by `queues_agree`.
+            sync_reply: self.sync_reply.as_ref().and_then(|queue| queue.parse().ok()),
+            hints: self.hints,
+            system: self.properties.clone().into_iter().collect(),
+            ..outgoing::Options::default()
+        }
+    }
 }
 
 impl Config {
@@ -167,6 +195,23 @@ impl Config {
                 ),
                 (Protocol::V091, _, None) | (Protocol::V10, None, _) => {}
             }
+            if let Some(Err(fault)) =
+                server.sync_reply.as_ref().map(|q| q.parse::<routing_rules::QueueAddress>())
+            {
+                reading.fault_at(
+                    &format!("{field}.sync_reply"),
+                    fault.to_string(),
+                    "Write the queue's name.",
+                );
+            }
+            let kept = |time: &Duration| !time.is_zero() && *time <= outgoing::LONGEST;
+            if !server.error_time_to_live.as_ref().is_none_or(kept) {
+                reading.fault_at(
+                    &format!("{field}.error_time_to_live"),
+                    "AMQP carries times to live of up to 49 days.",
+                    "Write such a time, or leave it out.",
+                );
+            }
             if server.heartbeat < Duration::from_secs(1) {
                 reading.fault_at(
                     &format!("{field}.heartbeat"),
@@ -196,20 +241,18 @@ impl Config {
         for (name, Destination { amqp, queue, .. }) in &self.destinations {
             let field = format!("destinations.{name}");
             match (amqp, queue) {
-                (Some(connection), Some(_)) if !there(connection) => reading.fault_at(
+                (Some(connection), _) if !there(connection) => reading.fault_at(
                     &format!("{field}.amqp"),
                     format!("There is no connection {connection:?}."),
                     known(),
                 ),
-                (Some(_), None) => {
-                    reading.fault_at(&field, "It names no queue.", "Set queue.");
-                }
                 (None, Some(_)) => reading.fault_at(
                     &format!("{field}.queue"),
                     "Only what is reached over AMQP has a queue.",
                     "Set amqp too, or leave it out.",
                 ),
-                (Some(_), Some(_)) | (None, None) => {}
+                // Without a queue of its own, everything goes to the queues of its receivers.
+                (Some(_), _) | (None, None) => {}
             }
         }
     }

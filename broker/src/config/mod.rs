@@ -129,7 +129,8 @@ settings! {
         token_file: Option<PathBuf> = None,
         /// Deliveries go through this server of queues, by its name under `amqp`.
         amqp: Option<String> = None,
-        /// To this queue.
+        /// To this queue, one of our own. Without it they go to the queues of their receivers, in the envelopes that the
+        /// national AMQP profile has (`[party.amqp]` says which queues).
         queue: Option<String> = None,
         /// An attempt without an answer for so long counts as unsure.
         timeout: Duration = Duration::from_secs(30),
@@ -389,7 +390,7 @@ mod tests {
              [amqp.old]\nhost = \"a\"\nuser = \"b\"\npassword_file = \"c\"\nstand_in = \"old\"\n\
              [amqp.odd]\nhost = \"a\"\nuser = \"b\"\npassword_file = \"c\"\ndialect = \"service-bus\"\n\
              [amqp.new]\nhost = \"a\"\nuser = \"b\"\npassword_file = \"c\"\nprotocol = \"1.0\"\nstand_in = \"old\"\n\
-             [destinations.x]\namqp = \"bus\"\nqueue = \"q\"\n[destinations.y]\namqp = \"Bus\"\n\
+             [destinations.x]\namqp = \"bus\"\nqueue = \"q\"\n[destinations.y]\namqp = \"gone\"\n\
              [destinations.z]\nfolder = \"f\"\nqueue = \"q\"\n"
         );
         let faults = Config::parse(Path::new("x.toml"), &text).expect_err("faults");
@@ -403,7 +404,7 @@ mod tests {
             "sources.amqp.in.connection",
             "sources.amqp.in.prefetch",
             "destinations.x.amqp",
-            "destinations.y",
+            "destinations.y.amqp",
             "destinations.z.queue",
         ] {
             assert!(fields.contains(&field), "{field} is missing in {fields:?}");

@@ -1,15 +1,15 @@
 //! A stored message, judged again: because a revocation service is back, a key was found, a certificate renewed.
 //!
 //! It is judged from its bytes and from what the transport said then, by the world of now. What went its way stays as
-//! it is; only recipients that protection has parked are replaced.
+//! it is; only recipients that protection has parked are replaced, or those whose sender could not be told.
 
-use super::read;
-use super::{Prepared, World};
+use super::{Prepared, World, envelope, read};
 use crate::arrival::{Arrival, Ids};
 use crate::journal::{
     Book, Entry, JudgedAgain, Known, MessageRecord, Recipient, RecipientRecord, VerdictRecord,
 };
 use crate::lifecycle::State;
+use crate::transport::Transport;
 use dead_letter::Reason;
 use jiff::Timestamp;
 use message_schemas::HerId;
@@ -34,7 +34,11 @@ pub fn read_again(
         idempotency_key: None,
         envelope_receiver: record.envelope_receiver,
         envelope_sender: record.envelope_sender,
-        transport: record.transport.clone(),
+        // By now it is here, however often it was offered.
+        transport: record
+            .transport
+            .as_ref()
+            .map(|transport| Arc::new(Transport { worn_out: false, ..Transport::clone(transport) })),
     };
     let mut reading = read::read(&arrival, world, now);
     let wanted = std::mem::take(&mut reading.wanted);
@@ -55,6 +59,8 @@ impl Prepared {
         now: Timestamp,
         ids: &mut impl Ids,
     ) -> Option<Entry> {
+        // What the transport told the sender is told, and takes no place.
+        let told = envelope::told_before(record);
         let parked: Vec<&RecipientRecord> = record.recipients.iter().filter(|r| may_be_judged(r)).collect();
         if parked.is_empty() {
             return None;
@@ -65,8 +71,8 @@ impl Prepared {
         let had_keys = known.seen.iter().any(|seen| own(seen.message));
         known.seen.retain(|seen| !own(seen.message));
 
-        let mut entry = self.decide(&known, world, now, ids);
-        let stays = record.recipients.len() > parked.len();
+        let mut entry = self.decide_telling(told == 0, &known, world, now, ids);
+        let stays = record.recipients.len() > parked.len() + told;
         if stays {
             // Some of it is on its way, and answered for: only the places of what is replaced are filled anew.
             let open: Vec<Place> =
@@ -98,7 +104,7 @@ impl Prepared {
     }
 }
 
-/// Parked by protection: ours or the world's to mend.
+/// Parked by protection, or since its sender could not be told: ours or the world's to mend.
 fn may_be_judged(recipient: &RecipientRecord) -> bool {
     recipient.state == State::Parked
         && matches!(
@@ -111,6 +117,9 @@ fn may_be_judged(recipient: &RecipientRecord) -> bool {
                     | Reason::SenderContradicts
                     | Reason::CannotSeal
                     | Reason::EnginesDiffer
+                    | Reason::EnvelopeSenderMissing
+                    | Reason::ErrorWithheld
+                    | Reason::OfferedTooOften
             )
         )
 }

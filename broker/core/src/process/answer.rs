@@ -92,7 +92,7 @@ fn original_of<'k>(head: &MessageHead, candidates: &'k [Original]) -> Option<&'k
 }
 
 /// Writes a receipt for one receiver: positive if there are no errors. Where there can be none (the kind has
-/// none, nobody to send it to) nothing is written.
+/// none, nobody to send it to, another way to tell) nothing is written.
 pub(super) fn write(
     to: &mut Recipients,
     reading: &Reading,
@@ -102,6 +102,9 @@ pub(super) fn write(
     now: Timestamp,
     ids: &mut impl Ids,
 ) {
+    if to.silent {
+        return;
+    }
     let verdict = match errors.split_first() {
         None => Verdict::Accepted,
         Some((first, others)) => Verdict::Rejected {

@@ -1,7 +1,7 @@
 //! The first stages: bytes to a head, its findings, and the faults of the message as a whole.
 
-use super::unwrap::{self, Account, Inside, Stopped, Unwrapped};
-use super::{World, is_receipt, no_findings};
+use super::unwrap::{self, Account, Inside, Part, Stopped, Unwrapped};
+use super::{World, envelope, is_receipt, no_findings};
 use crate::arrival::{Arrival, ContentHash};
 use crate::policy::Invalid;
 use crate::verdict::Fault;
@@ -38,6 +38,12 @@ pub(super) struct Reading {
     pub(super) protection: Option<Account>,
     /// What must be fetched before its certificate can be judged.
     pub(super) wanted: Vec<Wanted>,
+    /// What is wrong with the transport's envelope: names of fields, `a;b;`.
+    pub(super) envelope_faults: String,
+    /// The fault of its protection that weighs most.
+    pub(super) protection_fault: Option<trust::Fault>,
+    /// That fault is the message's own, and not one of what was put around it.
+    pub(super) document_at_fault: bool,
 }
 
 impl Reading {
@@ -56,6 +62,9 @@ impl Reading {
             covered: None,
             protection: None,
             wanted: Vec::new(),
+            envelope_faults: String::new(),
+            protection_fault: None,
+            document_at_fault: false,
         }
     }
 
@@ -65,11 +74,21 @@ impl Reading {
     }
 
     /// Its protection stops it.
-    fn stop(&mut self, fault: &trust::Fault, arrival: &Arrival, world: &World, now: Timestamp) {
+    fn stop(&mut self, fault: trust::Fault, part: Part, arrival: &Arrival, world: &World, now: Timestamp) {
         self.findings.push(fault.finding());
         self.flawed = true;
         self.unproven = true;
         self.faults.insert(0, Fault::of_trust(fault.kind, arrival.received, &world.policy, now));
+        self.document_at_fault = part == Part::Document;
+        self.protection_fault = Some(fault);
+    }
+
+    /// Its envelope stops it, before it is opened or after.
+    fn stop_at_envelope(&mut self, fault: Fault, names: String) {
+        self.findings.push(envelope::finding(fault, &names));
+        self.flawed = true;
+        self.faults.insert(0, fault);
+        self.envelope_faults = names;
     }
 }
 
@@ -77,6 +96,19 @@ impl Reading {
 pub(super) fn read(arrival: &Arrival, world: &World, now: Timestamp) -> Reading {
     let limits = &world.limits;
     let mut reading = Reading::nothing(limits);
+    if envelope::is_report(arrival) {
+        return reading;
+    }
+    if arrival.transport.as_ref().is_some_and(|transport| transport.worn_out) {
+        (reading.unproven, reading.flawed) = (true, true);
+        reading.faults.push(Fault::OfferedTooOften);
+        return reading;
+    }
+    if let Some((fault, names)) = envelope::fault(arrival, world) {
+        reading.unproven = true;
+        reading.stop_at_envelope(fault, names);
+        return reading;
+    }
     if arrival.bytes.len() > limits.message_bytes {
         let finding = Finding::new(
             Code::LimitExceeded,
@@ -84,6 +116,10 @@ pub(super) fn read(arrival: &Arrival, world: &World, now: Timestamp) -> Reading 
             "Send a smaller message, or have the receiver raise the limit.",
         );
         return not_xml(reading, &arrival.bytes, finding);
+    }
+    let protected = envelope::asks_for_protection(arrival, world);
+    if protected && !trust::cms::looks_like(&arrival.bytes) {
+        return stopped_by(reading, unwrap::in_the_clear(), arrival, world, now);
     }
     let inside = match unwrap::unwrap(arrival, world, now) {
         Unwrapped::AsItCame => None,
@@ -103,6 +139,9 @@ pub(super) fn read(arrival: &Arrival, world: &World, now: Timestamp) -> Reading 
         reading.protection = Some(inside.account.clone());
     }
     let mut reading = content(reading, arrival, world, now);
+    if envelope::names_another(arrival, &reading) {
+        reading.stop_at_envelope(Fault::EnvelopeReceiverDiffers, "toHerId;".to_owned());
+    }
     agree(&mut reading, inside.as_deref(), arrival, world, now);
     reading
 }
@@ -111,14 +150,17 @@ pub(super) fn read(arrival: &Arrival, world: &World, now: Timestamp) -> Reading 
 fn agree(reading: &mut Reading, inside: Option<&Inside>, arrival: &Arrival, world: &World, now: Timestamp) {
     let sender = reading.addressing.sender.clone();
     let family = reading.head.as_ref().map(|h| h.kind).or(reading.addressing.kind).map(|k| k.family);
-    let agreed = inside.map_or(Ok(None), |inside| unwrap::agree(inside, sender.as_ref(), family, world));
+    let profile = envelope::asks_for_protection(arrival, world);
+    let agreed = inside.map_or(Ok(None), |inside| {
+        unwrap::agree(inside, sender.as_ref(), arrival.envelope_sender, family, profile, world)
+    });
     match agreed {
         Ok(note) => note.into_iter().for_each(|note| reading.findings.push(note)),
-        Err(fault) => reading.stop(&fault, arrival, world, now),
+        Err((fault, part)) => reading.stop(fault, part, arrival, world, now),
     }
     // Last, so that it is the first fault: whoever is named here is not to be answered.
     if let Some(fault) = unwrap::contradiction(arrival, sender.as_ref(), world) {
-        reading.stop(&fault, arrival, world, now);
+        reading.stop(fault, Part::Envelope, arrival, world, now);
     }
     if reading.unproven
         && let Some(stopped) = inside.and_then(unwrap::discreetly)
@@ -135,15 +177,15 @@ fn stopped_by(
     world: &World,
     now: Timestamp,
 ) -> Reading {
-    let Stopped { fault, unverified, wanted, account } = stopped;
+    let Stopped { fault, unverified, wanted, account, part } = stopped;
     reading.protection = account;
     reading.wanted = wanted;
-    reading.stop(&fault, arrival, world, now);
+    reading.stop(fault, part, arrival, world, now);
     if let Some(addressing) = unverified.as_deref().and_then(head::salvage) {
         reading.addressing = addressing;
     }
     if let Some(fault) = unwrap::contradiction(arrival, reading.addressing.sender.as_ref(), world) {
-        reading.stop(&fault, arrival, world, now);
+        reading.stop(fault, Part::Envelope, arrival, world, now);
     }
     reading
 }

@@ -29,6 +29,8 @@ pub(super) struct Recipients {
     pub(super) remarks: Vec<Remark>,
     pub(super) explanation: Option<String>,
     pub(super) findings: Vec<Finding>,
+    /// No receipt is written: the transport tells, or nobody does.
+    pub(super) silent: bool,
 }
 
 impl Recipients {
@@ -53,7 +55,7 @@ impl Recipients {
             fault.consequence().heard.is_some() && !is_receipt(reading.head.as_ref(), &reading.addressing);
         // Silence where nobody can be told (kith-messages §4.7), or nobody here may speak (§4.3 rule 8). What protection
         // stopped is stopped for that reason even so: whom an unproven message names must not make it harmless.
-        let fault = if !answerable || matches!(fault, Fault::Trust(_)) {
+        let fault = if !answerable || self.silent || matches!(fault, Fault::Trust(_)) {
             fault
         } else if !can_be_answered(reading) {
             Fault::SenderUnreadable
@@ -328,6 +330,19 @@ fn fresh_receivers<'a>(receivers: &'a [Receiver], had_it: &[&str]) -> Vec<&'a Re
         }
     }
     fresh
+}
+
+/// True when a receipt of ours can say what is wrong: the message is none itself, and its sender and a receiver of ours can
+/// be read.
+pub(super) fn can_be_receipted(reading: &Reading, world: &World) -> bool {
+    let ours = |r: &Receiver| {
+        r.role != Role::Mentioned
+            && r.party.her_id().is_some_and(|h| world.parties.is_ours(h))
+            && answers_of(r, world) != Answers::None
+    };
+    !is_receipt(reading.head.as_ref(), &reading.addressing)
+        && can_be_answered(reading)
+        && reading.addressing.receivers.iter().any(ours)
 }
 
 /// True when there is somebody to send a receipt to.

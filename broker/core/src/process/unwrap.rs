@@ -6,8 +6,8 @@ use crate::journal::Evidence;
 use crate::protection::{Agreement, widest};
 use jiff::Timestamp;
 use message_schemas::head::{Party, Unit};
-use message_schemas::{Code, Family, Finding, OrgNumber};
-use routing_rules::{DocumentSignature, PartyEntry};
+use message_schemas::{Code, Family, Finding, HerId, OrgNumber};
+use routing_rules::{DocumentSignature, PartyEntry, Requires};
 use serde::Serialize;
 use std::sync::Arc;
 use trust::open::{Layer, Parts, Refused, closed_if_unproven, open_discreetly};
@@ -52,6 +52,17 @@ pub(super) struct Stopped {
     /// What to fetch.
     pub(super) wanted: Vec<Wanted>,
     pub(super) account: Option<Account>,
+    /// What is at fault.
+    pub(super) part: Part,
+}
+
+/// Which part of a protected message is at fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// What was put around the message.
+    Envelope,
+    /// The message's own signature, inside an envelope whose signature holds.
+    Document,
 }
 
 /// Opens a message.
@@ -70,6 +81,7 @@ pub(super) fn unwrap(arrival: &Arrival, world: &World, now: Timestamp) -> Unwrap
             unverified: None,
             wanted: Vec::new(),
             account: None,
+            part: Part::Envelope,
         }));
     };
     let policy = &world.policy.protection;
@@ -105,7 +117,10 @@ impl From<Refused> for Stopped {
     fn from(refused: Refused) -> Self {
         let Refused { fault, layers, unverified, wanted } = refused;
         let account = account(&layers, None, Some(&fault), &[], None);
-        Self { fault, unverified, wanted, account: Some(account) }
+        let around =
+            |l: &Layer| matches!(l, Layer::Signed(signed) if signed.form == Form::Cms && signed.verified);
+        let part = if layers.iter().any(around) { Part::Document } else { Part::Envelope };
+        Self { fault, unverified, wanted, account: Some(account), part }
     }
 }
 
@@ -129,38 +144,56 @@ pub(super) fn passed_on_unread() -> Finding {
     )
 }
 
-/// Holds what was found against what was agreed with the sender. The first fault stops the message.
+/// Holds what was found against what was agreed with the sender: the one that the message names, else the one that the
+/// transport names (`named`). The first fault stops the message. Whatever was agreed, what came by the AMQP profile
+/// (`profile`) is signed and sealed as that has it.
 pub(super) fn agree(
     inside: &Inside,
     sender: Option<&Party>,
+    named: Option<HerId>,
     family: Option<Family>,
+    profile: bool,
     world: &World,
-) -> Result<Option<Finding>, Fault> {
+) -> Result<Option<Finding>, (Fault, Part)> {
+    let around = |fault| (fault, Part::Envelope);
     if let Some(fault) = sender.and_then(|s| two_faced(s, world)) {
-        return Err(fault);
+        return Err(around(fault));
     }
-    let party = sender.and_then(|s| party_of(s, world));
-    let agreement = Agreement::with(party, family, &world.parties, &world.policy.protection);
+    let party = match sender {
+        Some(sender) => party_of(sender, world),
+        None => named.and_then(|her_id| world.parties.get(her_id)),
+    };
+    let mut agreement = Agreement::with(party, family, &world.parties, &world.policy.protection);
+    if profile {
+        agreement.requires = Requires::SignedAndSealed;
+    }
     let signer = |form| inside.proofs.iter().find(|p| p.form == form);
     let sealed = inside.layers.iter().any(|l| matches!(l, Layer::Sealed(_)));
 
     if agreement.requires.sealed() && !sealed {
-        return Err(Fault::new(
+        return Err(around(Fault::new(
             Kind::NotSealed,
             "The agreement asks that this message is sealed, and it is not.",
             "Seal it with our certificate for encryption, and send it again under a new id.",
-        ));
+        )));
     }
-    if agreement.requires.signed() && inside.proofs.is_empty() {
-        return Err(not_signed("The agreement asks that this message is signed, and it is not."));
+    let signed = if profile { signer(Form::Cms).is_some() } else { !inside.proofs.is_empty() };
+    if agreement.requires.signed() && !signed {
+        return Err(around(not_signed("The agreement asks that this message is signed, and it is not.")));
     }
+    let part_of = |form| match (form, signer(Form::Cms)) {
+        (Form::XmlDsig, Some(_)) => Part::Document,
+        (Form::XmlDsig, None) | (Form::Cms, _) => Part::Envelope,
+    };
     if agreement.document_signature == DocumentSignature::Required && signer(Form::XmlDsig).is_none() {
-        return Err(not_signed("The agreement asks that the document itself is signed, and it is not."));
+        let fault = not_signed("The agreement asks that the document itself is signed, and it is not.");
+        return Err((fault, part_of(Form::XmlDsig)));
     }
     for proof in &inside.proofs {
-        speaks_for(proof, signer(Form::Cms), party, agreement.requires.signed(), world)?;
+        speaks_for(proof, signer(Form::Cms), party, agreement.requires.signed(), world)
+            .map_err(|fault| (fault, part_of(proof.form)))?;
     }
-    Ok(untold(inside).or(legacy(inside, agreement)?))
+    Ok(untold(inside).or(legacy(inside, agreement).map_err(around)?))
 }
 
 /// What only test mode lets pass.
@@ -174,6 +207,16 @@ fn untold(inside: &Inside) -> Option<Finding> {
             "Switch test mode off wherever real messages come.",
         )
     })
+}
+
+/// What came by the AMQP profile in the clear.
+pub(super) fn in_the_clear() -> Stopped {
+    let fault = Fault::new(
+        Kind::NotSealed,
+        "The message came over AMQP and is neither signed nor sealed.",
+        "Sign it, seal it with our certificate for encryption, and send it again under a new id.",
+    );
+    Stopped { fault, unverified: None, wanted: Vec::new(), account: None, part: Part::Envelope }
 }
 
 fn not_signed(message: &str) -> Fault {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use trust::revocation::Evidence;
 
 /// What the journal would tell of an entry.
-fn recorded(entry: &Entry) -> MessageRecord {
+pub(crate) fn recorded(entry: &Entry) -> MessageRecord {
     let recipients = entry.recipients.iter().map(|r| RecipientRecord {
         id: r.id,
         book: r.book,

@@ -8,7 +8,7 @@ use super::summary::Outcome;
 use crate::config::Config;
 use crate::config::amqp::{Amqp, AmqpTls, Protocol};
 use crate::exit::{Failure, chain};
-use crate::queues::{Destination, Queues};
+use crate::queues::{Destination, Queues, Way};
 use adapters::amqp::{self, Direction, News, QueueNews, Watch};
 use adapters::amqp10;
 use adapters::clock::SystemClock;
@@ -152,7 +152,7 @@ impl Queue {
         };
         let failed = |why: String| Failure::Remote(format!("{}: {why}", place.server.host));
         let destination = queues
-            .destination(NAME, Arc::new(addressing), PATIENCE, in_flight)
+            .destination(NAME, Way::addressed(Arc::new(addressing)), PATIENCE, in_flight)
             .map_err(|error| failed(chain(&error)))?;
         let settled = connected.wait_for(Option::is_some);
         match tokio::time::timeout(place.server.patience * 2, settled).await {
