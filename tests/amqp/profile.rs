@@ -416,6 +416,7 @@ async fn a_letter_has_its_receipt_and_an_error_about_that_is_answered_by_nothing
     let (text, _) = letter();
     house.put("havna_async", &envelope("second", house.wrapped(&text))).await;
     house.rig.holds("granheim_async", 1).await;
+    until("the second letter is there", || house.letters().len() > 1).await;
     assert_eq!(house.letters().len(), 2);
     assert_eq!(house.rig.messages("granheim_error"), 0, "errors are answered by nothing");
     house.close().await;
@@ -540,5 +541,62 @@ async fn a_request_that_nobody_answers_is_told_so() {
     assert_eq!(error.properties.get(names::ORIGINAL), Some("question"));
     house.says(&["dead-letter", "list", "--code", "P57"], "P57").await;
     assert_eq!(house.rig.messages("granheim_async"), 0, "a request has no receipt");
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_has_one_answer_and_nobody_elses() {
+    // The surgery's system reads requests from a queue, and answers over one of ours.
+    let parties = PARTIES
+        .replace(
+            "answers = \"broker\"\ndestination = \"gp\"",
+            "answers = \"broker\"\ndestination = \"partners\"",
+        )
+        .replace(
+            "async = \"havna_async\"",
+            "async = \"havna_async\"\nsync = \"epj_sync\"\nsyncreply = \"havna_syncreply\"",
+        )
+        .replace(
+            "kind = \"gp\"\n[party.amqp]",
+            "kind = \"gp\"\n[party.protection]\ngets = \"signed-and-sealed\"\ncertificates = \
+             [\"pki/parties/gp/signing.pem\", \"pki/parties/gp/sealing.pem\"]\n[party.amqp]",
+        );
+    let config = format!("{CONFIG}{REQUESTS}[policy.amqp]\nsync_deadline = \"5m\"\n");
+    let Some(house) = House::open_with("profile-sync", &parties, &config).await else { return };
+    let (question, _) = letter();
+    house.put("havna_sync", &request("question", house.wrapped(&question))).await;
+    house.rig.holds("epj_sync", 1).await;
+    let asked = house.take("epj_sync").await.unwrap();
+    assert_eq!(asked.reply_to.as_deref(), Some("havna_syncreply"), "answers come to us");
+    assert_eq!(asked.subject.as_deref(), Some("EPIKRISE"));
+    assert_eq!(house.opened("gp", &asked.body), question);
+
+    // Back from the one to the other.
+    let (back, msg_id) = letter();
+    let back = back.replace(">1200", ">~").replace(">2100", ">1200").replace(">~", ">2100");
+    let answer = |id: &str, to: Option<String>, signer: &str| {
+        let body = house.sealed(&house.signed(signer, back.as_bytes()));
+        let mut answer = envelope(id, body);
+        (answer.reply_to, answer.correlation_id) = (None, to);
+        with(&with(&answer, names::FROM, TO), names::TO, FROM)
+    };
+    house.put("havna_syncreply", &answer("unasked", Some(Uuid::now_v7().to_string()), "gp")).await;
+    house.says(&["trace", &msg_id], "P55").await;
+    let stranger = with(&answer("stranger", asked.message_id.clone(), "gp"), names::FROM, "100000");
+    house.put("havna_syncreply", &stranger).await;
+    house.says(&["trace", &msg_id], "P56").await;
+    house.put("havna_syncreply", &answer("answer", asked.message_id.clone(), "gp")).await;
+    house.rig.holds("granheim_syncreply", 1).await;
+    let answered = house.take("granheim_syncreply").await.unwrap();
+    assert_eq!(answered.correlation_id.as_deref(), Some("question"));
+    assert_ne!(answered.message_id.as_deref(), Some("question"));
+    assert_eq!(answered.reply_to, None);
+    assert_eq!(answered.properties.get(names::FROM), Some(TO));
+    assert_eq!(answered.properties.get(names::TO), Some(FROM));
+    assert!(house.opened("granheim", &answered.body).contains(&msg_id));
+    house.says(&["trace", asked.message_id.as_deref().unwrap()], "receipted").await;
+    for queue in ["granheim_async", "granheim_error", "laboratory_error"] {
+        assert_eq!(house.rig.messages(queue), 0, "{queue}: no receipts, and no errors");
+    }
     house.close().await;
 }
