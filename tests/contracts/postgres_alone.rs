@@ -7,9 +7,7 @@ use adapters::postgres::{Keep, Mode, Options, PostgresStore};
 use broker_core::journal::{CommitResult, Known, Lookup, OriginalKey, RecipientId, SetAside, Settlement};
 use broker_core::lifecycle::{Event, State};
 use broker_core::ports::{Store as _, StoreError};
-use message_schemas::MessageId;
 use servers::Postgres;
-use servers::questions::{self, Question};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -44,25 +42,6 @@ fn mute(rig: &PostgresRig, instance: &str) {
              WHEN (NEW.instance = {instance}) EXECUTE FUNCTION say_nothing();
          DELETE FROM heartbeat WHERE instance = {instance}"
     ));
-}
-
-/// The statements that operators are given, with values that some row has.
-fn operators_questions(id: MessageId) -> Vec<Question> {
-    let values = [
-        ("owner", "default"),
-        ("id", &id.0.to_string()),
-        ("msg_id", "m-2"),
-        ("sender", "HER:1"),
-        ("receiver", "1"),
-        ("family", "EPIKRISE"),
-        ("code", "P18"),
-        ("state", "parked"),
-        ("destination", "folder:7"),
-        ("since", "0"),
-        ("until", "4102444800000000"),
-    ];
-    let values = values.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-    questions::all(&values).expect("every name has a value")
 }
 
 /// Waits until the connections of the test have ended: what they counted is told then.
@@ -458,9 +437,6 @@ with_server! {
         store.recover(at(300)).await.expect("a recovery");
         store.take_over(at(300)).await.expect("a look");
         store.close().await;
-        for question in operators_questions(message_id(2)) {
-            rig.sql(&question.statement);
-        }
         all_have_gone(&rig).await;
         assert_eq!(walks(), before);
         // So would be told that a statement walks.

@@ -186,6 +186,7 @@ CREATE INDEX pending_expires ON pending (owner, expires)
 CREATE INDEX pending_deadline ON pending (owner, receipt_deadline)
     WHERE receipt_deadline IS NOT NULL AND state = 'handed_over';
 CREATE INDEX pending_state ON pending (owner, state, received);
+CREATE INDEX pending_reason ON pending (owner, reason, received) WHERE reason IS NOT NULL;
 CREATE INDEX pending_day ON pending (day);
 CREATE INDEX pending_message_day ON pending (message_day);
 
