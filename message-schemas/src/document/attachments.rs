@@ -27,8 +27,8 @@ pub(super) struct RefDoc<'t> {
 /// What an attachment turned out to be.
 #[derive(Debug)]
 pub(super) enum Body<'t> {
-    /// Bytes in base64 without blanks, how many, and their kind.
-    Bytes { base64: String, size: usize, hash: String, mime: Cow<'t, str>, other_than_said: bool },
+    /// The bytes, their SHA-1 in base64, and their kind.
+    Bytes { bytes: Vec<u8>, hash: String, mime: Cow<'t, str>, other_than_said: bool },
     /// A reference.
     Reference,
     /// Nothing to show, and why.
@@ -101,7 +101,7 @@ impl<'t> RefDoc<'t> {
             use sha1::Digest as _;
             STANDARD.encode(sha1::Sha1::digest(&bytes))
         };
-        Body::Bytes { size: bytes.len(), hash, base64: STANDARD.encode(&bytes), mime, other_than_said }
+        Body::Bytes { bytes, hash, mime, other_than_said }
     }
 
     /// Marks everything that stands in the card.

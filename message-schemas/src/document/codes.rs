@@ -10,6 +10,7 @@ use serde::{Serialize, Serializer};
 use std::borrow::Cow;
 
 const NATIONAL: &str = "2.16.578.1.12.4.1.1.";
+const NILAR: &str = "http://ehelse.no/fhir/CodeSystem/no-kodeverk-";
 
 /// A code system, written out only in the document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -51,6 +52,18 @@ pub(super) fn national(oid: &str) -> Option<u16> {
     oid.strip_prefix(NATIONAL)?.parse().ok()
 }
 
+impl System<'_> {
+    /// As it is written in a document.
+    pub(super) fn uri(&self) -> String {
+        match self {
+            Self::Uri(uri) => (*uri).to_owned(),
+            Self::Oid(oid) => format!("urn:oid:{oid}"),
+            Self::List(n) => format!("urn:oid:{NATIONAL}{n}"),
+            Self::Nilar(n) => format!("{NILAR}{n}"),
+        }
+    }
+}
+
 impl Serialize for System<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -62,8 +75,7 @@ impl Serialize for System<'_> {
             }
             Self::Nilar(n) => {
                 let mut digits = [0; 5];
-                let base = "http://ehelse.no/fhir/CodeSystem/no-kodeverk-";
-                serialize_joined(serializer, &[base, decimal(*n, &mut digits)])
+                serialize_joined(serializer, &[NILAR, decimal(*n, &mut digits)])
             }
         }
     }

@@ -3,6 +3,7 @@
 use super::NoteKind;
 use super::attachments::Body;
 use super::coverage::Outcome;
+use super::described::Attached;
 use super::fhir::{
     Attachment, Binary, DateTime, DiagnosticReport, DocumentContent, DocumentReference, Entry, Identifier,
     Resource, Urn,
@@ -10,6 +11,8 @@ use super::fhir::{
 use super::nilar::comment_text;
 use super::report::Writer;
 use super::values::{When, Words};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use std::borrow::Cow;
 use uuid::Uuid;
 
@@ -28,7 +31,7 @@ impl<'a> Writer<'a, '_, '_> {
             diagnostic.extension.push(comment_text("Et vedlegg i meldingen er utelatt."));
             return written;
         }
-        for attachment in &self.report.attachments {
+        for (number, attachment) in (1..).zip(&self.report.attachments) {
             let body = attachment.body(self.options.max_attachment_bytes);
             if let Body::None(reason) = body {
                 attachment.mark(Outcome::Narrative, "Vedlegg", &mut self.coverage);
@@ -47,17 +50,24 @@ impl<'a> Writer<'a, '_, '_> {
             };
             let mut binary = None;
             match body {
-                Body::Bytes { base64, size, hash, mime, other_than_said } => {
+                Body::Bytes { bytes, hash, mime, other_than_said } => {
                     if other_than_said {
                         self.notes.add(attachment.node, NoteKind::OtherMimeType);
                     }
                     let binary_id = self.id("Binary", attachment.node, 1);
                     card.content_type = Some(mime.clone());
                     card.url = Some(Cow::Owned(binary_id.urn().to_string()));
-                    card.size = u32::try_from(size).ok();
+                    card.size = u32::try_from(bytes.len()).ok();
                     card.hash = Some(hash);
-                    binary =
-                        Some(Binary { id: Some(binary_id), content_type: Some(mime), data: Some(base64) });
+                    let data = Some(STANDARD.encode(&bytes));
+                    self.attached.push(Attached {
+                        number,
+                        title: attachment.description.as_ref().map(|w| w.value.to_string()),
+                        mime_type: mime.to_string(),
+                        created: attachment.issued.as_ref().and_then(When::dated),
+                        bytes,
+                    });
+                    binary = Some(Binary { id: Some(binary_id), content_type: Some(mime), data });
                 }
                 Body::Reference => {
                     card.content_type = attachment.mime_type.as_ref().map(|w| Cow::Borrowed(&*w.value));

@@ -37,6 +37,7 @@ mod attachments;
 mod codes;
 mod coverage;
 mod decimal;
+mod described;
 mod enclosures;
 mod fhir;
 mod identifiers;
@@ -61,6 +62,7 @@ mod vectors;
 mod words;
 
 pub use coverage::{Coverage, Line, Outcome, UNREAD, UNREAD_MANY};
+pub use described::{Attached, Author, Described, DescribedCode, DescribedPatient, Organisation, Person};
 pub use identity::{Format, Keys, NAMESPACE, normal_id};
 pub use options::{Confidentiality, Language, Mode, Options};
 
@@ -230,8 +232,8 @@ pub struct SharedDocument {
     pub service_type: ServiceType,
     /// When this version was made; a date alone is the start of its day in Norway.
     pub generated: Timestamp,
-    /// When the care was that it tells of: first and last.
-    pub period: (Stamp, Stamp),
+    /// When the care was that it tells of: first, and last where there is an end.
+    pub period: (Stamp, Option<Stamp>),
     /// Type and discipline; never a word of the sender's, so it may be logged.
     pub title: String,
     /// Class, K(9602).
@@ -244,6 +246,8 @@ pub struct SharedDocument {
     pub test: bool,
     /// The patient's id is from a synthetic population: for tests only.
     pub synthetic_patient: bool,
+    /// What its metadata are made of.
+    pub described: Described,
     /// The Bundle as FHIR JSON.
     pub json: Vec<u8>,
     /// What became of every piece of the source.
@@ -290,7 +294,8 @@ pub fn translate(text: &str, tree: &Tree, options: &Options) -> Result<Vec<Share
     let mut paths = coverage::Paths::default();
     let mut documents = Vec::with_capacity(reports.len());
     for (n, node) in reports.into_iter().enumerate() {
-        let source = report::Source { text, tree, envelope: &envelope, nth: n + 1 };
+        let namespace = root.namespace();
+        let source = report::Source { text, tree, envelope: &envelope, namespace, nth: n + 1 };
         documents.push(report::translate(&source, node, &mut paths, options)?);
     }
     Ok(documents)

@@ -5,6 +5,7 @@
 
 use super::codes::{self, System};
 use super::coverage::{Coverage, Paths};
+use super::described::{self, Attached, Author, Described, DescribedPatient, Organisation, Person};
 use super::fhir::{
     Attester, Bundle, CodeableConcept, Coding, Composition, DateTime, DiagnosticReport, Entry, Event,
     Extension, ExtensionValue, Identifier, Meta, Period, Reference, RelatesTo, Resource, Urn,
@@ -13,11 +14,13 @@ use super::identifiers;
 use super::identity::{Format, Ids, Keys};
 use super::links::Links;
 use super::nilar::{comment_concept, comment_text, nilar};
+use super::parties::Party;
 use super::people::{Role, judge_patient, profile, subject};
 use super::read_report::{Envelope, Report, Subject};
 use super::results::{Frame, Written};
 use super::values::{Code, Sourced, When, Words};
 use super::{Fault, Mode, NoteKind, Notes, Options, Publishable, SharedDocument, Withheld, status};
+use crate::family::Family;
 use crate::head::ServiceType;
 use crate::time::Stamp;
 use crate::xml::{Node, Tree};
@@ -42,6 +45,8 @@ pub(super) struct Writer<'a, 'p, 't> {
     pub role_entries: Vec<Entry<'a>>,
     /// The sending legal unit.
     pub custodian: Option<Uuid>,
+    /// What came along, unpacked.
+    pub attached: Vec<Attached>,
 }
 
 /// What one message gives to each of its reports.
@@ -50,6 +55,8 @@ pub(super) struct Source<'s, 't> {
     pub text: &'s str,
     pub tree: &'t Tree,
     pub envelope: &'s Envelope<'t>,
+    /// Of the document element.
+    pub namespace: &'t str,
     /// From 1.
     pub nth: usize,
 }
@@ -100,10 +107,11 @@ pub(super) fn translate(
         roles: Vec::new(),
         role_entries: Vec::new(),
         custodian: None,
+        attached: Vec::new(),
     };
     let parts = writer.resources(patient, judged.as_ref(), generated, issued);
     let composition = (options.mode == Mode::Document).then(|| writer.composition(&keys, &parts, source));
-    let Writer { mut entries, role_entries, coverage, notes, .. } = writer;
+    let Writer { mut entries, role_entries, coverage, notes, attached, .. } = writer;
     entries.extend(role_entries);
     if let Some((id, composition)) = composition {
         let entry = Entry { full_url: Urn(id), resource: Resource::Composition(Box::new(composition)) };
@@ -134,18 +142,62 @@ pub(super) fn translate(
             .and_then(Code::code)
             .map_or(ServiceType::Other, ServiceType::from_code),
         generated: generated.start().unwrap_or_default(),
-        period: (parts.start, parts.stop),
+        period: (parts.start, Some(parts.stop)),
         title: title(&report),
         class_code: parts.kinds[0].0,
         type_code: parts.kinds[1].0,
         publishable: if withheld.is_empty() { Publishable::Yes } else { Publishable::No(withheld) },
         test,
         synthetic_patient: judged.as_ref().is_some_and(|j| j.synthetic),
+        described: described(&report, source.namespace, judged.as_ref(), attached),
         json,
         coverage,
         notes: notes.into_list(),
         keys,
     })
+}
+
+//= document-sharing §7.4
+//# svarrapport: RelServProv, else ServProvider (organisation is enough)
+fn described(
+    report: &Report<'_>,
+    namespace: &str,
+    judged: Option<&identifiers::Judged>,
+    attachments: Vec<Attached>,
+) -> Described {
+    let provider = report.provider.as_ref();
+    let author = report.related.as_ref().and_then(|p| Author::of(p, provider));
+    let author = author.or_else(|| provider.and_then(|p| Author::of(p, None)));
+    let approver = report.related.as_ref().filter(|p| approves(p)).and_then(|p| p.persons.first());
+    let unit = |party: Option<&Party<'_>>| party?.institution.as_ref().and_then(Organisation::of);
+    Described {
+        family: Family::ResultReport,
+        namespace: namespace.to_owned(),
+        series_id: report.id.as_ref().and_then(Words::id).map(str::to_owned),
+        orders: report.requests.iter().filter_map(|r| Some(r.id.as_ref()?.id()?.to_owned())).collect(),
+        patient: match &report.subject {
+            Subject::Patient(p) => Some(DescribedPatient::of(
+                p.name.as_ref(),
+                p.official.as_ref(),
+                judged,
+                p.born.as_ref(),
+                p.sex.as_ref(),
+            )),
+            Subject::NotAPerson(_) | Subject::Nobody => None,
+        },
+        authors: author.into_iter().collect(),
+        legal_authenticator: approver.and_then(Person::of),
+        custodian: unit(provider),
+        recipients: unit(report.requester.as_ref()).into_iter().collect(),
+        discipline: report.discipline.as_ref().and_then(Code::code).map(str::to_owned),
+        events: described::procedures(report.node),
+        attachments,
+    }
+}
+
+/// True of who approves a document (AUT) or signs it (SLE), K(8254).
+fn approves(party: &Party<'_>) -> bool {
+    matches!(party.relation.as_ref().and_then(Code::code), Some("AUT" | "SLE"))
 }
 
 /// The message id as keys use it, with `#n` for the second and later reports.
@@ -519,11 +571,7 @@ impl<'a, 't> Writer<'a, '_, 't> {
 
     /// The approver, if one is named, and when it was approved.
     fn attester(&self, author: Option<Uuid>) -> Option<Attester<'a>> {
-        let related = self.report.related.as_ref();
-        let approves = related
-            .and_then(|p| p.relation.as_ref())
-            .and_then(Code::code)
-            .is_some_and(|code| matches!(code, "AUT" | "SLE"));
+        let approves = self.report.related.as_ref().is_some_and(approves);
         let time = self.report.approved.as_ref().and_then(When::dated).and_then(DateTime::new);
         let party = author.filter(|_| approves).map(Reference::to);
         (time.is_some() || party.is_some()).then_some(Attester { mode: "legal", time, party })
