@@ -6,15 +6,17 @@
 use super::coverage::{Coverage, Paths};
 use crate::ids::MsgId;
 use crate::xml::Node;
+use serde::{Deserialize, Serialize};
 use sha1::{Digest as _, Sha1};
-use std::borrow::Cow;
+use std::fmt;
 use uuid::Uuid;
 
 /// Namespace of all ids made here: v5 of the URL namespace and `urn:integration-broker:document-sharing:v1`.
 pub const NAMESPACE: Uuid = Uuid::from_u128(0x8c7f_7e2d_e7f3_5881_a97b_eecf_36d7_9d73);
 
 /// What is made of a message; the last part of the names of its documents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum Format {
     /// The KITH XML as received.
     KithXml,
@@ -26,13 +28,34 @@ pub enum Format {
     Attachment(u32),
 }
 
-impl Format {
-    fn text(self) -> Cow<'static, str> {
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::KithXml => "kith-xml".into(),
-            Self::Fhir => "fhir".into(),
-            Self::Pdf => "pdf".into(),
-            Self::Attachment(n) => format!("attachment-{n}").into(),
+            Self::KithXml => f.write_str("kith-xml"),
+            Self::Fhir => f.write_str("fhir"),
+            Self::Pdf => f.write_str("pdf"),
+            Self::Attachment(n) => write!(f, "attachment-{n}"),
+        }
+    }
+}
+
+impl From<Format> for String {
+    fn from(format: Format) -> Self {
+        format.to_string()
+    }
+}
+
+impl TryFrom<String> for Format {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        match text.as_str() {
+            "kith-xml" => Ok(Self::KithXml),
+            "fhir" => Ok(Self::Fhir),
+            "pdf" => Ok(Self::Pdf),
+            other => {
+                let n = other.strip_prefix("attachment-").and_then(|n| n.parse().ok());
+                n.map(Self::Attachment).ok_or("no format of a document")
+            }
         }
     }
 }
@@ -73,13 +96,13 @@ impl Keys {
     /// This version in one format.
     #[must_use]
     pub fn document(&self, format: Format) -> Uuid {
-        Self::v5(&format!("document|{}|{}|{}", self.series_key, self.msg_id, format.text()))
+        Self::v5(&format!("document|{}|{}|{}", self.series_key, self.msg_id, format))
     }
 
     /// The registry entry of this version in one format.
     #[must_use]
     pub fn entry(&self, format: Format) -> Uuid {
-        Self::v5(&format!("entry|{}|{}|{}", self.series_key, self.msg_id, format.text()))
+        Self::v5(&format!("entry|{}|{}|{}", self.series_key, self.msg_id, format))
     }
 
     /// The submission set of this version.

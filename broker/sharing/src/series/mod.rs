@@ -1,0 +1,35 @@
+//! Versions and cancellation: what is visible of a document that came in several messages.
+//!
+//! What is visible is a fold over all messages of a series that are known, in the order of (GenDate, MsgId). So the
+//! order of arrival never matters: a message that comes late is put in its place, and the fold is made again. Only
+//! what is in conflict with what came before it stays outside of the fold, waits for a person, and changes nothing.
+//!
+//! | message | what it comes to |
+//! |---|---|
+//! | N, M | the whole content: it takes the place of what was visible |
+//! | M of a laboratory that leaves out results | a difference: merged into what was visible, which stays |
+//! | A, H | beside what was visible; on a laboratory report as a difference |
+//! | C | nothing of the series is visible, whatever came before or comes later with an earlier GenDate |
+//! | N, M made after a C | for a person: the series is closed |
+//! | the same again | nothing |
+//! | the same MsgId with other content, or about another patient | for a person |
+//! | C from another than the series' owner | for a person: it withdraws nothing |
+//!
+//! Source: document-sharing §2.1 and §2.2 (HISD 1154, HITS 1102 §4.1 and §4.2, and decisions marked there).
+//!
+//! **Invariants.** Nothing here reads a clock, a network or a file. What is visible of a series is of one patient and
+//! one sender. Work grows with the number of messages of a series, and of results in them, not with their square.
+//!
+//! **Deliberately absent:** IssueDate. It should be the same in all versions, but senders change it.
+
+mod assign;
+mod fold;
+mod items;
+mod plan;
+mod version;
+
+pub use fold::{Conflict, Document, Fate, Folded, Part, Series, State, Visible, fold};
+pub use plan::{
+    Entry, Formats, Habits, Link, LinkKind, Planned, Shown, Status, Step, Wanted, merged_id, plan,
+};
+pub use version::{Change, Item, Mark, Names, PatientKey, Sha, Strand, Version, Withheld};

@@ -1,0 +1,400 @@
+//! What a target must be told, so that it shows what is visible of a series and nothing else.
+//!
+//! The plan is made from what the target shows, as it is on record, and what the fold wants. So it does not matter which
+//! messages have led there, nor in which order; and when both agree, there is nothing to do.
+//!
+//! What was begun and never confirmed is finished first, with the same ids and links: until then nobody knows what the
+//! target shows. So whoever performs a plan records [`Status::Sending`] or [`Status::Withdrawing`] before it goes out.
+//!
+//! What is new goes out before what is surplus is withdrawn: a series is shown twice for a moment rather than not at all.
+//!
+//! Source: document-sharing §2.2 (table), §2.3 (withdrawal per target, associations), §1.1 (what hangs on what).
+
+use super::fold::{Folded, Series, State};
+use super::version::Version;
+use message_schemas::document::{Format, Keys};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use uuid::Uuid;
+
+/// One entry in a target's registry: a format of a version, or of what was merged from several.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Entry {
+    /// The key of the series as it was when the entry was made: ids that are published stay.
+    pub series_key: String,
+    /// The message ids that it is made of, oldest first.
+    pub of: Vec<String>,
+    /// In which form.
+    pub format: Format,
+}
+
+impl Entry {
+    /// What its ids are made of. A merged document is another one than that of its newest message alone: with more
+    /// known, the same message gives other bytes, and ids of other bytes must be others.
+    #[must_use]
+    pub fn keys(&self) -> Keys {
+        Keys { series_key: self.series_key.clone(), msg_id: merged_id(&self.of) }
+    }
+
+    /// By what it is known in the journal: other than the ids under which targets know it, which are theirs to choose.
+    #[must_use]
+    pub fn id(&self) -> Uuid {
+        self.keys().entry(self.format)
+    }
+
+    /// The same thing, under whatever series key.
+    fn is(&self, other: &Self) -> bool {
+        self.format == other.format && self.of == other.of
+    }
+
+    fn newest(&self) -> &str {
+        self.of.last().map_or("", String::as_str)
+    }
+}
+
+/// The message id of a document made of these messages, oldest first: the newest, and behind it what it was merged with.
+#[must_use]
+pub fn merged_id(of: &[String]) -> String {
+    of.iter().rev().map(String::as_str).collect::<Vec<_>>().join("+")
+}
+
+/// An entry as it stands at a target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shown {
+    /// Which.
+    pub entry: Entry,
+    /// How it stands.
+    pub status: Status,
+    /// Its links, as they were sent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Link>,
+    /// Which submission brought it: a number of ours for this strand and target, growing.
+    pub submission: u64,
+}
+
+/// How an entry stands at a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// It went out, and no answer is known: it may be there.
+    Sending,
+    /// It is visible.
+    Approved,
+    /// Another took its place; the target still has it.
+    Superseded,
+    /// Its withdrawal went out, and no answer is known.
+    Withdrawing,
+    /// It is gone.
+    Withdrawn,
+    /// The target did not take it.
+    Refused,
+}
+
+impl Status {
+    /// The name in the journal and on the command line.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sending => "sending",
+            Self::Approved => "approved",
+            Self::Superseded => "superseded",
+            Self::Withdrawing => "withdrawing",
+            Self::Withdrawn => "withdrawn",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// How a new entry stands to another.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Link {
+    /// How.
+    pub kind: LinkKind,
+    /// To which: one that the target shows, or one of the same submission.
+    pub to: Entry,
+}
+
+/// What a link says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkKind {
+    /// RPLC
+    Replaces,
+    /// XFRM
+    Transforms,
+    /// APND
+    Appends,
+}
+
+/// Which forms a target takes beside the original.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Formats {
+    /// The FHIR document.
+    pub fhir: bool,
+    /// Its rendering.
+    pub pdf: bool,
+    /// Attachments as documents of their own.
+    pub attachments: bool,
+}
+
+/// What a target does by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Habits {
+    /// Replacing an original takes what was made from it, and hangs on it, with it (IHE TF-3). Then only originals are
+    /// replaced, and what is made from the new one hangs on that.
+    pub cascades: bool,
+    /// Entries can be taken away, and taking away what is not there is no fault.
+    pub deletes: bool,
+}
+
+/// What shall be visible of a strand, in the order in which it is sent.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    series: Vec<WantedSeries>,
+}
+
+#[derive(Debug, Clone)]
+struct WantedSeries {
+    entries: Vec<Piece>,
+    /// Message ids of the series: what is shown of these belongs to it.
+    messages: BTreeSet<String>,
+    withdrawn: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Piece {
+    entry: Entry,
+    hangs: Hangs,
+}
+
+#[derive(Debug, Clone)]
+enum Hangs {
+    /// An original that stands alone: it replaces.
+    Alone,
+    /// On another, as what is appended to it.
+    On(Entry),
+    /// Made from it.
+    From(Entry),
+}
+
+impl Wanted {
+    /// What a fold wants of a target that takes these formats.
+    #[must_use]
+    pub fn of(folded: &Folded, versions: &[Version], formats: Formats) -> Self {
+        let series = folded.series.iter().map(|(key, series)| wanted(key, series, versions, formats));
+        Self { series: series.collect() }
+    }
+}
+
+fn wanted(key: &str, series: &Series, versions: &[Version], formats: Formats) -> WantedSeries {
+    let msg_id = |at: &usize| versions.get(*at).map(|v| v.msg_id.clone()).unwrap_or_default();
+    let entry = |of: Vec<String>, format| Entry { series_key: key.to_owned(), of, format };
+    let mut entries = Vec::new();
+    if let State::Visible(visible) = &series.state {
+        let base = visible.originals.first().map(msg_id).unwrap_or_default();
+        let base = entry(vec![base], Format::KithXml);
+        for (nth, at) in visible.originals.iter().enumerate() {
+            let original = entry(vec![msg_id(at)], Format::KithXml);
+            let hangs = if nth == 0 { Hangs::Alone } else { Hangs::On(base.clone()) };
+            entries.push(Piece { entry: original, hangs });
+        }
+        for document in &visible.documents {
+            let of: Vec<String> = document.parts.iter().map(|p| msg_id(&p.version)).collect();
+            let newest = of.last().cloned().unwrap_or_default();
+            let from = entry(vec![newest], Format::KithXml);
+            let made = [(formats.fhir, Format::Fhir), (formats.pdf, Format::Pdf)];
+            for (_, format) in made.into_iter().filter(|(wanted, _)| *wanted) {
+                entries.push(Piece { entry: entry(of.clone(), format), hangs: Hangs::From(from.clone()) });
+            }
+        }
+        for at in visible.originals.iter().filter(|_| formats.attachments) {
+            let on = entry(vec![msg_id(at)], Format::KithXml);
+            for nth in versions.get(*at).map(|v| v.attachments.as_slice()).unwrap_or_default() {
+                let attached = entry(vec![msg_id(at)], Format::Attachment(*nth));
+                entries.push(Piece { entry: attached, hangs: Hangs::On(on.clone()) });
+            }
+        }
+    }
+    WantedSeries {
+        entries,
+        messages: series.versions.iter().map(msg_id).collect(),
+        withdrawn: matches!(series.state, State::Withdrawn { .. }),
+    }
+}
+
+/// One thing to tell a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Publish these together: all of them or none.
+    Submit {
+        /// Number of the submission.
+        submission: u64,
+        /// What, in order.
+        entries: Vec<Planned>,
+        /// What it does to entries that are there: they are superseded.
+        supersedes: Vec<Entry>,
+        /// It went out before, and nobody knows whether it arrived.
+        again: bool,
+    },
+    /// Withdraw these.
+    Withdraw {
+        /// Which.
+        entries: Vec<Entry>,
+    },
+}
+
+/// An entry to be published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Planned {
+    /// What.
+    pub entry: Entry,
+    /// How it stands to others.
+    pub links: Vec<Link>,
+}
+
+/// What a target must be told now, in order; nothing when it shows what is wanted.
+///
+/// While something is begun and not confirmed, the plan is to finish that, and only that: plan again when it is done.
+#[must_use]
+pub fn plan(wanted: &Wanted, shown: &[Shown], habits: Habits) -> Vec<Step> {
+    let unfinished = unfinished(wanted, shown, habits);
+    if !unfinished.is_empty() {
+        return unfinished;
+    }
+    let there: Vec<&Shown> = shown.iter().filter(|s| s.status == Status::Approved).collect();
+    let is_wanted =
+        |entry: &Entry| wanted.series.iter().flat_map(|s| &s.entries).any(|piece| piece.entry.is(entry));
+    let mut next = shown.iter().map(|s| s.submission).max().unwrap_or(0) + 1;
+    let (mut submissions, mut withdrawals) = (Vec::new(), Vec::new());
+    for series in &wanted.series {
+        if series.withdrawn {
+            withdrawals
+                .extend(shown.iter().filter(|s| series.has(&s.entry) && s.is_at_target()).map(|s| &s.entry));
+            continue;
+        }
+        let surplus: Vec<&Entry> =
+            there.iter().map(|s| &s.entry).filter(|entry| series.has(entry) && !is_wanted(entry)).collect();
+        let (step, left) = series.submit(&there, surplus, habits, next);
+        next += u64::from(step.is_some());
+        submissions.extend(step);
+        withdrawals.extend(left);
+    }
+    if !withdrawals.is_empty() {
+        submissions.push(Step::Withdraw { entries: withdrawals.into_iter().cloned().collect() });
+    }
+    submissions
+}
+
+/// What was begun and not confirmed.
+fn unfinished(wanted: &Wanted, shown: &[Shown], habits: Habits) -> Vec<Step> {
+    let withdrawn = |entry: &Entry| wanted.series.iter().any(|s| s.withdrawn && s.has(entry));
+    let mut sending: BTreeMap<u64, Vec<&Shown>> = BTreeMap::new();
+    for entry in shown.iter().filter(|s| s.status == Status::Sending) {
+        // What is to go anyway is not sent once more, where taking away what is not there is no fault.
+        if !(habits.deletes && withdrawn(&entry.entry)) {
+            sending.entry(entry.submission).or_default().push(entry);
+        }
+    }
+    let mut steps: Vec<Step> = sending
+        .into_iter()
+        .map(|(submission, entries)| {
+            let planned: Vec<Planned> = entries
+                .into_iter()
+                .map(|s| Planned { entry: s.entry.clone(), links: s.links.clone() })
+                .collect();
+            let supersedes = superseded_by(&planned, shown, habits);
+            Step::Submit { submission, entries: planned, supersedes, again: true }
+        })
+        .collect();
+    let withdrawing = shown.iter().filter(|s| s.status == Status::Withdrawing);
+    let entries: Vec<Entry> = withdrawing.map(|s| s.entry.clone()).collect();
+    if !entries.is_empty() && steps.is_empty() {
+        steps.push(Step::Withdraw { entries });
+    }
+    steps
+}
+
+/// What is there and is superseded when these are taken: what they replace, and what goes with it.
+fn superseded_by(planned: &[Planned], shown: &[Shown], habits: Habits) -> Vec<Entry> {
+    let replaced: Vec<&Entry> = planned
+        .iter()
+        .flat_map(|p| &p.links)
+        .filter(|link| link.kind == LinkKind::Replaces)
+        .map(|link| &link.to)
+        .collect();
+    let cascaded = |entry: &Entry| {
+        habits.cascades
+            && replaced.iter().any(|r| r.format == Format::KithXml && r.newest() == entry.newest())
+    };
+    shown
+        .iter()
+        .filter(|s| s.status == Status::Approved)
+        .map(|s| &s.entry)
+        .filter(|entry| replaced.contains(entry) || cascaded(entry))
+        .cloned()
+        .collect()
+}
+
+impl Shown {
+    /// The target has it, or may have it.
+    #[must_use]
+    pub const fn is_at_target(&self) -> bool {
+        !matches!(self.status, Status::Withdrawn | Status::Refused)
+    }
+}
+
+impl WantedSeries {
+    fn has(&self, entry: &Entry) -> bool {
+        self.messages.contains(entry.newest())
+    }
+
+    /// Publishes what is missing, in the place of what is surplus. Returns what is surplus still.
+    fn submit<'s>(
+        &self,
+        there: &[&Shown],
+        mut surplus: Vec<&'s Entry>,
+        habits: Habits,
+        submission: u64,
+    ) -> (Option<Step>, Vec<&'s Entry>) {
+        // As the target knows it, which may be under an earlier key of the series.
+        let known = |entry: &Entry| {
+            there.iter().map(|s| &s.entry).find(|e| e.is(entry)).cloned().unwrap_or_else(|| entry.clone())
+        };
+        let missing: Vec<&Piece> =
+            self.entries.iter().filter(|p| !there.iter().any(|s| s.entry.is(&p.entry))).collect();
+        if missing.is_empty() {
+            return (None, surplus);
+        }
+        let mut supersedes: Vec<Entry> = Vec::new();
+        let mut entries = Vec::with_capacity(missing.len());
+        for piece in missing {
+            let mut links = Vec::new();
+            let may_replace = match &piece.hangs {
+                Hangs::Alone => true,
+                Hangs::On(on) => {
+                    links.push(Link { kind: LinkKind::Appends, to: known(on) });
+                    piece.entry.format != Format::KithXml
+                }
+                Hangs::From(from) => {
+                    links.push(Link { kind: LinkKind::Transforms, to: known(from) });
+                    true
+                }
+            };
+            if may_replace {
+                let (replaced, rest): (Vec<&Entry>, Vec<&Entry>) =
+                    surplus.into_iter().partition(|e| e.format == piece.entry.format);
+                surplus = rest;
+                links.extend(replaced.iter().map(|to| Link { kind: LinkKind::Replaces, to: (*to).clone() }));
+                supersedes.extend(replaced.iter().map(|e| (*e).clone()));
+                if habits.cascades && piece.entry.format == Format::KithXml {
+                    let (gone, rest): (Vec<&Entry>, Vec<&Entry>) =
+                        surplus.into_iter().partition(|e| replaced.iter().any(|r| r.newest() == e.newest()));
+                    surplus = rest;
+                    supersedes.extend(gone.into_iter().cloned());
+                }
+            }
+            entries.push(Planned { entry: piece.entry.clone(), links });
+        }
+        (Some(Step::Submit { submission, entries, supersedes, again: false }), surplus)
+    }
+}

@@ -1,0 +1,7 @@
+//! What is visible of a series, whatever arrives in which order.
+
+mod make;
+mod orders;
+mod plan;
+mod table;
+mod vectors;
