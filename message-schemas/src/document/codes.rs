@@ -5,6 +5,7 @@
 
 use super::Mode;
 use super::fhir::{CodeableConcept, Coding};
+pub(super) use super::lists::list_text;
 use super::values::Code;
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
@@ -136,81 +137,6 @@ pub(super) fn concept<'a>(
     };
     (coding.is_some() || text.is_some())
         .then(|| CodeableConcept { coding: coding.into_iter().collect(), text: text.map(Cow::Borrowed) })
-}
-
-/// The text of a list where the sender gave none, for the lists whose codes a reader cannot do without.
-pub(super) fn list_text(list: u16, code: &str) -> Option<&'static str> {
-    let table: &[(&str, &str)] = match list {
-        3101 => &[("0", "Ikke kjent"), ("1", "Mann"), ("2", "Kvinne"), ("9", "Ikke spesifisert")],
-        7306 => &[
-            ("A", "Tillegg til rapport"),
-            ("F", "Endelig rapport"),
-            ("P", "Foreløpig rapport"),
-            ("S", "Planlagt"),
-        ],
-        7309 | 8270 => {
-            &[("A", "Tillegg"), ("C", "Kansellering"), ("H", "Historikk"), ("M", "Endring"), ("N", "Ny")]
-        }
-        8202 => &[
-            ("AN", "Annet"),
-            ("BLD", "Bildediagnostikk"),
-            ("CLIN", "Medisinsk biokjemi"),
-            ("CT", "Computertomografi"),
-            ("CYTO", "Cytologi"),
-            ("FARM", "Klinisk farmakologi"),
-            ("HIST", "Histologi"),
-            ("IMTR", "Immunologi og transfusjonsmedisin"),
-            ("LAB", "Laboratoriemedisin"),
-            ("MA", "Mammografi"),
-            ("MBIO", "Medisinsk mikrobiologi"),
-            ("MGEN", "Medisinsk genetikk"),
-            ("MORS", "Mors"),
-            ("MPAT", "Molekylærpatologi"),
-            ("MR", "Magnettomografi"),
-            ("NUK", "Nukleærmedisin"),
-            ("OBD", "Obduksjon"),
-            ("PAT", "Patologi"),
-            ("RAD", "Radiologi"),
-            ("RTG", "Røntgen"),
-            ("SCI", "Scintigrafi"),
-            ("UL", "Ultralyd"),
-        ],
-        8238 => &[("DO", "Donor"), ("FO", "Foster"), ("MO", "Mor"), ("XX", "Annet")],
-        8239 => &[
-            ("EQ", "Lik"),
-            ("GE", "Større eller lik"),
-            ("GT", "Større enn"),
-            ("LE", "Mindre eller lik"),
-            ("LT", "Mindre enn"),
-            ("MG", "Mye større enn"),
-            ("ML", "Mye mindre enn"),
-            ("NE", "Ikke lik"),
-        ],
-        8244 => &[
-            ("1", "Over øvre referansegrense"),
-            ("2", "Under nedre referansegrense"),
-            ("3", "Utenfor referansegrensene"),
-        ],
-        8245 => &[
-            ("1", "Revidert"),
-            ("2", "Foreløpig"),
-            ("3", "Endelig"),
-            ("4", "Tillegg"),
-            ("5", "Henvisning registrert"),
-            ("6", "Prosedyrer registrert/planlagt"),
-            ("7", "Tildelt time"),
-            ("8", "Undersøkelse gjennomført"),
-            ("9", "Diktert"),
-            ("10", "Skrevet (usignert svar foreligger)"),
-            ("11", "Signert"),
-            ("12", "Korrigert (usignert tilleggsbeskrivelse foreligger)"),
-            ("13", "Signert korrigert/tilleggsbeskrivelse foreligger"),
-            ("14", "Undersøkelse slettet"),
-            ("15", "I prosess"),
-        ],
-        _ => return None,
-    };
-    table.iter().find(|(c, _)| *c == code).map(|(_, text)| *text)
 }
 
 /// What a person reads for a code: what was sent, else the text of its list, else the code.

@@ -5,12 +5,12 @@
 //! values with the OID of their system, codes have the system that they have in the FHIR document.
 //! Everything here is personal: `Debug` tells how much there is, never what.
 
-use super::identifiers::{self, Judged, TypedId};
+use super::names::Name;
 use super::parties::{Party, Unit};
-use super::values::{Code, When, Words};
-use super::{Mode, codes};
+use super::values::Code;
+use super::{Mode, codes, identifiers};
 use crate::family::Family;
-use crate::time::{Precision, Stamp};
+use crate::time::Stamp;
 use crate::xml::Node;
 use foldhash::HashSet;
 use jiff::civil::Date;
@@ -184,37 +184,12 @@ impl DescribedCode {
     }
 }
 
-impl DescribedPatient {
-    /// Of what was sent about a patient; `judged` tells what the official id is worth.
-    pub(super) fn of(
-        name: Option<&Words<'_>>,
-        official: Option<&TypedId<'_>>,
-        judged: Option<&Judged>,
-        born: Option<&When<'_>>,
-        sex: Option<&Code<'_>>,
-    ) -> Self {
-        let (family, given) = name.map(|n| parted(&n.value)).unwrap_or_default();
-        let id = official.and_then(TypedId::value).zip(judged.filter(|j| j.sound));
-        let id = id.and_then(|(id, j)| Some((id.to_owned(), j.system.strip_prefix("urn:oid:")?)));
-        let born = born.and_then(When::dated);
-        let born = born.filter(|b| matches!(b.precision(), Precision::Day | Precision::Full));
-        Self {
-            id,
-            family,
-            given,
-            middle: String::new(),
-            born: born.and_then(|b| Some(b.oslo()?.date())),
-            sex: sex.and_then(Code::code).map(v2_sex),
-        }
-    }
-}
-
 impl Person {
     /// Of a name with ids.
     pub(super) fn of(unit: &Unit<'_>) -> Option<Self> {
-        let (family, given) = unit.name.as_ref().map(|n| parted(&n.value)).unwrap_or_default();
+        let [family, given, middle] = unit.name.as_ref().map(Name::parted).unwrap_or_default();
         let id = unit.id("HPR").map(|id| (id.trim().to_owned(), HPR));
-        (id.is_some() || !family.is_empty()).then_some(Self { id, family, given, middle: String::new() })
+        (id.is_some() || !family.is_empty()).then_some(Self { id, family, given, middle })
     }
 }
 
@@ -226,7 +201,7 @@ impl Organisation {
             let oid = identifiers::organisation_system(kind)?.strip_prefix("urn:oid:")?;
             Some((unit.id(kind)?.trim().to_owned(), oid))
         });
-        let name = unit.name.as_ref().map(|n| n.value.to_string()).unwrap_or_default();
+        let name = unit.name.as_ref().map(|n| n.text().into_owned()).unwrap_or_default();
         (id.is_some() || !name.is_empty()).then_some(Self { name, id })
     }
 }
@@ -242,49 +217,16 @@ impl Author {
             person: party.persons.first().and_then(Person::of),
             organisation: house.and_then(|p| p.institution.as_ref()).and_then(Organisation::of),
             department: house.and_then(|p| p.departments.first()).and_then(Organisation::of),
-            role: None,
+            role: party.role_to_patient.as_ref().and_then(|c| DescribedCode::of(c, Some(9034))),
             specialty: party.speciality.as_ref().and_then(|c| DescribedCode::of(c, Some(8451))),
         };
         (author != Self::default()).then_some(author)
     }
 }
 
-/// Family and given names of a whole name: at the comma, else the last word is the family name.
-fn parted(name: &str) -> (String, String) {
-    match name.split_once(',') {
-        Some((family, given)) => (family.trim().to_owned(), given.trim().to_owned()),
-        None => match name.trim().rsplit_once(char::is_whitespace) {
-            Some((given, family)) => (family.to_owned(), given.trim().to_owned()),
-            None => (name.trim().to_owned(), String::new()),
-        },
-    }
-}
-
-/// HL7 v2 sex of K(3101).
-fn v2_sex(code: &str) -> char {
-    match code {
-        "1" => 'M',
-        "2" => 'F',
-        "9" => 'O',
-        _ => 'U',
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_is_parted_at_the_comma_else_before_its_last_word() {
-        let parts = |name: &str| {
-            let (family, given) = parted(name);
-            format!("{family}|{given}")
-        };
-        assert_eq!(parts("Berg, Kari Anne"), "Berg|Kari Anne");
-        assert_eq!(parts("Kari Anne Berg"), "Berg|Kari Anne");
-        assert_eq!(parts("Berg"), "Berg|");
-        assert_eq!(parts(" , "), "|");
-    }
 
     #[test]
     fn nothing_of_a_person_is_printed() {

@@ -1,37 +1,33 @@
-//! What came along with a report, in the document.
+//! What came along with a message, in the document.
 
 use super::NoteKind;
-use super::attachments::Body;
+use super::attachments::{Body, RefDoc};
 use super::coverage::Outcome;
 use super::described::Attached;
 use super::fhir::{
-    Attachment, Binary, DateTime, DiagnosticReport, DocumentContent, DocumentReference, Entry, Identifier,
-    Resource, Urn,
+    Attachment, Binary, DateTime, DocumentContent, DocumentReference, Entry, Identifier, Resource, Urn,
 };
-use super::nilar::comment_text;
-use super::report::Writer;
+use super::narrative::Html;
 use super::values::{When, Words};
+use super::words::when_words;
+use super::writer::Writer;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::borrow::Cow;
 use uuid::Uuid;
 
-impl<'a> Writer<'a, '_, '_> {
-    /// Cards and bytes of what came along; or, where it is not shared, a word about it.
-    pub(super) fn attachments(&mut self, diagnostic: &mut DiagnosticReport<'a>) -> Vec<Uuid> {
+impl<'a, 't, B> Writer<'a, '_, 't, B> {
+    /// Cards and bytes of what came along; nothing where it is not shared.
+    pub(super) fn attachments(&mut self, attachments: &'a [RefDoc<'t>]) -> Vec<Uuid> {
         let mut written = Vec::new();
-        if self.report.attachments.is_empty() {
-            return written;
-        }
         if !self.options.shares_attachments() {
             const NOT_SHARED: &str = "attachments are not shared (setting)";
-            for attachment in &self.report.attachments {
+            for attachment in attachments {
                 attachment.mark(Outcome::Dropped, NOT_SHARED, &mut self.coverage);
             }
-            diagnostic.extension.push(comment_text("Et vedlegg i meldingen er utelatt."));
             return written;
         }
-        for (number, attachment) in (1..).zip(&self.report.attachments) {
+        for (number, attachment) in (1..).zip(attachments) {
             let body = attachment.body(self.options.max_attachment_bytes);
             if let Body::None(reason) = body {
                 attachment.mark(Outcome::Narrative, "Vedlegg", &mut self.coverage);
@@ -89,17 +85,46 @@ impl<'a> Writer<'a, '_, '_> {
                 content: vec![DocumentContent { attachment: card }],
             };
             written.push(id);
-            self.role_entries.push(Entry {
+            self.tail.push(Entry {
                 full_url: Urn(id),
                 resource: Resource::DocumentReference(Box::new(reference)),
             });
             if let Some(binary) = binary
                 && let Some(id) = binary.id
             {
-                self.role_entries
-                    .push(Entry { full_url: Urn(id), resource: Resource::Binary(Box::new(binary)) });
+                self.tail.push(Entry { full_url: Urn(id), resource: Resource::Binary(Box::new(binary)) });
             }
         }
         written
+    }
+
+    /// A line for each of them.
+    pub(super) fn attachment_section(&self, attachments: &[RefDoc<'_>]) -> Html {
+        let mut html = Html::new();
+        for attachment in attachments {
+            if !self.options.shares_attachments() {
+                html.raw("<p>Et vedlegg i meldingen er utelatt.</p>");
+                continue;
+            }
+            html.raw("<p>");
+            html.text(attachment.description.as_ref().map_or("Vedlegg", |w| &*w.value));
+            if let Some(mime) = &attachment.mime_type {
+                html.raw(", ").text(&mime.value);
+            }
+            if let Some(when) = &attachment.issued {
+                html.raw(", ").text(&when_words(when));
+            }
+            if let Some(id) = &attachment.id {
+                html.raw(", id ").text(&id.value);
+            }
+            if let Some(file) = &attachment.file {
+                html.raw(", referanse ").text(&file.value);
+            }
+            if let Body::None(_) = attachment.body(self.options.max_attachment_bytes) {
+                html.raw(" (vedlegget er ikke vist)");
+            }
+            html.raw("</p>");
+        }
+        html
     }
 }

@@ -72,7 +72,7 @@ pub(super) fn identifier<'a>(
     id: &'a TypedId<'_>,
     system: fn(&str) -> Option<&'static str>,
     list: u16,
-    assigner: Option<&'a str>,
+    assigner: Option<Cow<'a, str>>,
     mode: Mode,
 ) -> Option<Identifier<'a>> {
     let value = id.value()?;
@@ -81,8 +81,7 @@ pub(super) fn identifier<'a>(
         out.system = Some(system);
         return Some(out);
     }
-    out.assigner = assigner
-        .map(|name| Box::new(Reference { display: Some(Cow::Borrowed(name)), ..Reference::default() }));
+    out.assigner = assigner.map(|name| Box::new(Reference { display: Some(name), ..Reference::default() }));
     match id.kind() {
         // A local help number is an id only together with who gave it.
         Some("HNR") => {

@@ -87,8 +87,9 @@ impl Html {
         fhir::Narrative { status, div }
     }
 
-    pub(super) fn append(&mut self, other: &Self) {
+    pub(super) fn append(&mut self, other: &Self) -> &mut Self {
         self.out.push_str(&other.out);
+        self
     }
 }
 

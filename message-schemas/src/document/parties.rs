@@ -1,13 +1,15 @@
-//! Persons, organisations and addresses as the head-less families write them.
+//! Persons, organisations and addresses.
 //!
-//! `HCP` is either an institution (`Inst`, with departments and persons in it) or a person of its own
-//! (`HCProf`). Each role in a message is one [`Party`]; in the document it is a PractitionerRole that names
+//! In the head-less families `HCP` is either an institution (`Inst`, with departments and persons in it) or a
+//! person of its own (`HCProf`); under MsgHead an organisation may hold another, and persons. Each role in a message is one [`Party`]; in the document it is a PractitionerRole that names
 //! person and organisation by identifier and display, and a line among the parties.
 
 use super::coverage::{Coverage, Outcome, part};
-use super::fhir::{self, ContactPoint, Extension, ExtensionValue, HumanName};
+use super::fhir::{self, ContactPoint, Extension, ExtensionValue};
 use super::identifiers::{self, TypedId};
-use super::values::{Address as Tele, Code, Sourced, Words, first};
+use super::names::{Name, short};
+use super::values::{Address as Tele, Code, Sourced, When, Words, first};
+use super::words::when_words;
 use crate::xml::Node;
 use std::borrow::Cow;
 
@@ -15,10 +17,12 @@ use std::borrow::Cow;
 #[derive(Debug)]
 pub(super) struct Unit<'t> {
     pub node: Node<'t>,
-    pub name: Option<Words<'t>>,
+    pub name: Option<Name<'t>>,
     pub ids: Vec<TypedId<'t>>,
     /// `Type`: of a department or a professional (9060).
     pub kind: Option<Code<'t>>,
+    /// `Position`, `Qual`: what else a professional is.
+    pub qualifications: Vec<Code<'t>>,
 }
 
 /// Somebody in a role.
@@ -28,12 +32,16 @@ pub(super) struct Party<'t> {
     pub node: Node<'t>,
     /// `Role`
     pub role: Option<Code<'t>>,
+    /// `RoleToPatient` (9034)
+    pub role_to_patient: Option<Code<'t>>,
     /// `Relation` (8254)
     pub relation: Option<Code<'t>>,
     /// `ComMethod` and what else concerns only the transport.
     pub transport: Vec<Code<'t>>,
-    /// `TypeGuarantor` of who pays.
-    pub guarantor: Option<Words<'t>>,
+    /// `TypeGuarantor` of who pays, and ids that one party has of the other.
+    pub remarks: Vec<Words<'t>>,
+    /// From when and until when.
+    pub period: [Option<When<'t>>; 2],
     /// The legal unit.
     pub institution: Option<Unit<'t>>,
     pub departments: Vec<Unit<'t>>,
@@ -41,6 +49,8 @@ pub(super) struct Party<'t> {
     pub persons: Vec<Unit<'t>>,
     pub speciality: Option<Code<'t>>,
     pub address: Option<Postal<'t>>,
+    /// `TeleCom`
+    pub telecom: Vec<Tele<'t>>,
 }
 
 /// `Address`
@@ -61,15 +71,21 @@ pub(super) struct Postal<'t> {
 
 impl<'t> Unit<'t> {
     fn read(node: Node<'t>) -> Self {
-        let mut unit = Self { node, name: None, ids: Vec::new(), kind: None };
+        let mut unit = Self { node, name: None, ids: Vec::new(), kind: None, qualifications: Vec::new() };
         let (mut id, mut kind) = (None, None);
         for e in node.elements() {
+            if Name::take(&mut unit.name, e) {
+                continue;
+            }
             match e.name() {
-                "Name" => first(&mut unit.name, Words::read(e)),
+                "Name" | "OrganisationName" => first(&mut unit.name, Name::read(e)),
                 "Id" => first(&mut id, Words::read(e)),
                 "TypeId" => first(&mut kind, Some(Code::read(e))),
-                "Type" => first(&mut unit.kind, Some(Code::read(e))),
-                "AdditionalId" => unit.ids.extend(additional_id(e)),
+                "Type" | "TypeHealthcareProfessional" | "TypeOrganisation" => {
+                    first(&mut unit.kind, Some(Code::read(e)));
+                }
+                "Position" | "Qual" => unit.qualifications.push(Code::read(e)),
+                "AdditionalId" | "Ident" => unit.ids.extend(additional_id(e)),
                 _ => {}
             }
         }
@@ -86,53 +102,104 @@ impl<'t> Unit<'t> {
     }
 
     /// The name, as far as it can be repeated.
-    pub(super) fn display(&self) -> Option<&str> {
-        self.name.as_ref().map(|n| short(&n.value))
+    pub(super) fn display(&self) -> Option<Cow<'_, str>> {
+        self.name.as_ref().map(|n| match n.text() {
+            Cow::Borrowed(text) => Cow::Borrowed(short(text)),
+            Cow::Owned(text) => Cow::Owned(short(&text).to_owned()),
+        })
     }
 }
 
-/// `AdditionalId`
+/// `AdditionalId`, `Ident`
 pub(super) fn additional_id(node: Node<'_>) -> Option<TypedId<'_>> {
     let id = Words::read(node.child("Id")?)?;
     let kind = node.child("Type").or_else(|| node.child("TypeId")).map(Code::read);
     Some(TypedId { id, kind })
 }
 
-/// A name that is repeated in many places is cut to what a name can be.
-pub(super) fn short(name: &str) -> &str {
-    match name.char_indices().nth(200) {
-        Some((end, _)) => name.get(..end).unwrap_or(name),
-        None => name,
-    }
-}
-
 impl<'t> Party<'t> {
-    /// Reads a role.
-    pub(super) fn read(node: Node<'t>) -> Self {
-        let mut party = Self {
+    fn new(node: Node<'t>) -> Self {
+        Self {
             node,
             role: None,
+            role_to_patient: None,
             relation: None,
             transport: Vec::new(),
-            guarantor: None,
+            remarks: Vec::new(),
+            period: [None, None],
             institution: None,
             departments: Vec::new(),
             persons: Vec::new(),
             speciality: None,
             address: None,
-        };
+            telecom: Vec::new(),
+        }
+    }
+
+    /// Reads a role of a head-less family.
+    pub(super) fn read(node: Node<'t>) -> Self {
+        let mut party = Self::new(node);
         for e in node.elements() {
             match e.name() {
                 "Role" => first(&mut party.role, Some(Code::read(e))),
                 "Relation" => first(&mut party.relation, Some(Code::read(e))),
                 "ComMethod" => party.transport.push(Code::read(e)),
                 "CopyDestRole" => party.transport.extend(e.elements().map(Code::read)),
-                "TypeGuarantor" => first(&mut party.guarantor, Words::read(e)),
+                "TypeGuarantor" => party.remarks.extend(Words::read(e)),
+                "StartDateTime" => first(&mut party.period[0], When::read(e)),
+                "EndDateTime" => first(&mut party.period[1], When::read(e)),
                 "HCP" => party.read_hcp(e),
                 _ => {}
             }
         }
         party
+    }
+
+    /// Reads an organisation of MsgHead or felleskomponent1: the outer one is the legal unit, the one in it
+    /// a department, and whoever stands in either a person of it.
+    pub(super) fn read_organisation(node: Node<'t>) -> Self {
+        let mut party = Self::new(node);
+        let mut house = Some(node);
+        while let Some(unit) = house.take() {
+            match party.institution {
+                None => party.institution = Some(Unit::read(unit)),
+                Some(_) => party.departments.push(Unit::read(unit)),
+            }
+            for e in unit.elements() {
+                match e.name() {
+                    "HealthcareProfessional" => party.read_person(e),
+                    "Organisation" => house = Some(e),
+                    "Address" => first(&mut party.address, Some(Postal::read(e))),
+                    "TeleCom" => party.telecom.extend(Tele::read_typed(e)),
+                    _ => {}
+                }
+            }
+        }
+        party
+    }
+
+    /// Reads a `HealthcareProfessional` who stands alone.
+    pub(super) fn read_professional(node: Node<'t>) -> Self {
+        let mut party = Self::new(node);
+        party.read_person(node);
+        party
+    }
+
+    fn read_person(&mut self, node: Node<'t>) {
+        self.persons.push(Unit::read(node));
+        for e in node.elements() {
+            match e.name() {
+                "RoleToPatient" => first(&mut self.role_to_patient, Some(Code::read(e))),
+                "Address" => first(&mut self.address, Some(Postal::read(e))),
+                "TeleCom" => self.telecom.extend(Tele::read_typed(e)),
+                _ => {}
+            }
+        }
+    }
+
+    /// Phones and the like, wherever they stand.
+    pub(super) fn telecoms(&self) -> impl Iterator<Item = &Tele<'t>> + Clone {
+        self.address.iter().flat_map(|a| &a.telecom).chain(&self.telecom)
     }
 
     fn read_hcp(&mut self, hcp: Node<'t>) {
@@ -149,6 +216,7 @@ impl<'t> Party<'t> {
                     self.institution = Some(Unit::read(e));
                 }
                 "HCProf" => self.persons.push(Unit::read(e)),
+                "PartyIdByRequester" | "PartyIdByServProv" => self.remarks.extend(Words::read(e)),
                 "MedSpeciality" | "MedSpecialty" => first(&mut self.speciality, Some(Code::read(e))),
                 "Address" => first(&mut self.address, Some(Postal::read(e))),
                 _ => {}
@@ -162,7 +230,7 @@ impl<'t> Party<'t> {
         let name = person.display()?;
         Some(match person.kind.as_ref().and_then(Code::words) {
             Some(kind) => Cow::Owned(format!("{name} ({})", short(kind))),
-            None => Cow::Borrowed(name),
+            None => name,
         })
     }
 
@@ -172,7 +240,7 @@ impl<'t> Party<'t> {
         let department = self.departments.first().and_then(Unit::display);
         match (institution, department) {
             (Some(i), Some(d)) => Some(Cow::Owned(format!("{i} {d}"))),
-            (one, None) | (None, one) => one.map(Cow::Borrowed),
+            (one, None) | (None, one) => one,
         }
     }
 
@@ -199,7 +267,7 @@ impl<'t> Party<'t> {
         for unit in self.persons.iter().chain(&self.institution).chain(&self.departments) {
             let mut text = String::new();
             if let Some(name) = &unit.name {
-                text.push_str(&name.value);
+                text.push_str(&name.text());
             }
             if let Some(kind) = unit.kind.as_ref().and_then(Code::words) {
                 text.push_str(if text.is_empty() { "" } else { " " });
@@ -213,17 +281,26 @@ impl<'t> Party<'t> {
                 text.push(' ');
                 text.push_str(&id.id.value);
             }
+            for code in &unit.qualifications {
+                text.push_str(if text.is_empty() { "" } else { " " });
+                text.push_str(code.words().unwrap_or_default());
+            }
             if !text.is_empty() {
                 part(&text, out);
             }
         }
-        for code in self.speciality.iter().chain(&self.role) {
+        for code in self.speciality.iter().chain(&self.role).chain(&self.role_to_patient) {
             if let Some(words) = code.words() {
                 part(words, out);
             }
         }
-        if let Some(guarantor) = &self.guarantor {
-            part(&guarantor.value, out);
+        for remark in &self.remarks {
+            part(&remark.value, out);
+        }
+        for (label, when) in ["fra ", "til "].into_iter().zip(&self.period) {
+            if let Some(when) = when {
+                part(&format!("{label}{}", when_words(when)), out);
+            }
         }
         if let Some(address) = &self.address {
             let mut text = String::new();
@@ -232,17 +309,27 @@ impl<'t> Party<'t> {
                 part(&text, out);
             }
         }
+        for tele in &self.telecom {
+            part(&tele.value, out);
+        }
     }
 
     /// Marks what [`Party::describe`] tells.
-    pub(super) fn told(&self, coverage: &mut Coverage) {
-        const SECTION: &str = "Helsetjenesteenheter";
+    pub(super) fn told(&self, coverage: &mut Coverage, section: &'static str) {
         for unit in self.persons.iter().chain(&self.institution).chain(&self.departments) {
-            for words in unit.name.iter().chain(unit.ids.iter().map(|id| &id.id)) {
-                words.told(coverage, SECTION);
+            if let Some(name) = &unit.name {
+                name.told(coverage, section);
             }
-            for code in unit.kind.iter().chain(unit.ids.iter().filter_map(|id| id.kind.as_ref())) {
-                code.told(coverage, SECTION);
+            for id in &unit.ids {
+                id.id.told(coverage, section);
+            }
+            for code in unit
+                .kind
+                .iter()
+                .chain(&unit.qualifications)
+                .chain(unit.ids.iter().filter_map(|id| id.kind.as_ref()))
+            {
+                code.told(coverage, section);
             }
             // A kind whose id is missing names nothing.
             if unit.ids.is_empty()
@@ -251,33 +338,41 @@ impl<'t> Party<'t> {
                 coverage.mark(kind, part::ALL, Outcome::Dropped, "kind of an id that is not there");
             }
         }
-        for code in self.speciality.iter().chain(&self.role).chain(&self.relation) {
-            code.told(coverage, SECTION);
+        for code in
+            self.speciality.iter().chain(&self.role).chain(&self.role_to_patient).chain(&self.relation)
+        {
+            code.told(coverage, section);
         }
-        if let Some(words) = &self.guarantor {
-            words.told(coverage, SECTION);
+        for words in &self.remarks {
+            words.told(coverage, section);
+        }
+        for when in self.period.iter().flatten() {
+            when.told(coverage, section);
+        }
+        for tele in &self.telecom {
+            tele.told(coverage, section);
         }
         for code in &self.transport {
             code.dropped(coverage, "transport, not part of the record");
         }
         if let Some(address) = &self.address {
-            address.told(coverage, SECTION);
+            address.told(coverage, section);
         }
     }
 
     /// Marks what is written in a PractitionerRole.
     pub(super) fn mapped(&self, coverage: &mut Coverage) {
         if let Some(person) = self.persons.first() {
-            if let Some(words) = &person.name {
-                words.mapped(coverage, "PractitionerRole.practitioner.display");
+            if let Some(name) = &person.name {
+                name.mapped(coverage, "PractitionerRole.practitioner.display");
             }
             if let Some(code) = &person.kind {
                 code.mapped(coverage, "PractitionerRole.practitioner.display");
             }
         }
         for unit in self.institution.iter().chain(self.departments.first()) {
-            if let Some(words) = &unit.name {
-                words.mapped(coverage, "PractitionerRole.organization.display");
+            if let Some(name) = &unit.name {
+                name.mapped(coverage, "PractitionerRole.organization.display");
             }
         }
         if let Some((_, id)) = self.person_id() {
@@ -289,7 +384,13 @@ impl<'t> Party<'t> {
         if let Some(code) = &self.speciality {
             code.mapped(coverage, "PractitionerRole.specialty");
         }
-        for tele in self.address.iter().flat_map(|a| &a.telecom) {
+        if let Some(code) = &self.role_to_patient {
+            code.mapped(coverage, "PractitionerRole.code");
+        }
+        for when in self.period.iter().flatten().filter(|w| w.dated().is_some()) {
+            when.mapped(coverage, "PractitionerRole.period");
+        }
+        for tele in self.telecoms() {
             tele.mapped(coverage, "PractitionerRole.telecom");
         }
     }
@@ -449,41 +550,14 @@ pub(super) fn contact<'a>(tele: &'a Tele<'_>) -> ContactPoint<'a> {
         },
         _ => ("other", value),
     };
-    ContactPoint { system, value: Cow::Borrowed(value), used: None }
-}
-
-/// `Family, Given Middle`. Where there is no comma, only the last word can be told to be the family name.
-pub(super) fn human_name(sent: &str) -> HumanName<'_> {
-    let mut name = HumanName { text: Some(Cow::Borrowed(sent)), ..HumanName::default() };
-    match sent.split_once(',') {
-        Some((family, given)) => {
-            name.family = Some(family.trim()).filter(|f| !f.is_empty()).map(Cow::Borrowed);
-            name.given = given.split_whitespace().take(20).map(Cow::Borrowed).collect();
-        }
-        None => name.family = sent.split_whitespace().next_back().map(Cow::Borrowed),
-    }
-    name
-}
-
-/// The name as it is said: given before family.
-pub(super) fn spoken(sent: &str) -> String {
-    match sent.split_once(',') {
-        Some((family, given)) => format!("{} {}", given.trim(), family.trim()).trim().to_owned(),
-        None => sent.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_parted_at_the_comma_only() {
-        let name = human_name("Berg, Kari Anne");
-        assert_eq!((name.family.as_deref(), name.given.len()), (Some("Berg"), 2));
-        let name = human_name("Kari Berg");
-        assert_eq!((name.family.as_deref(), name.given.len()), (Some("Berg"), 0));
-        assert_eq!(spoken("Berg, Kari Anne"), "Kari Anne Berg");
-        assert_eq!(spoken("Kari"), "Kari");
-    }
+    // K(9061)
+    let (system, used) = match tele.kind.as_ref().and_then(Code::code) {
+        Some("MC") => (system, Some("mobile")),
+        Some("HP" | "H" | "HV") => (system, Some("home")),
+        Some("WP" | "WC" | "WD") => (system, Some("work")),
+        Some("F") => ("fax", None),
+        Some("PG") => ("pager", None),
+        _ => (system, None),
+    };
+    ContactPoint { system, value: Cow::Borrowed(value), used }
 }

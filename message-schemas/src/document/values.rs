@@ -44,7 +44,22 @@ sourced! {
     When: part::V | part::TEXT;
     Amount: part::V | part::U;
     Flag: part::V | part::TEXT;
-    Address: part::V | part::TEXT;
+}
+
+impl<'t> Sourced<'t> for Address<'t> {
+    const PARTS: u8 = part::V | part::TEXT;
+
+    fn node(&self) -> Node<'t> {
+        self.node
+    }
+
+    fn mapped(&self, coverage: &mut Coverage, target: &'static str) {
+        self.mark(Outcome::Mapped, coverage, target);
+    }
+
+    fn told(&self, coverage: &mut Coverage, section: &'static str) {
+        self.mark(Outcome::Narrative, coverage, section);
+    }
 }
 
 /// `ST`, string, integer: the text of an element, ends trimmed, inner line breaks kept; never empty.
@@ -196,6 +211,8 @@ impl<'t> Flag<'t> {
 #[derive(Debug, Clone)]
 pub(super) struct Address<'t> {
     pub node: Node<'t>,
+    /// `TypeTelecom` (9061)
+    pub kind: Option<Code<'t>>,
     pub value: Cow<'t, str>,
 }
 
@@ -205,7 +222,20 @@ impl<'t> Address<'t> {
             Some(value) => Cow::Borrowed(value),
             None => node.trimmed()?,
         };
-        Some(Self { node, value })
+        Some(Self { node, kind: None, value })
+    }
+
+    /// `TeleCom`: address and kind.
+    pub(super) fn read_typed(node: Node<'t>) -> Option<Self> {
+        let address = node.child("TeleAddress").and_then(Self::read)?;
+        Some(Self { kind: node.child("TypeTelecom").map(Code::read), ..address })
+    }
+
+    fn mark(&self, outcome: Outcome, coverage: &mut Coverage, reason: &'static str) {
+        coverage.mark(self.node, Self::PARTS, outcome, reason);
+        if let Some(kind) = &self.kind {
+            coverage.mark(kind.node, Code::PARTS, outcome, reason);
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! The rules held against the shared vectors; skipped where those are not beside the project.
 
 use super::decimal::Decimal;
-use super::{Format, Keys, status, units};
+use super::report::status;
+use super::{Format, Keys, units};
 use crate::time::Stamp;
 use serde_json::Value;
 use std::path::Path;

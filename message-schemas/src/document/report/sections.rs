@@ -4,50 +4,32 @@
 //! another's results (fetus, mother, donor) stand apart from the patient's; and what no table knows is
 //! shown as it was sent.
 
-use super::codes;
-use super::coverage::{Outcome as Fate, UNREAD, part};
-use super::fhir::{Narrative, Reference, Section};
-use super::markup;
-use super::narrative::Html;
-use super::parties::Party;
-use super::read_report::{AnalysedSubject, Headed, Item, Outcome, Subject};
-use super::report::{Parts, Source, Writer};
-use super::results::{amount_text, code_text, sign_of};
-use super::values::{Code, Sourced};
-use super::words::{
-    date_words, details_of, line_code, name_of, row_code, row_party, row_when, row_words, state_words,
-    status_of, structured, unit_of, when_words,
+use super::read::{AnalysedSubject, Item, Report, Subject};
+use super::words::{details_of, name_of, state_words, status_of, structured};
+use super::{Parts, Source};
+use crate::document::codes;
+use crate::document::fhir::{Reference, Section};
+use crate::document::narrative::Html;
+use crate::document::observed::unit_text;
+use crate::document::parties::Party;
+use crate::document::values::{Code, Sourced};
+use crate::document::words::{
+    code_text, date_words, line_code, row_code, row_party, row_when, row_words, when_words,
 };
-use crate::xml::Node;
+use crate::document::writer::Writer;
 use foldhash::HashSet;
 
-/// Unread elements that the text shows; more of them are only counted.
-const SHOWN: usize = 2_000;
 /// Cells in a row of results.
 const COLUMNS: &str = "7";
-/// A longer text gets a row of its own.
-const LONG: usize = 80;
 
 const HEAD: &str = "<thead><tr><th>Undersøkelse</th><th>Resultat</th><th>Enhet</th><th>Referanse</th>\
     <th>Avvik</th><th>Status</th><th>Dato</th></tr></thead>";
 
-impl<'a, 't> Writer<'a, '_, 't> {
-    /// The short text of the whole.
-    pub(super) fn summary(&self, title: &str, parts: &Parts) -> Narrative {
-        let mut html = Html::new();
-        html.raw("<p>").text(title).raw("</p><p>").text(state_words(parts.status)).raw(". ");
-        html.text(&date_words(parts.generated)).raw(".");
-        if let Some(sender) = self.report.provider.as_ref().and_then(Party::organisation_display) {
-            html.raw(" Avsender: ").text(&sender).raw(".");
-        }
-        html.raw("</p>");
-        html.finish("generated", self.options.language.code())
-    }
-
+impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
     /// All sections that have something in them, in their fixed order.
-    pub(super) fn sections(&mut self, parts: &Parts, source: &Source<'_, '_>) -> Vec<Section<'a>> {
+    pub(super) fn sections(&mut self, parts: &Parts, source: &Source<'_, 't>) -> Vec<Section<'a>> {
         let mut sections = Vec::new();
-        let items = self.report.about().map(|p| p.items.as_slice()).unwrap_or_default();
+        let items = self.body.about().map(|p| p.items.as_slice()).unwrap_or_default();
         let shown = Shown::new(parts, items.len());
 
         let overview = self.overview();
@@ -79,7 +61,7 @@ impl<'a, 't> Writer<'a, '_, 't> {
         let information = self.clinical_information();
         self.add(&mut sections, "Kliniske opplysninger", information, Vec::new());
         let subject = self.subject_section();
-        let title = match &self.report.subject {
+        let title = match &self.body.subject {
             Subject::Patient(_) | Subject::Nobody => "Pasient",
             Subject::NotAPerson(p) if p.node.name() == "Animal" => "Dyr",
             Subject::NotAPerson(_) => "Materiale",
@@ -90,34 +72,20 @@ impl<'a, 't> Writer<'a, '_, 't> {
         let parties = self.parties();
         let references = self.party_references();
         self.add(&mut sections, "Helsetjenesteenheter", parties, references);
-        let attachments = self.attachment_section();
+        let attachments = self.attachment_section(&self.body.attachments);
         let ids = parts.attachments.iter().map(|id| Reference::to(*id)).collect();
         self.add(&mut sections, "Vedlegg", attachments, ids);
         let document = self.document_information(parts);
         self.add(&mut sections, "Dokumentinformasjon", document, Vec::new());
         // Last of all, so that everything that is read anywhere has been marked.
-        let unread = self.unread(source);
+        let unread = self.unread(self.body.node, source.tree);
         self.add(&mut sections, "Annet innhold", unread, Vec::new());
         sections
     }
 
-    fn add(
-        &self,
-        sections: &mut Vec<Section<'a>>,
-        title: &'static str,
-        html: Html,
-        entry: Vec<Reference<'a>>,
-    ) {
-        if html.is_empty() {
-            return;
-        }
-        let text = html.finish("additional", self.options.language.code());
-        sections.push(Section { title, code: None, text, entry });
-    }
-
     fn overview(&mut self) -> Html {
         let mut html = Html::new();
-        let report = self.report;
+        let report = self.body;
         match report.service_type.as_ref().and_then(Code::code) {
             Some("M" | "E") => {
                 html.raw("<p><b>Svarrapporten er endret.</b></p>");
@@ -193,8 +161,9 @@ impl<'a, 't> Writer<'a, '_, 't> {
             html.raw("\u{a0}\u{a0}");
         }
         html.raw(open).text(&name_of(item)).raw(close).raw("</td><td>").raw(open);
-        let long = self.result_cell(item, html);
-        html.raw(close).raw("</td><td>").text(&unit_of(item)).raw("</td><td>");
+        let named = !item.investigations.is_empty();
+        let long = self.outcome_cell(item.outcome.as_ref(), named, html);
+        html.raw(close).raw("</td><td>").text(&unit_text(item.outcome.as_ref())).raw("</td><td>");
         for (n, range) in item.references.iter().enumerate() {
             html.raw(if n == 0 { "" } else { "<br/>" }).text(&range.value);
         }
@@ -212,7 +181,7 @@ impl<'a, 't> Writer<'a, '_, 't> {
             self.rich(long, "Undersøkelsesresultater", html);
             html.raw(close).raw("</td></tr>");
         }
-        let single = self.report.about().filter(|p| p.subjects.len() == 1).and_then(|p| p.subjects.first());
+        let single = self.body.about().filter(|p| p.subjects.len() == 1).and_then(|p| p.subjects.first());
         let single = single.and_then(|s| s.by_provider.as_ref()).map(|w| &*w.value);
         let details = details_of(item, effective, single);
         if !details.is_empty() {
@@ -221,70 +190,9 @@ impl<'a, 't> Writer<'a, '_, 't> {
         }
     }
 
-    /// Writes the result, or gives back a text that is too long for a cell.
-    fn result_cell(&self, item: &'a Item<'t>, html: &mut Html) -> Option<Node<'t>> {
-        match &item.outcome {
-            None => None,
-            Some(Outcome::Number { comparator, value }) => {
-                if let Some(value) = value.as_ref().and_then(|v| v.value) {
-                    html.text(comparator.as_ref().map(sign_of).unwrap_or_default()).text(value);
-                }
-                None
-            }
-            Some(Outcome::Interval { low, high }) => {
-                for (n, amount) in [low, high].into_iter().enumerate() {
-                    html.raw(if n == 0 { "" } else { " – " });
-                    if let Some(amount) = amount {
-                        html.text(&amount_text(amount));
-                    }
-                }
-                None
-            }
-            Some(Outcome::Date(when)) => {
-                if let Some(when) = when {
-                    html.text(&when_words(when));
-                }
-                None
-            }
-            Some(Outcome::Text(text)) => {
-                let named = !item.investigations.is_empty();
-                let heading = text.heading.as_ref().filter(|h| named && h.code() != Some("LR"));
-                if let Some(words) = heading.and_then(|h| codes::words(h, 8243)) {
-                    html.raw("<i>").text(words).raw("</i> ");
-                }
-                let mut long = None;
-                if let Some(node) = text.value {
-                    let value = node.text();
-                    if markup::is_markup(node) || value.len() > LONG || value.trim().contains('\n') {
-                        long = Some(node);
-                    } else {
-                        html.text(value.trim());
-                    }
-                }
-                for (n, code) in text.codes.iter().enumerate() {
-                    html.raw(if n == 0 { " " } else { ", " });
-                    let mut words = String::new();
-                    code_text(code, &mut words);
-                    html.text(&words);
-                }
-                long
-            }
-        }
-    }
-
-    /// Text or markup of a sender.
-    fn rich(&mut self, node: Node<'t>, section: &'static str, html: &mut Html) {
-        if markup::is_markup(node) {
-            markup::sanitise(node, section, html, &mut self.coverage);
-        } else {
-            self.coverage.mark(node, part::TEXT, Fate::Narrative, section);
-            html.laid_out(node.text().trim());
-        }
-    }
-
     fn specimens(&mut self) -> Html {
         let mut html = Html::new();
-        let subjects = self.report.about().map(|p| p.subjects.as_slice()).unwrap_or_default();
+        let subjects = self.body.about().map(|p| p.subjects.as_slice()).unwrap_or_default();
         for subject in subjects {
             html.raw("<table><tbody>");
             self.specimen_rows(subject, &mut html);
@@ -336,32 +244,10 @@ impl<'a, 't> Writer<'a, '_, 't> {
         }
     }
 
-    fn headed_row(
-        &mut self,
-        html: &mut Html,
-        label: &str,
-        list: u16,
-        headed: &'a Headed<'t>,
-        section: &'static str,
-    ) {
-        let heading = headed.heading.as_ref().and_then(|h| codes::words(h, list)).unwrap_or(label);
-        html.raw("<tr><th>").text(heading).raw("</th><td>");
-        if let Some(node) = headed.value {
-            self.rich(node, section, html);
-        }
-        for code in &headed.codes {
-            code.told(&mut self.coverage, section);
-            let mut words = String::new();
-            code_text(code, &mut words);
-            html.raw(" ").text(&words);
-        }
-        html.raw("</td></tr>");
-    }
-
     fn requests(&mut self) -> Html {
         const SECTION: &str = "Opprinnelig rekvisisjon";
         let mut html = Html::new();
-        for r in &self.report.requests {
+        for r in &self.body.requests {
             html.raw("<table><tbody>");
             for headed in &r.reasons {
                 self.headed_row(&mut html, "Begrunnelse", 8231, headed, SECTION);
@@ -394,7 +280,7 @@ impl<'a, 't> Writer<'a, '_, 't> {
     fn clinical_information(&mut self) -> Html {
         const SECTION: &str = "Kliniske opplysninger";
         let mut html = Html::new();
-        let information = self.report.about().map(|p| p.information.as_slice()).unwrap_or_default();
+        let information = self.body.about().map(|p| p.information.as_slice()).unwrap_or_default();
         if information.is_empty() {
             return html;
         }
@@ -429,34 +315,10 @@ impl<'a, 't> Writer<'a, '_, 't> {
     fn subject_section(&mut self) -> Html {
         const SECTION: &str = "Pasient";
         let mut html = Html::new();
-        let Some(p) = self.report.about() else { return html };
+        let Some(p) = self.body.about() else { return html };
         html.raw("<table><tbody>");
-        for words in p.name.iter().chain(&p.by_provider).chain(&p.by_requester) {
-            words.told(&mut self.coverage, SECTION);
-        }
-        row_words(&mut html, "Navn", p.name.as_ref());
-        for id in p.official.iter().chain(&p.additional) {
-            let label = id.kind.as_ref().and_then(Code::words).unwrap_or("Id");
-            html.row(label, &id.id.value);
-            id.id.told(&mut self.coverage, SECTION);
-            if let Some(code) = &id.kind {
-                code.told(&mut self.coverage, SECTION);
-            }
-        }
-        if let (None, Some(kind)) = (&p.official, &p.official_kind) {
-            kind.dropped(&mut self.coverage, "kind of an id that is not there");
-        }
-        row_when(&mut html, "Født", p.born.as_ref());
-        row_when(&mut html, "Død", p.died.as_ref());
-        for when in p.born.iter().chain(&p.died) {
-            when.told(&mut self.coverage, SECTION);
-        }
-        if let Some(sex) = &p.sex {
-            sex.told(&mut self.coverage, SECTION);
-            html.row("Kjønn", codes::words(sex, 3101).unwrap_or_default());
-        }
-        row_words(&mut html, "Id hos laboratoriet", p.by_provider.as_ref());
-        row_words(&mut html, "Id hos rekvirenten", p.by_requester.as_ref());
+        let labels = ["Id hos laboratoriet", "Id hos rekvirenten"];
+        p.who.rows(labels, SECTION, &mut html, &mut self.coverage);
         for (label, words) in &p.told_words {
             words.told(&mut self.coverage, SECTION);
             row_words(&mut html, label, Some(words));
@@ -465,12 +327,7 @@ impl<'a, 't> Writer<'a, '_, 't> {
             code.told(&mut self.coverage, SECTION);
             row_code(&mut html, label, Some(code));
         }
-        if let Some(address) = &p.address {
-            address.told(&mut self.coverage, SECTION);
-            let mut text = String::new();
-            address.describe(&mut text);
-            html.row("Adresse", &text);
-        }
+        p.who.address_rows(SECTION, &mut html, &mut self.coverage);
         if let Some(stay) = p.stays {
             html.raw("<tr><th>Oppholdssted</th><td>");
             self.outline(stay, "AdmLocation: told in Pasient", &mut html);
@@ -483,7 +340,7 @@ impl<'a, 't> Writer<'a, '_, 't> {
     /// Another's results, apart from the patient's.
     fn other_subjects(&mut self) -> Html {
         let mut html = Html::new();
-        let others = self.report.about().map(|p| p.other.as_slice()).unwrap_or_default();
+        let others = self.body.about().map(|p| p.other.as_slice()).unwrap_or_default();
         for other in others {
             let relation = other.child("Relation").map(Code::read);
             let words = relation.as_ref().and_then(|r| codes::words(r, 8238)).unwrap_or("ukjent relasjon");
@@ -496,7 +353,7 @@ impl<'a, 't> Writer<'a, '_, 't> {
     fn parties(&mut self) -> Html {
         let mut html = Html::new();
         let mut told: HashSet<String> = HashSet::default();
-        let report = self.report;
+        let report = self.body;
         let about = report.about();
         let fixed: [(&str, Option<&'a Party<'t>>); 5] = [
             ("Avsender", report.provider.as_ref()),
@@ -515,7 +372,7 @@ impl<'a, 't> Writer<'a, '_, 't> {
             let label = party.relation.as_ref().and_then(Code::words).unwrap_or(label);
             let mut text = String::new();
             party.describe(&mut text);
-            party.told(&mut self.coverage);
+            party.told(&mut self.coverage, "Helsetjenesteenheter");
             if !text.is_empty() && told.insert(format!("{label}\n{text}")) {
                 html.raw(if html.is_empty() { "<table><tbody>" } else { "" });
                 html.row(label, &text);
@@ -527,39 +384,10 @@ impl<'a, 't> Writer<'a, '_, 't> {
         html
     }
 
-    fn attachment_section(&self) -> Html {
-        let mut html = Html::new();
-        for attachment in &self.report.attachments {
-            if !self.options.shares_attachments() {
-                html.raw("<p>Et vedlegg i meldingen er utelatt.</p>");
-                continue;
-            }
-            html.raw("<p>");
-            html.text(attachment.description.as_ref().map_or("Vedlegg", |w| &*w.value));
-            if let Some(mime) = &attachment.mime_type {
-                html.raw(", ").text(&mime.value);
-            }
-            if let Some(when) = &attachment.issued {
-                html.raw(", ").text(&when_words(when));
-            }
-            if let Some(id) = &attachment.id {
-                html.raw(", id ").text(&id.value);
-            }
-            if let Some(file) = &attachment.file {
-                html.raw(", referanse ").text(&file.value);
-            }
-            if let super::attachments::Body::None(_) = attachment.body(self.options.max_attachment_bytes) {
-                html.raw(" (vedlegget er ikke vist)");
-            }
-            html.raw("</p>");
-        }
-        html
-    }
-
     fn document_information(&mut self, parts: &Parts) -> Html {
         const SECTION: &str = "Dokumentinformasjon";
         let mut html = Html::new();
-        let report = self.report;
+        let report = self.body;
         html.raw("<table><tbody>");
         row_code(&mut html, "Fagområde", report.discipline.as_ref());
         html.row("Status", state_words(parts.status));
@@ -578,69 +406,6 @@ impl<'a, 't> Writer<'a, '_, 't> {
         }
         html.raw("</tbody></table>");
         html
-    }
-
-    /// What nobody read, as it was sent.
-    fn unread(&mut self, source: &Source<'_, '_>) -> Html {
-        let mut html = Html::new();
-        let unread = self.coverage.unread(self.report.node, source.tree);
-        let rest = unread.len().saturating_sub(SHOWN);
-        for (node, parts) in unread.into_iter().take(SHOWN) {
-            if !technical(node) {
-                html.raw("<p><b>").text(&self.ids.path(node)).raw(":</b> ");
-                own_words(node, parts, &mut html);
-                html.raw("</p>");
-            }
-            let reason = if technical(node) { "schema hint" } else { UNREAD };
-            let fate = if technical(node) { Fate::Dropped } else { Fate::Narrative };
-            self.coverage.mark(node, parts, fate, reason);
-        }
-        if rest > 0 {
-            html.raw("<p>Meldingen har også ")
-                .text(&rest.to_string())
-                .raw(" andre elementer som ikke er vist.</p>");
-        }
-        html
-    }
-
-    /// All that stands in a part of the message, line by line.
-    fn outline(&mut self, top: Node<'t>, reason: &'static str, html: &mut Html) {
-        for node in top.descendants().filter(|n| n.is_element()) {
-            let has_text = node.children().any(|n| !n.own_text().trim().is_empty());
-            let has_value = node.attributes().any(|(.., value)| !value.trim().is_empty());
-            if has_text || has_value {
-                html.raw("<p>").text(node.parent().map_or("", Node::name)).raw("/").text(node.name());
-                html.raw(": ");
-                own_words(node, part::ALL, html);
-                html.raw("</p>");
-            }
-            self.coverage.mark(node, part::ALL, Fate::Narrative, reason);
-        }
-    }
-}
-
-/// The document element's hint where a schema lies; it names no content.
-fn technical(node: Node<'_>) -> bool {
-    node.attributes().all(|(namespace, ..)| namespace == "http://www.w3.org/2001/XMLSchema-instance")
-        && node.children().all(|n| n.own_text().trim().is_empty())
-}
-
-/// Text and attributes of one element.
-fn own_words(node: Node<'_>, parts: u8, html: &mut Html) {
-    let mut first = true;
-    for (_, name, value) in node.attributes() {
-        if value.trim().is_empty() {
-            continue;
-        }
-        html.raw(if first { "" } else { ", " });
-        first = false;
-        if !matches!(name, "V" | "DN" | "OT" | "U") {
-            html.text(name).raw(" ");
-        }
-        html.text(value.trim());
-    }
-    if parts & part::TEXT != 0 {
-        html.raw(if first { "" } else { " " }).laid_out(node.text().trim());
     }
 }
 

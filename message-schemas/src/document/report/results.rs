@@ -1,20 +1,19 @@
 //! Result items as Observations.
 
-use super::codes::{self, System};
-use super::coverage::{Outcome as Fate, part};
-use super::decimal::Decimal;
-use super::fhir::{
-    Annotation, CodeableConcept, Coding, DateTime, Entry, Extension, ExtensionValue, Identifier, Meta,
-    Observation, Quantity, Range, Reference, ReferenceRange, Resource, Urn,
-};
 use super::nilar::nilar;
-use super::read_report::{Headed, Item, Outcome, StructuredValue};
-use super::report::Writer;
-use super::units::{self, Unit};
-use super::values::{Amount, Code, Sourced, When};
-use super::{Mode, NoteKind, markup, status};
+use super::read::{Item, Report, StructuredValue};
+use super::status;
+use crate::document::codes::{self, System};
+use crate::document::fhir::{
+    Annotation, CodeableConcept, Coding, DateTime, Entry, Extension, ExtensionValue, Identifier, Meta,
+    Observation, Reference, ReferenceRange, Resource, Urn,
+};
+use crate::document::observed::Outcome;
+use crate::document::values::{Code, Sourced, When};
+use crate::document::words::{amount_text, code_text};
+use crate::document::writer::Writer;
+use crate::document::{Mode, NoteKind};
 use crate::time::Stamp;
-use crate::xml::Node;
 use foldhash::{HashSet, HashSetExt};
 use std::borrow::Cow;
 use uuid::Uuid;
@@ -23,7 +22,6 @@ use uuid::Uuid;
 const TAGS: usize = 200;
 /// Steps that may be spent on collecting them in one report.
 const TAG_STEPS: usize = 100_000;
-const UCUM: &str = "http://unitsofmeasure.org";
 const RESULT: &str = "Undersøkelsesresultater";
 
 /// What is known of the report when its results are written.
@@ -49,7 +47,7 @@ pub(super) struct Written {
     pub effective: Vec<Option<Stamp>>,
 }
 
-impl<'a, 't> Writer<'a, '_, 't> {
+impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
     /// Writes an Observation for each item.
     pub(super) fn observations(
         &mut self,
@@ -85,7 +83,7 @@ impl<'a, 't> Writer<'a, '_, 't> {
             }
             o.effective_date_time = written.and_then(|(_, time)| time);
             self.code_of(item, frame, &mut o);
-            self.value_of(item, &mut o);
+            self.value_of(item.outcome.as_ref(), &mut o);
             self.circumstances_of(item, &mut o);
             o.performer = self.performers_of(item, frame);
             let members = links.members.get(at).map(Vec::as_slice).unwrap_or_default();
@@ -264,166 +262,21 @@ impl<'a, 't> Writer<'a, '_, 't> {
         }
     }
 
-    fn value_of(&mut self, item: &'a Item<'t>, o: &mut Observation<'a>) {
-        match &item.outcome {
-            None => {}
-            Some(Outcome::Text(text)) => o.value_codeable_concept = self.text_value(text),
-            Some(Outcome::Number { comparator, value }) => {
-                self.number_value(comparator.as_ref(), value.as_ref(), o)
-            }
-            Some(Outcome::Interval { low, high }) => {
-                for amount in low.iter().chain(high) {
-                    amount.mapped(&mut self.coverage, "Observation.valueRange");
-                }
-                let bound = |a: &'a Option<Amount<'t>>| a.as_ref().and_then(quantity);
-                let (low_value, high_value) = (bound(low), bound(high));
-                // Bounds that are no numbers are kept as text, both of them.
-                let is_text = |a: &Option<Amount<'_>>, q: &Option<Quantity<'_>>| {
-                    q.is_none() && a.as_ref().is_some_and(|a| a.value.is_some())
-                };
-                if is_text(low, &low_value) || is_text(high, &high_value) {
-                    let text = |a: &Option<Amount<'_>>| a.as_ref().map(amount_text).unwrap_or_default();
-                    let text = format!("{} – {}", text(low), text(high));
-                    o.value_codeable_concept = Some(CodeableConcept::text(text));
-                } else if low_value.is_some() || high_value.is_some() {
-                    o.value_range = Some(Range { low: low_value, high: high_value });
-                }
-            }
-            Some(Outcome::Date(Some(when))) => match when.dated().and_then(DateTime::new) {
-                Some(value) => {
-                    when.mapped(&mut self.coverage, "Observation.valueDateTime");
-                    o.value_date_time = Some(value);
-                }
-                None => {
-                    when.mapped(&mut self.coverage, "Observation.valueCodeableConcept.text");
-                    o.value_codeable_concept = Some(CodeableConcept::text(&*when.sent));
-                }
-            },
-            Some(Outcome::Date(None)) => {}
-        }
-    }
-
-    fn text_value(&mut self, text: &'a Headed<'t>) -> Option<CodeableConcept<'a>> {
-        let mode = self.mode();
-        let mut concept = CodeableConcept::default();
-        if let Some(heading) = &text.heading {
-            heading.mapped(&mut self.coverage, "Observation.valueCodeableConcept.coding");
-            concept.coding.extend(codes::coding(heading, Some(8243), mode));
-        }
-        let mut unlisted = Vec::new();
-        for code in &text.codes {
-            code.mapped(&mut self.coverage, "Observation.valueCodeableConcept.coding");
-            match codes::coding(code, None, mode) {
-                Some(coding) => concept.coding.push(coding),
-                None => unlisted.extend(code.words()),
-            }
-        }
-        concept.text =
-            text.value.and_then(|node| self.plain_text(node, "Observation.valueCodeableConcept.text"));
-        if concept.text.is_none() && !unlisted.is_empty() {
-            concept.text = Some(Cow::Owned(unlisted.join(", ")));
-        }
-        if let Some(unit) = &text.unit {
-            unit.mapped(&mut self.coverage, "Observation.valueCodeableConcept.text");
-            concept.text = Some(match concept.text {
-                Some(value) => Cow::Owned(format!("{value} {}", unit.value)),
-                None => Cow::Borrowed(&*unit.value),
-            });
-        }
-        (concept.text.is_some() || !concept.coding.is_empty()).then_some(concept)
-    }
-
-    /// An `anyType` as plain text; what of its markup is dropped is told by the narrative.
-    pub(super) fn plain_text(&mut self, node: Node<'t>, target: &'static str) -> Option<Cow<'a, str>>
-    where
-        't: 'a,
-    {
-        if markup::is_markup(node) {
-            let text = markup::plain(node);
-            (!text.is_empty()).then_some(Cow::Owned(text))
-        } else {
-            self.coverage.mark(node, part::TEXT, Fate::Mapped, target);
-            node.trimmed()
-        }
-    }
-
-    fn number_value(
-        &mut self,
-        comparator: Option<&'a Code<'t>>,
-        value: Option<&'a Amount<'t>>,
-        o: &mut Observation<'a>,
-    ) {
-        let sign = comparator.and_then(Code::code);
-        if let Some(code) = comparator {
-            code.mapped(&mut self.coverage, "Observation.valueQuantity.comparator");
-        }
-        let Some(amount) = value else { return };
-        amount.mapped(&mut self.coverage, "Observation.valueQuantity");
-        if amount.value.is_none() {
-            return;
-        }
-        let Some(mut quantity) = quantity(amount).filter(|_| sign != Some("NE")) else {
-            // Not a number, or everything but this number: FHIR has no Quantity for it.
-            if sign != Some("NE") {
-                self.notes.add(amount.node, NoteKind::NotANumber);
-            }
-            let text = format!("{}{}", comparator.map(sign_of).unwrap_or_default(), amount_text(amount));
-            o.value_codeable_concept = Some(CodeableConcept::text(text));
-            return;
-        };
-        quantity.comparator = match sign {
-            None | Some("EQ") => None,
-            Some("GE") => Some(">="),
-            Some("GT" | "MG") => Some(">"),
-            Some("LE") => Some("<="),
-            Some("LT" | "ML") => Some("<"),
-            Some(_) => {
-                self.notes.add(amount.node, NoteKind::UnknownCode);
-                None
-            }
-        };
-        // Much greater, much less and what no table knows say more than a comparator can.
-        if let Some(code) = comparator
-            && !matches!(sign, None | Some("EQ" | "GE" | "GT" | "LE" | "LT"))
-            && let Some(words) = codes::words(code, 8239)
-        {
-            o.note.push(Annotation { text: Cow::Borrowed(words) });
-        }
-        o.value_quantity = Some(quantity);
-    }
-
     /// Reference ranges, deviation, comments.
     fn circumstances_of(&mut self, item: &'a Item<'t>, o: &mut Observation<'a>) {
-        let mode = self.mode();
         for range in &item.references {
             range.mapped(&mut self.coverage, "Observation.referenceRange.text");
             o.reference_range.push(ReferenceRange { text: Cow::Borrowed(&*range.value) });
         }
-        if let Some(code) = &item.deviation {
-            code.mapped(&mut self.coverage, "Observation.interpretation");
-            if let Some(mut concept) = codes::concept(code, Some(8244), mode) {
-                concept.text = concept.text.filter(|_| concept.coding.is_empty());
-                let v3 = match code.code() {
-                    Some("1") => Some(("H", "High")),
-                    Some("2") => Some(("L", "Low")),
-                    Some("3") => Some(("A", "Abnormal")),
-                    Some(_) | None => None,
-                };
-                if let (Mode::Document, Some((code, display))) = (mode, v3) {
-                    let system = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation";
-                    concept.coding.push(Coding::fixed(System::Uri(system), code, Some(display)));
-                }
-                o.interpretation.push(concept);
-            }
-        }
+        o.interpretation.extend(item.deviation.as_ref().and_then(|d| self.interpretation(d)));
         if let Some(comment) = &item.comment {
             comment.mapped(&mut self.coverage, "Observation.note");
             o.note.push(Annotation { text: Cow::Borrowed(&*comment.value) });
         }
         if let Some(diagnosis) = &item.diagnosis {
             let mut text = String::from("Diagnostisk kommentar: ");
-            diagnosis_text(diagnosis, &mut text);
-            for code in diagnosis_codes(diagnosis) {
+            diagnosis.describe(&mut text);
+            for code in diagnosis.codes() {
                 code.mapped(&mut self.coverage, "Observation.note");
             }
             o.note.push(Annotation { text: Cow::Owned(text) });
@@ -515,85 +368,7 @@ fn collect_tags<'a>(
     tags
 }
 
-/// A Quantity; none without a number.
-fn quantity<'a>(amount: &'a Amount<'_>) -> Option<Quantity<'a>> {
-    let value = Decimal::parse(amount.value?)?;
-    let mut quantity = Quantity { value: Some(value), ..Quantity::default() };
-    if let Some(Unit::Sent { unit, ucum }) = amount.unit.map(units::unit) {
-        quantity.unit = Some(Cow::Borrowed(unit));
-        quantity.system = ucum.is_some().then_some(UCUM);
-        quantity.code = ucum;
-    }
-    Some(quantity)
-}
-
-/// Value and unit as sent.
-pub(super) fn amount_text(amount: &Amount<'_>) -> String {
-    let mut text = amount.value.unwrap_or_default().to_owned();
-    if let Some(Unit::Sent { unit, .. }) = amount.unit.map(units::unit) {
-        if !text.is_empty() {
-            text.push(' ');
-        }
-        text.push_str(unit);
-    }
-    text
-}
-
-/// What a person reads before the number.
-pub(super) fn sign_of(code: &Code<'_>) -> &'static str {
-    match code.code() {
-        Some("GE") => "≥ ",
-        Some("GT") => "> ",
-        Some("LE") => "≤ ",
-        Some("LT") => "< ",
-        Some("MG") => "≫ ",
-        Some("ML") => "≪ ",
-        Some("NE") => "≠ ",
-        Some(_) | None => "",
-    }
-}
-
-/// A code as a person reads it: words, and the code where there are words beside it.
-pub(super) fn code_text(code: &Code<'_>, out: &mut String) {
-    match (code.code(), code.own.or(code.display)) {
-        (Some(code), Some(words)) => {
-            out.push_str(words);
-            out.push_str(" (");
-            out.push_str(code);
-            out.push(')');
-        }
-        (Some(one), None) | (None, Some(one)) => out.push_str(one),
-        (None, None) => {}
-    }
-}
-
-pub(super) fn diagnosis_codes<'d, 't>(
-    diagnosis: &'d super::read_report::Diagnosis<'t>,
-) -> impl Iterator<Item = &'d Code<'t>> {
-    let modifiers = diagnosis.modifiers.iter().flat_map(|(name, values)| name.iter().chain(values));
-    diagnosis.concept.iter().chain(modifiers)
-}
-
-pub(super) fn diagnosis_text(diagnosis: &super::read_report::Diagnosis<'_>, out: &mut String) {
-    if let Some(concept) = &diagnosis.concept {
-        code_text(concept, out);
-    }
-    for (name, values) in &diagnosis.modifiers {
-        out.push_str("; ");
-        if let Some(name) = name.as_ref().and_then(Code::words) {
-            out.push_str(name);
-            out.push_str(": ");
-        }
-        for (n, value) in values.iter().enumerate() {
-            if n > 0 {
-                out.push_str(", ");
-            }
-            code_text(value, out);
-        }
-    }
-}
-
-pub(super) fn structured_text(structured: &super::read_report::Structured<'_>, out: &mut String) {
+pub(super) fn structured_text(structured: &super::read::Structured<'_>, out: &mut String) {
     if let Some(kind) = structured.kind.as_ref() {
         code_text(kind, out);
     }

@@ -4,8 +4,8 @@
 //! A reference that points nowhere, at itself or round in a circle is left out, with a note. What a person
 //! sees is a forest: each item once, under the item around it if there is one.
 
-use super::read_report::Item;
-use super::{NoteKind, Notes};
+use super::read::Item;
+use crate::document::{NoteKind, Notes};
 use foldhash::{HashMap, HashMapExt};
 
 /// Steps that may be spent on looking for circles in one report. Real reports need a few per reference.

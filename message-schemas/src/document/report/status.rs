@@ -4,7 +4,7 @@
 //! what the message does. A code outside them is `unknown`.
 
 /// DiagnosticReport.status by `Status` K(7306) and `ServType` K(7309); false if a code is outside the table.
-pub(super) fn of_report(status: Option<&str>, service: Option<&str>) -> (&'static str, bool) {
+pub(in crate::document) fn of_report(status: Option<&str>, service: Option<&str>) -> (&'static str, bool) {
     let Some(column) = service.and_then(column) else { return ("unknown", false) };
     let row: [&'static str; 5] = match status {
         Some("S") => ["registered", "amended", "cancelled", "unknown", "unknown"],
@@ -19,7 +19,7 @@ pub(super) fn of_report(status: Option<&str>, service: Option<&str>) -> (&'stati
 
 /// Observation.status by `StatusInvestigation` K(8245) and `ServType` K(8270); false if a code is outside
 /// the table. `service` is `N` where the item has none, which is common on nested ones.
-pub(super) fn of_result(status: Option<&str>, service: &str) -> (&'static str, bool) {
+pub(in crate::document) fn of_result(status: Option<&str>, service: &str) -> (&'static str, bool) {
     let Some(column) = column(service) else { return ("unknown", false) };
     let row: [&'static str; 5] = match status {
         None | Some("3" | "4") => ["final", "amended", "cancelled", "final", "final"],

@@ -8,46 +8,14 @@
 //! Result items are kept in one list in document order with the number of the item around each, so that no
 //! depth of nesting needs a stack.
 
-use super::attachments::RefDoc;
-use super::identifiers::TypedId;
-use super::parties::{Party, Postal, additional_id};
-use super::values::{Amount, Code, Flag, When, Words, first};
+use crate::document::attachments::RefDoc;
+use crate::document::concepts::Concept;
+use crate::document::headed::Headed;
+use crate::document::individual::Individual;
+use crate::document::observed::Outcome;
+use crate::document::parties::Party;
+use crate::document::values::{Amount, Code, Flag, When, Words, first};
 use crate::xml::Node;
-
-/// What stands around the reports.
-#[derive(Debug)]
-pub(super) struct Envelope<'t> {
-    pub node: Node<'t>,
-    pub kind: Option<Code<'t>>,
-    pub version: Vec<Words<'t>>,
-    pub generated: Option<When<'t>>,
-    pub msg_id: Option<Words<'t>>,
-    /// K(8323)
-    pub status: Option<Code<'t>>,
-}
-
-impl<'t> Envelope<'t> {
-    pub(super) fn read(node: Node<'t>) -> Self {
-        let mut read =
-            Self { node, kind: None, version: Vec::new(), generated: None, msg_id: None, status: None };
-        for e in node.elements() {
-            match e.name() {
-                "Type" => first(&mut read.kind, Some(Code::read(e))),
-                "MIGversion" | "MsgVersion" => read.version.extend(Words::read(e)),
-                "GenDate" => first(&mut read.generated, When::read(e)),
-                "MsgId" => first(&mut read.msg_id, Words::read(e)),
-                "Status" => first(&mut read.status, Some(Code::read(e))),
-                _ => {}
-            }
-        }
-        read
-    }
-
-    /// TEST, and NAPR: the sender's implementation is not approved.
-    pub(super) fn is_test(&self) -> bool {
-        matches!(self.status.as_ref().and_then(Code::code), Some("TEST" | "NAPR"))
-    }
-}
 
 /// Whom or what a report is about.
 #[derive(Debug)]
@@ -62,21 +30,12 @@ pub(super) enum Subject<'t> {
 #[derive(Debug)]
 pub(super) struct Patient<'t> {
     pub node: Node<'t>,
-    pub sex: Option<Code<'t>>,
-    pub born: Option<When<'t>>,
-    pub died: Option<When<'t>>,
-    pub name: Option<Words<'t>>,
-    pub by_provider: Option<Words<'t>>,
-    pub by_requester: Option<Words<'t>>,
-    pub official: Option<TypedId<'t>>,
-    pub official_kind: Option<Code<'t>>,
-    pub additional: Vec<TypedId<'t>>,
+    pub who: Individual<'t>,
     /// `BasisForHealthServices`, `Relation`
     pub told_codes: Vec<(&'static str, Code<'t>)>,
     /// `Species`, `NameOwner`, `InvMaterial`
     pub told_words: Vec<(&'static str, Words<'t>)>,
     pub responsible: Option<Party<'t>>,
-    pub address: Option<Postal<'t>>,
     pub stays: Option<Node<'t>>,
     pub information: Vec<Information<'t>>,
     pub subjects: Vec<AnalysedSubject<'t>>,
@@ -128,16 +87,6 @@ pub(super) struct Request<'t> {
     pub unused: Vec<Code<'t>>,
 }
 
-/// A text under a heading, with a code (`ReasonAsText`, `Comment`, `Pretreatment`, `TextResult`).
-#[derive(Debug)]
-pub(super) struct Headed<'t> {
-    pub heading: Option<Code<'t>>,
-    /// May be markup.
-    pub value: Option<Node<'t>>,
-    pub codes: Vec<Code<'t>>,
-    pub unit: Option<Words<'t>>,
-}
-
 /// `InfItem`
 #[derive(Debug)]
 pub(super) struct Information<'t> {
@@ -178,15 +127,6 @@ pub(super) struct AnalysedSubject<'t> {
     pub nested: Vec<Node<'t>>,
 }
 
-/// The four kinds of result.
-#[derive(Debug)]
-pub(super) enum Outcome<'t> {
-    Text(Headed<'t>),
-    Number { comparator: Option<Code<'t>>, value: Option<Amount<'t>> },
-    Interval { low: Option<Amount<'t>>, high: Option<Amount<'t>> },
-    Date(Option<When<'t>>),
-}
-
 /// `ResultItem`
 #[derive(Debug)]
 pub(super) struct Item<'t> {
@@ -210,7 +150,7 @@ pub(super) struct Item<'t> {
     pub subjects: Vec<Words<'t>>,
     pub accredited: Option<Flag<'t>>,
     pub providers: Vec<Party<'t>>,
-    pub diagnosis: Option<Diagnosis<'t>>,
+    pub diagnosis: Option<Concept<'t>>,
     pub structured: Vec<Structured<'t>>,
 }
 
@@ -220,13 +160,6 @@ pub(super) struct Investigation<'t> {
     pub ids: Vec<Code<'t>>,
     pub specifications: Vec<Code<'t>>,
     pub comment: Option<Words<'t>>,
-}
-
-/// `DiagComment`: a concept with modifiers.
-#[derive(Debug)]
-pub(super) struct Diagnosis<'t> {
-    pub concept: Option<Code<'t>>,
-    pub modifiers: Vec<(Option<Code<'t>>, Vec<Code<'t>>)>,
 }
 
 /// `StructuredInfo`
@@ -320,44 +253,27 @@ impl<'t> Patient<'t> {
     fn read(node: Node<'t>) -> Self {
         let mut p = Self {
             node,
-            sex: None,
-            born: None,
-            died: None,
-            name: None,
-            by_provider: None,
-            by_requester: None,
-            official: None,
-            official_kind: None,
-            additional: Vec::new(),
+            who: Individual::new(node),
             told_codes: Vec::new(),
             told_words: Vec::new(),
             responsible: None,
-            address: None,
             stays: None,
             information: Vec::new(),
             subjects: Vec::new(),
             items: Vec::new(),
             other: Vec::new(),
         };
-        let mut official = None;
         for e in node.elements() {
+            if p.who.take(e) {
+                continue;
+            }
             match e.name() {
-                "Sex" => first(&mut p.sex, Some(Code::read(e))),
-                "DateOfBirth" => first(&mut p.born, When::read(e)),
-                "DateOfDeath" => first(&mut p.died, When::read(e)),
-                "Name" => first(&mut p.name, Words::read(e)),
-                "IdByServProvider" => first(&mut p.by_provider, Words::read(e)),
-                "IdByRequester" => first(&mut p.by_requester, Words::read(e)),
-                "OffId" => first(&mut official, Words::read(e)),
-                "TypeOffId" => first(&mut p.official_kind, Some(Code::read(e))),
-                "AdditionalId" => p.additional.extend(additional_id(e)),
                 "BasisForHealthServices" => p.told_codes.push(("Grunnlag for helsetjenester", Code::read(e))),
                 "Relation" => p.told_codes.push(("Relasjon", Code::read(e))),
                 "Species" => p.told_words.extend(Words::read(e).map(|w| ("Art", w))),
                 "NameOwner" => p.told_words.extend(Words::read(e).map(|w| ("Eier", w))),
                 "InvMaterial" => p.told_words.extend(Words::read(e).map(|w| ("Materiale", w))),
                 "ResponsibleHcp" => party(&mut p.responsible, e),
-                "Address" => first(&mut p.address, Some(Postal::read(e))),
                 "AdmLocation" => first(&mut p.stays, Some(e)),
                 "InfItem" => p.information.push(Information::read(e)),
                 "AnalysedSubject" => p.subjects.push(AnalysedSubject::read(e)),
@@ -366,7 +282,6 @@ impl<'t> Patient<'t> {
                 _ => {}
             }
         }
-        p.official = official.map(|id| TypedId { id, kind: p.official_kind.clone() });
         p
     }
 }
@@ -431,7 +346,7 @@ impl<'t> Item<'t> {
                 "RefAnalysedSubject" => i.subjects.extend(Words::read(e)),
                 "Accredited" => first(&mut i.accredited, Flag::read(e)),
                 "RelServProv" => i.providers.push(Party::read(e)),
-                "DiagComment" => first(&mut i.diagnosis, Some(Diagnosis::read(e))),
+                "DiagComment" => first(&mut i.diagnosis, Some(Concept::read(e))),
                 "StructuredInfo" => i.structured.push(Structured::read(e)),
                 _ => {}
             }
@@ -442,39 +357,6 @@ impl<'t> Item<'t> {
     /// The code of K(8270); missing, which is common on nested items, is new.
     pub(super) fn service_code(&self) -> &str {
         self.service_type.as_ref().and_then(Code::code).unwrap_or("N")
-    }
-}
-
-impl<'t> Outcome<'t> {
-    fn read(node: Node<'t>) -> Self {
-        match node.name() {
-            "TextResult" => Self::Text(Headed::read(node)),
-            "NumResult" => Self::Number {
-                comparator: node.child("ArithmeticComp").map(Code::read),
-                value: node.child("NumResultValue").map(Amount::read),
-            },
-            "Interval" => Self::Interval {
-                low: node.child("Low").map(Amount::read),
-                high: node.child("High").map(Amount::read),
-            },
-            _ => Self::Date(node.child("DateResultValue").and_then(When::read)),
-        }
-    }
-}
-
-impl<'t> Headed<'t> {
-    pub(super) fn read(node: Node<'t>) -> Self {
-        let mut h = Self { heading: None, value: None, codes: Vec::new(), unit: None };
-        for e in node.elements() {
-            match e.name() {
-                "Heading" => first(&mut h.heading, Some(Code::read(e))),
-                "TextResultValue" => first(&mut h.value, Some(e)),
-                "TextCode" => h.codes.push(Code::read(e)),
-                "Unit" => first(&mut h.unit, Words::read(e)),
-                _ => {}
-            }
-        }
-        h
     }
 }
 
@@ -490,16 +372,6 @@ impl<'t> Investigation<'t> {
             }
         }
         i
-    }
-}
-
-impl<'t> Diagnosis<'t> {
-    fn read(node: Node<'t>) -> Self {
-        let modifiers = node
-            .all("Modifier")
-            .map(|m| (m.child("Name").map(Code::read), m.all("Value").map(Code::read).collect()))
-            .collect();
-        Self { concept: node.child("Concept").map(Code::read), modifiers }
     }
 }
 

@@ -3,51 +3,40 @@
 //! The order of entries is fixed: Composition, Patient, DiagnosticReport, requests, specimens, results,
 //! organisation, roles, attachments.
 
+mod links;
+mod nilar;
+mod orders;
+mod read;
+mod results;
+mod sections;
+pub(super) mod status;
+mod words;
+
+use super::attachments::RefDoc;
 use super::codes::{self, System};
-use super::coverage::{Coverage, Paths};
-use super::described::{self, Attached, Author, Described, DescribedPatient, Organisation, Person};
+use super::coverage::{Coverage, Outcome, Paths};
+use super::described::{self, Author, Described, Organisation, Person};
+use super::envelope::Envelope;
 use super::fhir::{
-    Attester, Bundle, CodeableConcept, Coding, Composition, DateTime, DiagnosticReport, Entry, Event,
-    Extension, ExtensionValue, Identifier, Meta, Period, Reference, RelatesTo, Resource, Urn,
+    Attester, CodeableConcept, Coding, DateTime, DiagnosticReport, Entry, Extension, ExtensionValue,
+    Identifier, Reference, Resource, Urn,
 };
-use super::identifiers;
-use super::identity::{Format, Ids, Keys};
-use super::links::Links;
-use super::nilar::{comment_concept, comment_text, nilar};
+use super::identifiers::Judged;
+use super::identity::Ids;
 use super::parties::Party;
-use super::people::{Role, judge_patient, profile, subject};
-use super::read_report::{Envelope, Report, Subject};
-use super::results::{Frame, Written};
 use super::values::{Code, Sourced, When, Words};
-use super::{Fault, Mode, NoteKind, Notes, Options, Publishable, SharedDocument, Withheld, status};
+use super::writer::{self, Cover, Writer};
+use super::{Fault, Mode, NoteKind, Notes, Options, SharedDocument, Withheld, names};
 use crate::family::Family;
 use crate::head::ServiceType;
 use crate::time::Stamp;
 use crate::xml::{Node, Tree};
+use links::Links;
+use nilar::{comment_concept, comment_text, nilar};
+use read::{Report, Subject};
+use results::{Frame, Written};
 use std::borrow::Cow;
 use uuid::Uuid;
-
-/// Carries what writing one document needs.
-#[derive(Debug)]
-pub(super) struct Writer<'a, 'p, 't> {
-    pub options: &'a Options,
-    pub report: &'a Report<'t>,
-    pub envelope: &'a Envelope<'t>,
-    /// Whom every resource is about.
-    pub subject: Option<&'a Reference<'a>>,
-    pub coverage: Coverage,
-    pub ids: Ids<'p>,
-    pub notes: Notes<'p>,
-    pub entries: Vec<Entry<'a>>,
-    /// Roles written so far, by what they say.
-    pub roles: Vec<(Role<'a>, Uuid)>,
-    /// Role resources, written behind the results.
-    pub role_entries: Vec<Entry<'a>>,
-    /// The sending legal unit.
-    pub custodian: Option<Uuid>,
-    /// What came along, unpacked.
-    pub attached: Vec<Attached>,
-}
 
 /// What one message gives to each of its reports.
 #[derive(Debug)]
@@ -62,9 +51,9 @@ pub(super) struct Source<'s, 't> {
 }
 
 /// Translates one report.
-pub(super) fn translate(
-    source: &Source<'_, '_>,
-    node: Node<'_>,
+pub(super) fn translate<'t>(
+    source: &Source<'_, 't>,
+    node: Node<'t>,
     paths: &mut Paths,
     options: &Options,
 ) -> Result<SharedDocument, Fault> {
@@ -74,7 +63,7 @@ pub(super) fn translate(
     if items + report.requests.len() > options.max_resources {
         return Err(Fault::TooLarge { what: "resources", limit: options.max_resources });
     }
-    if report.attachments.iter().any(super::attachments::RefDoc::is_packed) && options.shares_attachments() {
+    if report.attachments.iter().any(RefDoc::is_packed) && options.shares_attachments() {
         return Err(Fault::PackedAttachment);
     }
 
@@ -82,9 +71,30 @@ pub(super) fn translate(
     let mut notes = Notes::new(source.text);
     let msg_id = message_key(envelope, source.nth)?;
     let mut withheld = Vec::new();
-    let keys = keys(&report, &msg_id, options, &mut withheld)?;
-    let (generated, issued) = generated(envelope, &report, &mut notes)?;
-    let judged = judge_patient(&report, options, &mut notes, &mut withheld);
+    let provider = report.provider.as_ref();
+    let code = |c: &Option<Code<'_>>| c.as_ref().and_then(Code::code).map(str::to_owned);
+    let keys = writer::keys(
+        "svarrapport",
+        provider.and_then(|p| p.institution.as_ref()),
+        report.id.as_ref().and_then(Words::id),
+        code(&report.service_type).as_deref(),
+        &msg_id,
+        options,
+        &mut withheld,
+    )?;
+    let dates = [&envelope.generated, &report.issued, &report.approved].map(Option::as_ref);
+    let (generated, issued) = writer::generated(&dates, &mut notes)?;
+    let judged = match &report.subject {
+        Subject::Patient(p) => p.who.judge(options, &mut notes, &mut withheld),
+        Subject::NotAPerson(_) => {
+            withheld.push(Withheld::NotAPerson);
+            None
+        }
+        Subject::Nobody => {
+            withheld.push(Withheld::NoPatient);
+            None
+        }
+    };
 
     let mut ids = Ids::new(&keys, paths);
     let patient = match &report.subject {
@@ -97,74 +107,73 @@ pub(super) fn translate(
 
     let mut writer = Writer {
         options,
-        report: &report,
+        body: &report,
         envelope,
+        sender: provider,
         subject: subject.as_ref(),
         coverage,
         ids,
         notes,
         entries: Vec::new(),
+        tail: Vec::new(),
         roles: Vec::new(),
-        role_entries: Vec::new(),
         custodian: None,
         attached: Vec::new(),
     };
     let parts = writer.resources(patient, judged.as_ref(), generated, issued);
-    let composition = (options.mode == Mode::Document).then(|| writer.composition(&keys, &parts, source));
-    let Writer { mut entries, role_entries, coverage, notes, attached, .. } = writer;
-    entries.extend(role_entries);
-    if let Some((id, composition)) = composition {
-        let entry = Entry { full_url: Urn(id), resource: Resource::Composition(Box::new(composition)) };
-        entries.insert(0, entry);
-    }
-
-    let id = keys.document(Format::Fhir);
-    let test = envelope.is_test();
-    let bundle = Bundle {
-        resource_type: "Bundle",
-        id,
-        meta: test.then(|| Meta { security: vec![test_label()], ..Meta::default() }),
-        identifier: Identifier::urn(id),
-        kind: if options.mode == Mode::Document { "document" } else { "collection" },
-        timestamp: issued,
-        entry: entries,
-    };
-    let mut json = Vec::with_capacity(node.source().len() * 4 + 4096);
-    serde_json::to_writer(&mut json, &bundle).map_err(|_| Fault::NotWritten)?;
-
-    Ok(SharedDocument {
-        id,
-        kith_xml: keys.document(Format::KithXml),
-        series: keys.series(),
+    let author = parts.author.map(Reference::to);
+    let cover = Cover {
+        keys,
         service_type: report
             .service_type
             .as_ref()
             .and_then(Code::code)
             .map_or(ServiceType::Other, ServiceType::from_code),
-        generated: generated.start().unwrap_or_default(),
-        period: (parts.start, Some(parts.stop)),
+        status: status::of_composition(
+            code(&report.status).as_deref(),
+            code(&report.service_type).as_deref(),
+        ),
         title: title(&report),
-        class_code: parts.kinds[0].0,
-        type_code: parts.kinds[1].0,
-        publishable: if withheld.is_empty() { Publishable::Yes } else { Publishable::No(withheld) },
-        test,
-        synthetic_patient: judged.as_ref().is_some_and(|j| j.synthetic),
-        described: described(&report, source.namespace, judged.as_ref(), attached),
-        json,
-        coverage,
-        notes: notes.into_list(),
-        keys,
-    })
+        kinds: parts.kinds,
+        generated: (generated, issued),
+        period: (parts.start, Some(parts.stop)),
+        encounter: None,
+        authors: author.into_iter().collect(),
+        attesters: writer.attester(parts.author).into_iter().collect(),
+        withheld,
+        judged,
+        described: described(&report, source.namespace, judged.as_ref()),
+    };
+    let composition = (options.mode == Mode::Document).then(|| {
+        let mut composition = writer.composition(report.node, &cover);
+        composition.text = Some(writer.summary(&cover, words::state_words(parts.status)));
+        composition.section = writer.sections(&parts, source);
+        composition
+    });
+    writer.seal(cover, composition, node.source().len())
+}
+
+/// Whom the resources are about, by reference and by what is known.
+fn subject<'a>(
+    report: &'a Report<'_>,
+    patient: Option<Uuid>,
+    judged: Option<&Judged>,
+) -> Option<Reference<'a>> {
+    match &report.subject {
+        Subject::Patient(p) => Some(p.who.subject(patient, judged)),
+        Subject::NotAPerson(p) => {
+            let kind = if p.node.name() == "Animal" { "Dyr" } else { "Materiale" };
+            let name = p.who.name.as_ref().map(|n| format!("{kind}: {}", names::short(&n.text())));
+            let display = name.map_or(Cow::Borrowed(kind), Cow::Owned);
+            Some(Reference { display: Some(display), ..Reference::default() })
+        }
+        Subject::Nobody => None,
+    }
 }
 
 //= document-sharing §7.4
 //# svarrapport: RelServProv, else ServProvider (organisation is enough)
-fn described(
-    report: &Report<'_>,
-    namespace: &str,
-    judged: Option<&identifiers::Judged>,
-    attachments: Vec<Attached>,
-) -> Described {
+fn described(report: &Report<'_>, namespace: &str, judged: Option<&Judged>) -> Described {
     let provider = report.provider.as_ref();
     let author = report.related.as_ref().and_then(|p| Author::of(p, provider));
     let author = author.or_else(|| provider.and_then(|p| Author::of(p, None)));
@@ -176,13 +185,7 @@ fn described(
         series_id: report.id.as_ref().and_then(Words::id).map(str::to_owned),
         orders: report.requests.iter().filter_map(|r| Some(r.id.as_ref()?.id()?.to_owned())).collect(),
         patient: match &report.subject {
-            Subject::Patient(p) => Some(DescribedPatient::of(
-                p.name.as_ref(),
-                p.official.as_ref(),
-                judged,
-                p.born.as_ref(),
-                p.sex.as_ref(),
-            )),
+            Subject::Patient(p) => Some(p.who.described(judged)),
             Subject::NotAPerson(_) | Subject::Nobody => None,
         },
         authors: author.into_iter().collect(),
@@ -191,7 +194,7 @@ fn described(
         recipients: unit(report.requester.as_ref()).into_iter().collect(),
         discipline: report.discipline.as_ref().and_then(Code::code).map(str::to_owned),
         events: described::procedures(report.node),
-        attachments,
+        attachments: Vec::new(),
     }
 }
 
@@ -202,68 +205,8 @@ fn approves(party: &Party<'_>) -> bool {
 
 /// The message id as keys use it, with `#n` for the second and later reports.
 fn message_key(envelope: &Envelope<'_>, nth: usize) -> Result<String, Fault> {
-    let id = envelope.msg_id.as_ref().and_then(Words::id).ok_or(Fault::NoMessageId)?;
-    let id = super::identity::normal_id(id);
+    let id = envelope.msg_key().ok_or(Fault::NoMessageId)?;
     Ok(if nth > 1 { format!("{id}#{nth}") } else { id })
-}
-
-//= document-sharing §2.1
-//# senderOrg is ENH if present, else HER, else RSH, of the sending legal unit, never of a department.
-fn keys(
-    report: &Report<'_>,
-    msg_id: &str,
-    options: &Options,
-    withheld: &mut Vec<Withheld>,
-) -> Result<Keys, Fault> {
-    let institution = report.provider.as_ref().and_then(|p| p.institution.as_ref());
-    let named = |kind| institution.and_then(|unit| unit.id(kind)).map(str::trim);
-    let sender = match (named("ENH"), named("HER"), named("RSH")) {
-        (Some(enh), ..) => format!("ENH:{enh}"),
-        (None, Some(her), _) => match options.organisations.get(her) {
-            Some(org) => format!("ENH:{org}"),
-            None => format!("HER:{her}"),
-        },
-        (None, None, Some(rsh)) => format!("RSH:{rsh}"),
-        (None, None, None) => {
-            withheld.push(Withheld::SenderUnknown);
-            String::new()
-        }
-    };
-    let series = match report.id.as_ref().and_then(Words::id) {
-        Some(id) => id,
-        // A change or withdrawal that does not say of what can be matched to nothing.
-        None => match report.service_type.as_ref().and_then(Code::code) {
-            Some("M" | "E" | "C") => return Err(Fault::NoDocumentId),
-            _ => msg_id,
-        },
-    };
-    Ok(Keys::new("svarrapport", &sender, series, msg_id))
-}
-
-/// When the version was made, as sent and as an instant.
-fn generated(
-    envelope: &Envelope<'_>,
-    report: &Report<'_>,
-    notes: &mut Notes<'_>,
-) -> Result<(Stamp, DateTime), Fault> {
-    let sources = [&envelope.generated, &report.issued, &report.approved];
-    for (n, when) in sources.into_iter().enumerate() {
-        let Some(when) = when else { continue };
-        let Some(stamp) = when.dated() else {
-            notes.add(when.node, NoteKind::NotATime);
-            continue;
-        };
-        let Some((full, completed)) = stamp.complete() else { continue };
-        let Some(issued) = DateTime::new(full) else { continue };
-        if completed {
-            notes.add(when.node, NoteKind::DateCompleted);
-        }
-        if n > 0 {
-            notes.add(when.node, NoteKind::OtherDateUsed);
-        }
-        return Ok((stamp, issued));
-    }
-    Err(Fault::NoTime)
 }
 
 /// `Svarrapport - Medisinsk biokjemi`: never a word of the sender's.
@@ -275,11 +218,6 @@ fn title(report: &Report<'_>) -> String {
     }
 }
 
-fn test_label() -> Coding<'static> {
-    let system = System::Uri("http://terminology.hl7.org/CodeSystem/v3-ActReason");
-    Coding::fixed(system, "HTEST", Some("test health data"))
-}
-
 /// What the resources came to, for the Composition.
 #[derive(Debug)]
 pub(super) struct Parts {
@@ -289,8 +227,8 @@ pub(super) struct Parts {
     pub specimens: Vec<Uuid>,
     pub author: Option<Uuid>,
     pub attachments: Vec<Uuid>,
-    pub written: Written,
-    pub links: Links,
+    written: Written,
+    links: Links,
     pub status: &'static str,
     pub generated: Stamp,
     pub start: Stamp,
@@ -299,32 +237,25 @@ pub(super) struct Parts {
     pub kinds: [(&'static str, &'static str); 2],
 }
 
-impl<'a, 't> Writer<'a, '_, 't> {
-    pub(super) fn mode(&self) -> Mode {
-        self.options.mode
-    }
-
-    pub(super) fn id(&mut self, kind: &str, node: Node<'_>, nth: u32) -> Uuid {
-        self.ids.make(kind, node, nth, &mut self.coverage)
-    }
-
-    pub(super) fn push(&mut self, id: Uuid, resource: Resource<'a>) {
-        self.entries.push(Entry { full_url: Urn(id), resource });
-    }
-
+impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
     fn resources(
         &mut self,
         patient: Option<Uuid>,
-        judged: Option<&identifiers::Judged>,
+        judged: Option<&Judged>,
         generated: Stamp,
         issued: DateTime,
     ) -> Parts {
-        let report = self.report;
+        let report = self.body;
         let code = |c: &'a Option<Code<'t>>| c.as_ref().and_then(Code::code);
         let discipline = code(&report.discipline);
-        self.envelope_marks();
-        if let Some(id) = patient {
-            self.patient(id, judged);
+        self.envelope_marks((Outcome::Mapped, "DiagnosticReport.identifier"));
+        if let Some(code) = &report.ack {
+            code.dropped(&mut self.coverage, "transport, not part of the record");
+        }
+        if let (Some(id), Subject::Patient(p)) = (patient, &report.subject) {
+            let parties = [report.provider.as_ref(), report.requester.as_ref()];
+            let patient = self.patient(id, &p.who, judged, parties);
+            self.push(id, Resource::Patient(Box::new(patient)));
         }
         self.custodian();
         let report_id = self.id("DiagnosticReport", report.node, 1);
@@ -377,7 +308,10 @@ impl<'a, 't> Writer<'a, '_, 't> {
             ..DiagnosticReport::default()
         };
         self.report_head(&mut diagnostic);
-        let attachments = self.attachments(&mut diagnostic);
+        let attachments = self.attachments(&report.attachments);
+        if !report.attachments.is_empty() && !self.options.shares_attachments() {
+            diagnostic.extension.push(comment_text("Et vedlegg i meldingen er utelatt."));
+        }
         let entry =
             Entry { full_url: Urn(report_id), resource: Resource::DiagnosticReport(Box::new(diagnostic)) };
         self.entries.insert(place, entry);
@@ -399,36 +333,19 @@ impl<'a, 't> Writer<'a, '_, 't> {
         }
     }
 
-    fn envelope_marks(&mut self) {
-        let envelope = self.envelope;
-        const ENVELOPE: &str = "envelope: the namespace decides";
-        if let Some(code) = &envelope.kind {
-            code.dropped(&mut self.coverage, ENVELOPE);
-        }
-        for words in &envelope.version {
-            words.dropped(&mut self.coverage, ENVELOPE);
-        }
-        if let Some(when) = &envelope.generated {
-            when.mapped(&mut self.coverage, "Bundle.timestamp");
-        }
-        if let Some(words) = &envelope.msg_id {
-            words.mapped(&mut self.coverage, "DiagnosticReport.identifier");
-        }
-        if let Some(code) = &envelope.status {
-            if envelope.is_test() {
-                code.mapped(&mut self.coverage, "Bundle.meta.security");
-            } else {
-                code.dropped(&mut self.coverage, "envelope: not a test");
-            }
-        }
-        if let Some(code) = &self.report.ack {
-            code.dropped(&mut self.coverage, "transport, not part of the record");
-        }
+    /// `RelServProv`, else `ServProvider`.
+    fn performer(&mut self) -> Option<Uuid> {
+        let related = self.body.related.as_ref().and_then(|p| self.role(p, true));
+        let provider = match related {
+            Some(_) => None,
+            None => self.body.provider.as_ref().and_then(|p| self.role(p, true)),
+        };
+        related.or(provider)
     }
 
     /// What the report says of itself, and its comments.
     fn report_head(&mut self, out: &mut DiagnosticReport<'a>) {
-        let report = self.report;
+        let report = self.body;
         let mode = self.mode();
         for (url, when) in [("nilar-report-date", &report.issued), ("nilar-approval-date", &report.approved)]
         {
@@ -485,7 +402,7 @@ impl<'a, 't> Writer<'a, '_, 't> {
         out.code = Some(code);
     }
 
-    fn information(&mut self, item: &'a super::read_report::Information<'t>) -> Extension<'a> {
+    fn information(&mut self, item: &'a read::Information<'t>) -> Extension<'a> {
         let mode = self.mode();
         const TARGET: &str = "DiagnosticReport.extension(nilar-inf-item)";
         let mut inner = Vec::new();
@@ -521,69 +438,12 @@ impl<'a, 't> Writer<'a, '_, 't> {
         nilar("nilar-inf-item", ExtensionValue::Extensions(inner))
     }
 
-    fn composition(
-        &mut self,
-        keys: &Keys,
-        parts: &Parts,
-        source: &Source<'_, '_>,
-    ) -> (Uuid, Composition<'a>) {
-        let report = self.report;
-        let id = self.id("Composition", report.node, 1);
-        let code = |c: &'a Option<Code<'t>>| c.as_ref().and_then(Code::code);
-        let title = title(report);
-        let kind = |(code, display): (&'static str, &'static str)| {
-            CodeableConcept::of(Coding::fixed(System::List(9602), code, Some(display)))
-        };
-        let [class, typed] = parts.kinds;
-        let mut out = Composition {
-            id: Some(id),
-            meta: Some(profile("http://hl7.no/fhir/StructureDefinition/no-basis-Composition")),
-            language: Some(self.options.language.code()),
-            identifier: Some(Identifier::urn(keys.series())),
-            status: Some(status::of_composition(code(&report.status), code(&report.service_type))),
-            kind: Some(kind(typed)),
-            category: vec![kind(class)],
-            subject: self.subject,
-            date: DateTime::new(parts.generated),
-            confidentiality: Some(self.options.confidentiality.code()),
-            custodian: self.custodian.map(Reference::to),
-            relates_to: vec![RelatesTo {
-                code: "transforms",
-                target: Identifier::urn(keys.document(Format::KithXml)),
-            }],
-            event: vec![Event {
-                period: Period { start: DateTime::new(parts.start), end: DateTime::new(parts.stop) },
-            }],
-            ..Composition::default()
-        };
-        let author = parts.author.map(Reference::to);
-        // FHIR wants an author; where nobody is named, the text says so.
-        out.author = vec![author.unwrap_or_else(|| Reference {
-            display: Some(Cow::Borrowed("Ukjent avsender")),
-            ..Reference::default()
-        })];
-        out.attester.extend(self.attester(parts.author));
-        out.text = Some(self.summary(&title, parts));
-        out.title = Some(Cow::Owned(title));
-        out.section = self.sections(parts, source);
-        (id, out)
-    }
-
     /// The approver, if one is named, and when it was approved.
     fn attester(&self, author: Option<Uuid>) -> Option<Attester<'a>> {
-        let approves = self.report.related.as_ref().is_some_and(approves);
-        let time = self.report.approved.as_ref().and_then(When::dated).and_then(DateTime::new);
+        let approves = self.body.related.as_ref().is_some_and(approves);
+        let time = self.body.approved.as_ref().and_then(When::dated).and_then(DateTime::new);
         let party = author.filter(|_| approves).map(Reference::to);
         (time.is_some() || party.is_some()).then_some(Attester { mode: "legal", time, party })
-    }
-
-    /// Everything in the document that is not yet named by a section: parties.
-    pub(super) fn party_references(&self) -> Vec<Reference<'a>> {
-        let parties = self
-            .role_entries
-            .iter()
-            .filter(|e| matches!(e.resource, Resource::Organization(_) | Resource::PractitionerRole(_)));
-        parties.map(|e| Reference::to(e.full_url.0)).collect()
     }
 }
 

@@ -1,20 +1,21 @@
 //! The order behind a report, and what was taken for it.
 
-use super::NoteKind;
-use super::codes;
-use super::fhir::{
+use super::nilar::{comment_concept, comment_text, nilar};
+use super::read::{AnalysedSubject, Report, Request};
+use crate::document::NoteKind;
+use crate::document::codes;
+use crate::document::fhir::{
     Absent, Annotation, CodeableConcept, Collection, Container, DateTime, Extension, ExtensionValue,
     Identifier, Reference, Resource, ServiceRequest, Specimen,
 };
-use super::nilar::{comment_concept, comment_text, nilar};
-use super::read_report::{AnalysedSubject, Headed, Request};
-use super::report::Writer;
-use super::values::{Sourced, When, Words};
+use crate::document::headed::Headed;
+use crate::document::values::{Sourced, When, Words};
+use crate::document::writer::Writer;
 use crate::time::Stamp;
 use std::borrow::Cow;
 use uuid::Uuid;
 
-impl<'a, 't> Writer<'a, '_, 't> {
+impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
     pub(super) fn request(
         &mut self,
         request: &'a Request<'t>,

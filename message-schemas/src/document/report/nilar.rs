@@ -1,6 +1,6 @@
 //! Extensions of NILAR's profiles.
 
-use super::fhir::{Annotation, CodeableConcept, Extension, ExtensionValue};
+use crate::document::fhir::{Annotation, CodeableConcept, Extension, ExtensionValue};
 use std::borrow::Cow;
 
 /// An extension of NILAR's profiles.

@@ -1,0 +1,343 @@
+//! Drugs: what their status says, and the resource.
+
+use super::read::{Drug, InfItem};
+use super::{Frame, SAFETY};
+use crate::document::codes;
+use crate::document::fhir::{
+    AllergyIntolerance, Annotation, CodeableConcept, Coding, Dosage, DoseAndRate, MedicationStatement,
+    Repeat, Resource, Timing,
+};
+use crate::document::narrative::Html;
+use crate::document::observed::quantity;
+use crate::document::roles::period;
+use crate::document::values::{Amount, Code, Sourced};
+use crate::document::words::{amount_text, code_text, when_words};
+use crate::document::writer::Writer;
+use crate::document::{NoteKind, codes::System};
+use std::borrow::Cow;
+use uuid::Uuid;
+
+/// UCUM's units of time (drt-1).
+const TIMES: [&str; 7] = ["s", "min", "h", "d", "wk", "mo", "a"];
+
+/// What `Medication/Status` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::document) enum DrugStatus {
+    /// A use of the drug: the list that the code is of, `MedicationStatement.status`, and if only when needed.
+    Use { list: u16, status: &'static str, as_needed: bool },
+    /// The patient does not tolerate it: never a use.
+    Allergic,
+    /// It cannot be told which of the two lists the code is of.
+    Ambiguous,
+    /// In neither list.
+    Unknown,
+}
+
+//= document-sharing §3.3
+//# Resolve by (V, DN): the list in which that code has that text. No usable DN: 1.0/1.1 gives 7307; in the
+//# newer two, V 6 or 10 gives 7307, V 1 to 5 is ambiguous
+/// Which list a status is of, and what it says there. `newer`: Epikrise 1.2 and Henvisning 2.0.
+pub(in crate::document) fn status(code: &Code<'_>, newer: bool) -> DrugStatus {
+    let Some(value) = code.code() else { return DrugStatus::Unknown };
+    let sent = code.system.and_then(codes::national);
+    let says = |list: u16| {
+        let text = codes::list_text(list, value);
+        text.zip(code.display).is_some_and(|(listed, sent)| same_words(listed, sent))
+    };
+    let list = match sent {
+        Some(list @ (7307 | 9101)) => Some(list),
+        _ if says(7307) => Some(7307),
+        _ if says(9101) => Some(9101),
+        _ if !newer || matches!(value, "6" | "10") => Some(7307),
+        _ if codes::list_text(9101, value).is_some() => None,
+        _ => return DrugStatus::Unknown,
+    };
+    let uses = |list, status, as_needed| DrugStatus::Use { list, status, as_needed };
+    match (list, value) {
+        (None, _) => DrugStatus::Ambiguous,
+        (Some(7307), "1") => uses(7307, "completed", false),
+        (Some(7307), "2" | "6") => uses(7307, "active", false),
+        (Some(7307), "3") => uses(7307, "intended", false),
+        (Some(7307), "4") => uses(7307, "stopped", false),
+        (Some(7307), "5") => uses(7307, "active", true),
+        (Some(7307), "10") => DrugStatus::Allergic,
+        (Some(9101), "1" | "2" | "5") => uses(9101, "active", false),
+        (Some(9101), "3") => uses(9101, "active", true),
+        (Some(9101), "4") => uses(9101, "completed", false),
+        (Some(_), _) => DrugStatus::Unknown,
+    }
+}
+
+fn same_words(a: &str, b: &str) -> bool {
+    let plain = |s: &str| s.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+    plain(a) == plain(b)
+}
+
+impl<'a, 't, B> Writer<'a, '_, 't, B> {
+    /// Writes a drug: MedicationStatement, or AllergyIntolerance where the patient does not tolerate it.
+    pub(super) fn drug(
+        &mut self,
+        item: &'a InfItem<'t>,
+        drug: &'a Drug<'t>,
+        frame: &Frame,
+    ) -> (Uuid, DrugStatus) {
+        let said = drug.status.as_ref().map_or(DrugStatus::Unknown, |s| status(s, frame.newer));
+        if let Some(code) = drug.status.as_ref().filter(|_| said == DrugStatus::Unknown) {
+            self.notes.add(code.node, NoteKind::UnknownStatus);
+        }
+        let mode = self.mode();
+        let name = drug.id.as_ref().and_then(|id| codes::concept(id, None, mode));
+        let name = name.unwrap_or_else(|| CodeableConcept::text("Legemiddel uten navn"));
+        if let Some(id) = &drug.id {
+            id.mapped(&mut self.coverage, "MedicationStatement.medication");
+        }
+        let mut note: Vec<Annotation<'a>> = Vec::new();
+        if let Some(comment) = &drug.comment {
+            comment.mapped(&mut self.coverage, "MedicationStatement.note");
+            note.push(Annotation { text: Cow::Borrowed(&*comment.value) });
+        }
+        if said == DrugStatus::Allergic {
+            return (self.allergy(item, drug, frame, name, note), said);
+        }
+        let id = self.id("MedicationStatement", drug.node, 1);
+        let mut dosage = self.dosage(drug, &mut note);
+        let (list, state) = match said {
+            DrugStatus::Use { list, status, as_needed } => {
+                dosage.as_needed_boolean = as_needed.then_some(true);
+                (Some(list), status)
+            }
+            DrugStatus::Allergic | DrugStatus::Ambiguous | DrugStatus::Unknown => (None, "unknown"),
+        };
+        let given = dosage.text.is_some()
+            || dosage.timing.is_some()
+            || dosage.as_needed_boolean.is_some()
+            || dosage.route.is_some()
+            || !dosage.additional_instruction.is_empty()
+            || !dosage.dose_and_rate.is_empty();
+        let reason = drug.status.as_ref().and_then(|code| {
+            code.mapped(&mut self.coverage, "MedicationStatement.statusReason");
+            match (list, code.code()) {
+                (Some(list), _) => codes::concept(code, Some(list), mode),
+                (None, Some(value)) if code.system.is_none() => {
+                    Some(CodeableConcept::text(format!("Status {value}")))
+                }
+                (None, _) => codes::concept(code, None, mode),
+            }
+        });
+        for when in item.start.iter().chain(&item.end).filter(|w| w.dated().is_some()) {
+            when.mapped(&mut self.coverage, "MedicationStatement.effectivePeriod");
+        }
+        let asserted =
+            self.date_time(item.recorded.as_ref(), "MedicationStatement.dateAsserted", "Legemidler");
+        let source = item.parties.first().and_then(|p| self.role(p, false));
+        let out = MedicationStatement {
+            id: Some(id),
+            status: Some(state),
+            status_reason: reason.into_iter().collect(),
+            medication_codeable_concept: Some(name),
+            subject: self.subject,
+            context: frame.encounter(),
+            effective_period: period(item.start.as_ref(), item.end.as_ref()),
+            date_asserted: asserted,
+            information_source: source.map(super::reference),
+            note,
+            dosage: given.then_some(dosage).into_iter().collect(),
+            ..MedicationStatement::default()
+        };
+        self.push(id, Resource::MedicationStatement(Box::new(out)));
+        (id, said)
+    }
+
+    fn allergy(
+        &mut self,
+        item: &'a InfItem<'t>,
+        drug: &'a Drug<'t>,
+        frame: &Frame,
+        code: CodeableConcept<'a>,
+        mut note: Vec<Annotation<'a>>,
+    ) -> Uuid {
+        let id = self.id("AllergyIntolerance", drug.node, 1);
+        if let Some(code) = &drug.status {
+            code.mapped(&mut self.coverage, "AllergyIntolerance");
+        }
+        // How it was taken is part of what was not tolerated.
+        let dosage = self.dosage(drug, &mut note);
+        note.extend(dosage.text.map(|text| Annotation { text }));
+        let active = Coding::fixed(
+            System::Uri("http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical"),
+            "active",
+            Some("Active"),
+        );
+        let out = AllergyIntolerance {
+            id: Some(id),
+            clinical_status: Some(CodeableConcept::of(active)),
+            category: vec!["medication"],
+            code: Some(code),
+            patient: self.subject,
+            encounter: frame.encounter(),
+            onset_date_time: self.date_time(item.start.as_ref(), "AllergyIntolerance.onsetDateTime", SAFETY),
+            recorded_date: self.date_time(item.recorded.as_ref(), "AllergyIntolerance.recordedDate", SAFETY),
+            note,
+            ..AllergyIntolerance::default()
+        };
+        if let Some(end) = &item.end {
+            end.told(&mut self.coverage, SAFETY);
+        }
+        self.push(id, Resource::AllergyIntolerance(Box::new(out)));
+        id
+    }
+
+    //= document-sharing §4
+    //# IntendedDuration dosage.timing.repeat.boundsDuration if its unit is a UCUM time (drt-1), else dosage.text
+    fn dosage(&mut self, drug: &'a Drug<'t>, note: &mut Vec<Annotation<'a>>) -> Dosage<'a> {
+        let mode = self.mode();
+        let mut out = Dosage::default();
+        let mut text: Vec<Cow<'a, str>> = Vec::new();
+        if let Some(words) = &drug.dosage_text {
+            words.mapped(&mut self.coverage, "MedicationStatement.dosage.text");
+            text.push(Cow::Borrowed(&*words.value));
+        }
+        if let Some(code) = &drug.dosage_coded {
+            code.mapped(&mut self.coverage, "MedicationStatement.dosage.additionalInstruction");
+            out.additional_instruction.extend(codes::concept(code, None, mode));
+        }
+        if let Some(code) = &drug.route {
+            code.mapped(&mut self.coverage, "MedicationStatement.dosage.route");
+            out.route = codes::concept(code, None, mode);
+        }
+        if let Some(amount) = &drug.dose {
+            amount.mapped(&mut self.coverage, "MedicationStatement.dosage.doseAndRate");
+            match quantity(amount) {
+                Some(dose_quantity) => out.dose_and_rate.push(DoseAndRate { dose_quantity }),
+                None => text.extend(said_as_text("Enhetsdose", amount)),
+            }
+        }
+        if let Some(amount) = &drug.duration {
+            amount.mapped(&mut self.coverage, "MedicationStatement.dosage.timing");
+            let time = |code: &Option<Cow<'_, str>>| code.as_deref().is_some_and(|c| TIMES.contains(&c));
+            match quantity(amount).filter(|q| time(&q.code)) {
+                Some(bounds_duration) => out.timing = Some(Timing { repeat: Repeat { bounds_duration } }),
+                None => text.extend(said_as_text("Varighet", amount)),
+            }
+        }
+        if let Some(code) = &drug.form {
+            code.mapped(&mut self.coverage, "MedicationStatement.note");
+            let mut words = String::from("Form: ");
+            code_text(code, &mut words);
+            note.push(Annotation { text: Cow::Owned(words) });
+        }
+        if let Some(amount) = &drug.supplied {
+            amount.mapped(&mut self.coverage, "MedicationStatement.note");
+            note.extend(said_as_text("Utlevert", amount).map(|text| Annotation { text }));
+        }
+        out.text = match text.len() {
+            0 => None,
+            1 => text.pop(),
+            _ => Some(Cow::Owned(text.join("; "))),
+        };
+        out
+    }
+}
+
+fn said_as_text<'a>(label: &str, amount: &Amount<'_>) -> Option<Cow<'a, str>> {
+    let words = amount_text(amount);
+    (!words.is_empty()).then(|| Cow::Owned(format!("{label}: {words}")))
+}
+
+/// The head of the table of drugs.
+pub(super) const HEAD: &str = "<thead><tr><th>Legemiddel</th><th>Dose</th><th>Dosering</th><th>Status</th>\
+    <th>Periode</th><th>Merknad</th></tr></thead>";
+
+/// A row of the table of drugs.
+pub(super) fn row(item: &InfItem<'_>, drug: &Drug<'_>, newer: bool, html: &mut Html) {
+    let words = |code: &Option<Code<'_>>| {
+        let mut text = String::new();
+        if let Some(code) = code {
+            code_text(code, &mut text);
+        }
+        text
+    };
+    let amount = |amount: &Option<Amount<'_>>| amount.as_ref().map(amount_text).unwrap_or_default();
+    html.raw("<tr><td>").text(&words(&drug.id)).raw("</td><td>").text(&amount(&drug.dose)).raw("</td><td>");
+    let mut first = true;
+    let mut part = |label: &str, text: &str, html: &mut Html| {
+        if !text.is_empty() {
+            html.raw(if std::mem::take(&mut first) { "" } else { "<br/>" }).raw(label).laid_out(text);
+        }
+    };
+    part("", drug.dosage_text.as_ref().map_or("", |w| &*w.value), html);
+    part("", &words(&drug.dosage_coded), html);
+    part("Administrasjonsvei: ", &words(&drug.route), html);
+    part("Varighet: ", &amount(&drug.duration), html);
+    html.raw("</td><td>");
+    if let Some(code) = &drug.status {
+        let list = match status(code, newer) {
+            DrugStatus::Use { list, .. } => list,
+            DrugStatus::Allergic => 7307,
+            DrugStatus::Ambiguous | DrugStatus::Unknown => 0,
+        };
+        match (list, code.code()) {
+            (0, Some(value)) if code.display.is_none() => html.text("Status ").text(value),
+            _ => html.text(codes::words(code, list).unwrap_or_default()),
+        };
+    }
+    html.raw("</td><td>");
+    for (n, when) in [&item.start, &item.end].into_iter().enumerate() {
+        if let Some(when) = when {
+            html.raw(if n == 0 { "" } else { " – " }).text(&when_words(when));
+        }
+    }
+    html.raw("</td><td>");
+    let mut first = true;
+    let mut part = |label: &str, text: &str, html: &mut Html| {
+        if !text.is_empty() {
+            html.raw(if std::mem::take(&mut first) { "" } else { "<br/>" }).raw(label).laid_out(text);
+        }
+    };
+    part("", drug.comment.as_ref().map_or("", |w| &*w.value), html);
+    part("Form: ", &words(&drug.form), html);
+    part("Utlevert: ", &amount(&drug.supplied), html);
+    if let Some(when) = &item.recorded {
+        part("Registrert: ", &when_words(when), html);
+    }
+    html.raw("</td></tr>");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Limits;
+    use crate::xml::Tree;
+
+    fn judged(attributes: &str, newer: bool) -> DrugStatus {
+        let tree = Tree::parse(&format!("<Status {attributes}/>"), &Limits::default()).unwrap();
+        status(&Code::read(tree.root().unwrap()), newer)
+    }
+
+    fn used(list: u16, status: &'static str, as_needed: bool) -> DrugStatus {
+        DrugStatus::Use { list, status, as_needed }
+    }
+
+    #[test]
+    fn the_text_tells_which_list_a_status_is_of() {
+        assert_eq!(judged("V='2' DN='Kur'", false), used(9101, "active", false));
+        assert_eq!(judged("V='2' DN='Forskrevet'", true), used(7307, "active", false));
+        assert_eq!(judged("V='3' DN=' ved  behov '", true), used(9101, "active", true));
+        assert_eq!(judged("V='4' DN='Vaksine'", true), used(9101, "completed", false));
+        assert_eq!(judged("V='4' DN='Anbefalt å slutte å innta'", true), used(7307, "stopped", false));
+        assert_eq!(judged("V='10' DN='Allergisk ovenfor'", true), DrugStatus::Allergic);
+    }
+
+    #[test]
+    fn without_a_text_the_version_tells_or_nothing() {
+        assert_eq!(judged("V='3'", false), used(7307, "intended", false));
+        assert_eq!(judged("V='3' DN='noe annet'", false), used(7307, "intended", false));
+        assert_eq!(judged("V='3'", true), DrugStatus::Ambiguous);
+        assert_eq!(judged("V='6'", true), used(7307, "active", false));
+        assert_eq!(judged("V='10'", true), DrugStatus::Allergic);
+        assert_eq!(judged("V='3' S='2.16.578.1.12.4.1.1.9101'", true), used(9101, "active", true));
+        assert_eq!(judged("V='8'", true), DrugStatus::Unknown);
+        assert_eq!(judged("V='8'", false), DrugStatus::Unknown);
+        assert_eq!(judged("", false), DrugStatus::Unknown);
+    }
+}

@@ -1,0 +1,92 @@
+//! What stands around the body of a message: of the head-less families, and `MsgInfo` of MsgHead.
+
+use super::coverage::Outcome;
+use super::values::{Code, Sourced, When, Words, first};
+use super::writer::Writer;
+use crate::xml::Node;
+
+/// Date, id and status of a message.
+#[derive(Debug)]
+pub(super) struct Envelope<'t> {
+    pub node: Node<'t>,
+    pub kind: Option<Code<'t>>,
+    pub version: Vec<Words<'t>>,
+    pub generated: Option<When<'t>>,
+    pub msg_id: Option<Words<'t>>,
+    /// K(8323)
+    pub status: Option<Code<'t>>,
+    /// `ProcessingStatus` of MsgHead, K(8213)
+    pub processing: Option<Code<'t>>,
+    /// `Ack` of MsgHead
+    pub ack: Option<Code<'t>>,
+}
+
+impl<'t> Envelope<'t> {
+    /// Reads `Message`, or `MsgInfo`.
+    pub(super) fn read(node: Node<'t>) -> Self {
+        let mut read = Self {
+            node,
+            kind: None,
+            version: Vec::new(),
+            generated: None,
+            msg_id: None,
+            status: None,
+            processing: None,
+            ack: None,
+        };
+        for e in node.elements() {
+            match e.name() {
+                "Type" => first(&mut read.kind, Some(Code::read(e))),
+                "MIGversion" | "MsgVersion" => read.version.extend(Words::read(e)),
+                "GenDate" => first(&mut read.generated, When::read(e)),
+                "MsgId" => first(&mut read.msg_id, Words::read(e)),
+                "Status" => first(&mut read.status, Some(Code::read(e))),
+                "ProcessingStatus" => first(&mut read.processing, Some(Code::read(e))),
+                "Ack" => first(&mut read.ack, Some(Code::read(e))),
+                _ => {}
+            }
+        }
+        read
+    }
+
+    /// TEST, and NAPR: the sender's implementation is not approved. Debugging and training under MsgHead.
+    pub(super) fn is_test(&self) -> bool {
+        matches!(self.status.as_ref().and_then(Code::code), Some("TEST" | "NAPR"))
+            || matches!(self.processing.as_ref().and_then(Code::code), Some("D" | "T"))
+    }
+
+    /// The message id as keys use it.
+    pub(super) fn msg_key(&self) -> Option<String> {
+        self.msg_id.as_ref().and_then(Words::id).map(super::identity::normal_id)
+    }
+}
+
+impl<B> Writer<'_, '_, '_, B> {
+    /// Marks what the envelope came to; `id` is where the message id went.
+    pub(super) fn envelope_marks(&mut self, id: (Outcome, &'static str)) {
+        const ENVELOPE: &str = "envelope: the namespace decides";
+        let envelope = self.envelope;
+        if let Some(code) = &envelope.kind {
+            code.dropped(&mut self.coverage, ENVELOPE);
+        }
+        for words in &envelope.version {
+            words.dropped(&mut self.coverage, ENVELOPE);
+        }
+        if let Some(when) = &envelope.generated {
+            when.mapped(&mut self.coverage, "Bundle.timestamp");
+        }
+        if let Some(words) = &envelope.msg_id {
+            self.coverage.mark(words.node, Words::PARTS, id.0, id.1);
+        }
+        for code in envelope.status.iter().chain(&envelope.processing) {
+            if envelope.is_test() {
+                code.mapped(&mut self.coverage, "Bundle.meta.security");
+            } else {
+                code.dropped(&mut self.coverage, "envelope: not a test");
+            }
+        }
+        if let Some(code) = &envelope.ack {
+            code.dropped(&mut self.coverage, "transport, not part of the record");
+        }
+    }
+}

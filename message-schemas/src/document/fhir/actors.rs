@@ -1,0 +1,90 @@
+//! Persons, organisations and places.
+
+use super::datatypes::{
+    Address, CodeableConcept, ContactPoint, DateTime, HumanName, Identifier, Meta, Period, Reference,
+};
+use super::{Empty, Text};
+use serde::Serialize;
+use uuid::Uuid;
+
+resource_struct! {
+    /// Pasient.
+    Patient {
+        id: Option<Uuid>,
+        meta: Option<Meta<'a>>,
+        identifier: Vec<Identifier<'a>>,
+        name: Vec<HumanName<'a>>,
+        telecom: Vec<ContactPoint<'a>>,
+        gender: Option<&'static str>,
+        birth_date: Option<DateTime>,
+        deceased_date_time: Option<DateTime>,
+        address: Vec<Address<'a>>,
+        marital_status: Option<CodeableConcept<'a>>,
+        communication: Vec<PatientCommunication<'a>>,
+        general_practitioner: Vec<Reference<'a>>,
+    }
+}
+
+/// A language that a patient is to be spoken to in.
+#[derive(Debug, Serialize)]
+pub(in crate::document) struct PatientCommunication<'a> {
+    pub language: CodeableConcept<'a>,
+}
+
+resource_struct! {
+    /// A legal unit or department.
+    Organization {
+        id: Option<Uuid>,
+        meta: Option<Meta<'a>>,
+        identifier: Vec<Identifier<'a>>,
+        kind: Vec<CodeableConcept<'a>> = "type",
+        name: Option<Text<'a>>,
+        telecom: Vec<ContactPoint<'a>>,
+        address: Vec<Address<'a>>,
+        part_of: Option<Reference<'a>>,
+    }
+}
+
+resource_struct! {
+    /// A person, an organisation, or a person for an organisation.
+    PractitionerRole {
+        id: Option<Uuid>,
+        meta: Option<Meta<'a>>,
+        period: Option<Period>,
+        practitioner: Option<Reference<'a>>,
+        organization: Option<Reference<'a>>,
+        code: Vec<CodeableConcept<'a>>,
+        specialty: Vec<CodeableConcept<'a>>,
+        telecom: Vec<ContactPoint<'a>>,
+    }
+}
+
+resource_struct! {
+    /// Somebody close to the patient.
+    RelatedPerson {
+        id: Option<Uuid>,
+        meta: Option<Meta<'a>>,
+        identifier: Vec<Identifier<'a>>,
+        patient: Option<&'a Reference<'a>>,
+        relationship: Vec<CodeableConcept<'a>>,
+        name: Vec<HumanName<'a>>,
+        telecom: Vec<ContactPoint<'a>>,
+        gender: Option<&'static str>,
+        birth_date: Option<DateTime>,
+        address: Vec<Address<'a>>,
+    }
+}
+
+resource_struct! {
+    /// A place.
+    Location {
+        id: Option<Uuid>,
+        identifier: Vec<Identifier<'a>>,
+        name: Option<Text<'a>>,
+        description: Option<Text<'a>>,
+        kind: Vec<CodeableConcept<'a>> = "type",
+        address: Option<Address<'a>>,
+        managing_organization: Option<Reference<'a>>,
+        part_of: Option<Reference<'a>>,
+    }
+}

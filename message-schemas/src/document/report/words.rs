@@ -1,0 +1,137 @@
+//! Pieces of a report in words: names, results, statuses, times, as a person reads them.
+
+use super::read::Item;
+use super::results::structured_text;
+use super::status;
+use crate::document::codes;
+use crate::document::narrative::Html;
+use crate::document::observed::Outcome;
+use crate::document::values::{Code, When};
+use crate::document::words::{code_text, when_words};
+
+pub(super) fn name_of(item: &Item<'_>) -> String {
+    let mut name = String::new();
+    for id in item.investigations.iter().flat_map(|i| &i.ids) {
+        let words = match (id.own, id.display) {
+            (Some(own), Some(display)) if own != display => format!("{own} ({display})"),
+            (Some(one), _) | (None, Some(one)) => one.to_owned(),
+            (None, None) => id.code().unwrap_or_default().to_owned(),
+        };
+        if !words.is_empty() {
+            name.push_str(if name.is_empty() { "" } else { ", " });
+            name.push_str(&words);
+        }
+    }
+    if name.is_empty()
+        && let Some(Outcome::Text(text)) = &item.outcome
+        && let Some(words) = text.heading.as_ref().and_then(|h| codes::words(h, 8243))
+    {
+        name.push_str(words);
+    }
+    name
+}
+
+pub(super) fn status_of(item: &Item<'_>) -> String {
+    let mut text = item.status.as_ref().and_then(|s| codes::words(s, 8245)).unwrap_or_default().to_owned();
+    let done = match item.service_code() {
+        "C" => "Kansellert",
+        "M" | "E" => "Endret",
+        "A" => "Tillegg",
+        "H" => "Tidligere sendt",
+        "N" => "",
+        _ => item.service_type.as_ref().and_then(|s| codes::words(s, 8270)).unwrap_or_default(),
+    };
+    if !done.is_empty() && text != done {
+        text.push_str(if text.is_empty() { "" } else { ", " });
+        text.push_str(done);
+    }
+    let (_, known) = status::of_result(item.status.as_ref().and_then(Code::code), item.service_code());
+    if !known {
+        text.push_str(if text.is_empty() { "Ukjent status" } else { " (ukjent status)" });
+    }
+    text
+}
+
+/// What of an item has no column of its own.
+pub(super) fn details_of(
+    item: &Item<'_>,
+    effective: Option<crate::time::Stamp>,
+    single: Option<&str>,
+) -> Html {
+    let mut html = Html::new();
+    let mut part = |label: &str, text: &str| {
+        html.raw(if html.is_empty() { "" } else { "<br/>" });
+        html.text(label).raw(": ").laid_out(text);
+    };
+    for investigation in &item.investigations {
+        for spec in &investigation.specifications {
+            let mut words = String::new();
+            code_text(spec, &mut words);
+            part("Spesifikasjon", &words);
+        }
+        if let Some(comment) = &investigation.comment {
+            part("Om undersøkelsen", &comment.value);
+        }
+    }
+    if let Some(comment) = &item.comment {
+        part("Kommentar", &comment.value);
+    }
+    if let Some(diagnosis) = &item.diagnosis {
+        let mut words = String::new();
+        diagnosis.describe(&mut words);
+        part("Diagnostisk kommentar", &words);
+    }
+    // Where there is but one specimen, naming it on each line tells nothing.
+    for subject in item.subjects.iter().filter(|s| single != Some(&*s.value)) {
+        part("Materiale", &subject.value);
+    }
+    if let Some(flag) = &item.accredited {
+        part("Akkreditert", flag.words());
+    }
+    let shown = |when: &&When<'_>| when.stamp.is_none() || when.stamp != effective;
+    for (label, when) in [
+        ("Undersøkt", item.investigated.as_ref().filter(shown)),
+        ("Status endret", item.status_changed.as_ref()),
+        ("Beskrevet", item.described.as_ref()),
+        ("Kontrasignert", item.countersigned.as_ref()),
+        ("Medisinsk validert", item.validated.as_ref()),
+    ] {
+        if let Some(when) = when {
+            part(label, &when_words(when));
+        }
+    }
+    for party in &item.providers {
+        let label = party.relation.as_ref().and_then(Code::words).unwrap_or("Utført av");
+        let names: Vec<_> =
+            [party.person_display(), party.organisation_display()].into_iter().flatten().collect();
+        if !names.is_empty() {
+            part(label, &names.join(", "));
+        }
+    }
+    html
+}
+
+pub(super) fn structured(items: &[Item<'_>]) -> Html {
+    let mut html = Html::new();
+    for item in items {
+        for structured in &item.structured {
+            let mut words = String::new();
+            structured_text(structured, &mut words);
+            html.line(&name_of(item), &words);
+        }
+    }
+    html
+}
+
+/// A status in words.
+pub(super) fn state_words(status: &str) -> &'static str {
+    match status {
+        "registered" => "Registrert",
+        "preliminary" => "Foreløpig rapport",
+        "final" => "Endelig rapport",
+        "amended" => "Endret rapport",
+        "appended" => "Rapport med tillegg",
+        "cancelled" => "Kansellert rapport",
+        _ => "Rapport med ukjent status",
+    }
+}
