@@ -22,6 +22,7 @@ pages! {
     "P33" "P34" "P35" "P36" "P37" "P38" "P39" "P40" "P41" "P42" "P43" "P44" "P45" "P46" "P47" "P48"
     "P49" "P50" "P51" "P52" "P53" "P54" "P55" "P56" "P57" "P58"
     "D01" "D02" "D03" "D04" "D05" "D06" "D07" "D08"
+    "N01" "N02" "N03" "N04" "N05" "N06" "N07" "N08" "N09" "N10" "N11" "N12" "N13" "N14"
     "L01" "L02" "L03" "L04" "L05" "L06"
 }
 
@@ -73,7 +74,7 @@ mod tests {
                 "V" | "R" | "A" => message_schemas::Code::ALL.iter().any(|c| c.as_str() == code),
                 "D" => message_schemas::document::Fault::CODES.contains(&code),
                 // Given by rooms that this one must not import.
-                "L" => true,
+                "L" | "N" => true,
                 _ => {
                     RECEIPT_CODES.contains(code)
                         || message_schemas::Code::ALL.iter().any(|c| c.as_str() == code)

@@ -1,0 +1,94 @@
+//! Taking back what was published (document-sharing §2.3): every format and attachment of every version.
+
+use crate::codes;
+use crate::metadata::{Entry, Link};
+use crate::published::Published;
+use crate::refusal::Refusal;
+use crate::submission::{Relation, Submission, frame};
+use crate::target::{Kind, Target, Withdraw};
+use jiff::Timestamp;
+use message_schemas::document::{Format, NAMESPACE, SharedDocument};
+use sha1::{Digest, Sha1};
+use uuid::Uuid;
+
+/// What a tombstone says. Plain ASCII, so that every target takes it as text; in Norwegian without letters beyond that.
+const WORDS: &str = "Dokumentet er trukket tilbake av avsender.";
+
+/// How entries are taken back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Withdrawal {
+    /// Each is deleted.
+    Delete(Vec<Published>),
+    /// Each is set out of use, one by one (MHD).
+    Supersede(Vec<Published>),
+    /// A set is submitted that sets them out of use (ITI-57).
+    Deprecate {
+        /// The set, without documents.
+        set: Box<Submission>,
+        /// The entries.
+        entries: Vec<Published>,
+    },
+    /// A document is submitted that takes their place and says that they were withdrawn.
+    Tombstone(Box<Submission>),
+}
+
+/// How the entries of a series are taken back at a target. `cancellation` is the message that does so: it need not
+/// repeat the content, but says whose documents they are, and from whom.
+///
+/// # Errors
+/// [`Refusal`], if a set has to be submitted and cannot be.
+pub fn withdrawal(
+    cancellation: &SharedDocument,
+    published: &[Published],
+    target: &Target,
+    now: Timestamp,
+) -> Result<Withdrawal, Refusal> {
+    let entries = published.to_vec();
+    Ok(match (target.withdraw, target.kind) {
+        (Withdraw::Delete, _) => Withdrawal::Delete(entries),
+        (Withdraw::Deprecate, Kind::Mhd | Kind::MhdNational) => Withdrawal::Supersede(entries),
+        (Withdraw::Deprecate, Kind::Xds) => {
+            let mut set = frame(cancellation, target, now)?;
+            // Not the id under which a tombstone or a document of this message would come.
+            set.set.id = Uuid::new_v5(&NAMESPACE, format!("deprecation|{}", set.set.id).as_bytes());
+            Withdrawal::Deprecate { set: Box::new(set), entries }
+        }
+        (Withdraw::Tombstone, _) => {
+            Withdrawal::Tombstone(Box::new(tombstone(cancellation, published, target, now)?))
+        }
+    })
+}
+
+fn tombstone(
+    cancellation: &SharedDocument,
+    published: &[Published],
+    target: &Target,
+    now: Timestamp,
+) -> Result<Submission, Refusal> {
+    const MEDIA_TYPE: &str = "text/plain";
+    let mut submission = frame(cancellation, target, now)?;
+    let format = Format::KithXml;
+    let document = cancellation.keys.document(format);
+    let entry = crate::submission::entry_of(cancellation, format, target);
+    let name = codes::media_format(MEDIA_TYPE);
+    submission.entries.push(Entry {
+        format,
+        entry,
+        document,
+        class: codes::document_type(cancellation.class_code),
+        kind: codes::document_type(cancellation.type_code),
+        format_code: codes::Code::new(codes::FORMATS, name, name),
+        confidentiality: vec![target.level.code()],
+        media_type: MEDIA_TYPE.to_owned(),
+        title: "Dokumentet er trukket tilbake".to_owned(),
+        sha1: Sha1::digest(WORDS.as_bytes()).into(),
+        bytes: WORDS.as_bytes().to_vec(),
+    });
+    let own = submission.set.id;
+    submission.relations = published
+        .iter()
+        .filter(|old| old.set != own)
+        .map(|old| Relation::to_earlier(entry, Link::Replaces, old))
+        .collect();
+    Ok(submission)
+}
