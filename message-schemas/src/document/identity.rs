@@ -6,6 +6,7 @@
 use super::coverage::{Coverage, Paths};
 use crate::ids::MsgId;
 use crate::xml::Node;
+use foldhash::HashMap;
 use serde::{Deserialize, Serialize};
 use sha1::{Digest as _, Sha1};
 use std::fmt;
@@ -139,11 +140,28 @@ fn finish(hash: Sha1) -> Uuid {
 pub(super) struct Ids<'p> {
     begun: Sha1,
     paths: &'p mut Paths,
+    /// The role that each element was given, by node number.
+    roles: HashMap<usize, Uuid>,
 }
 
 impl<'p> Ids<'p> {
     pub(super) fn new(keys: &Keys, paths: &'p mut Paths) -> Self {
-        Self { begun: begin(&format!("resource|{}|{}|", keys.series_key, keys.msg_id)), paths }
+        Self {
+            begun: begin(&format!("resource|{}|{}|", keys.series_key, keys.msg_id)),
+            paths,
+            roles: HashMap::default(),
+        }
+    }
+
+    /// The role that an element has been given already.
+    pub(super) fn role(&self, node: Node<'_>) -> Option<Uuid> {
+        self.roles.get(&node.id()).copied()
+    }
+
+    /// Remembers the role of an element: it has one, however often and in whatever part it is named.
+    pub(super) fn keep_role(&mut self, node: Node<'_>, id: Uuid) -> Uuid {
+        self.roles.insert(node.id(), id);
+        id
     }
 
     /// The id of a resource of this type from this element; `nth` counts those of one type from one element.

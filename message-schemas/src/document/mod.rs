@@ -1,8 +1,10 @@
-//! A message as a shared document: Svarrapport 1.3 and 1.4 as FHIR R4.
+//! A message as a shared document in FHIR R4: Svarrapport 1.3 and 1.4, Epikrise 1.1 and 1.2.
 //!
 //! Reading and writing are apart. Reading takes a [`Tree`] to one struct per family, every value with the
 //! node it came from; writing takes the struct to typed resources, a text, and JSON. Neither knows a clock,
 //! a network or chance: the same message and settings give the same bytes.
+//!
+//! The tables of the letters stand where they are written (`document/discharge`). Svarrapport:
 //!
 //! | source (`P` = `/Message/ServReport`) | target |
 //! |---|---|
@@ -35,14 +37,13 @@
 //! systems without Composition and Patient.
 
 mod attachments;
-#[allow(dead_code, reason = "read by families that follow")]
 mod clinical;
 mod codes;
-#[allow(dead_code, reason = "read by families that follow")]
 mod concepts;
 mod coverage;
 mod decimal;
 mod described;
+mod discharge;
 mod enclosures;
 mod envelope;
 #[allow(dead_code, reason = "read by families that follow")]
@@ -288,9 +289,23 @@ impl fmt::Debug for SharedDocument {
 pub fn translate(text: &str, tree: &Tree, options: &Options) -> Result<Vec<SharedDocument>, Fault> {
     let root = tree.root().ok_or(Fault::NoTranslation)?;
     let kind = family::by_namespace(root.namespace()).ok_or(Fault::NoTranslation)?;
-    if kind.family != Family::ResultReport || kind.version < Version(1, 3) || root.name() != "Message" {
+    if root.name() != "Message" {
         return Err(Fault::NoTranslation);
     }
+    match (kind.family, kind.version) {
+        (Family::ResultReport, Version(1, 3..)) => reports(text, tree, root, options),
+        // NILAR has resources of results only.
+        _ if options.mode == Mode::Nilar => Err(Fault::NoTranslation),
+        (Family::DischargeSummary, Version(1, 1..)) => {
+            let body = discharge::Discharge::of_message(root).ok_or(Fault::NoReport)?;
+            discharge::translate(text, tree, body, kind.version, options).map(|d| vec![d])
+        }
+        _ => Err(Fault::NoTranslation),
+    }
+}
+
+/// One document for each report of a Svarrapport.
+fn reports(text: &str, tree: &Tree, root: Node<'_>, options: &Options) -> Result<Vec<SharedDocument>, Fault> {
     let envelope = envelope::Envelope::read(root);
     let reports: Vec<Node<'_>> = root.all("ServReport").collect();
     if reports.is_empty() {

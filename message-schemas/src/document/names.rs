@@ -120,7 +120,7 @@ pub(super) fn short(name: &str) -> &str {
 }
 
 /// `Family, Given Middle`. Where there is no comma, only the last word can be told to be the family name.
-fn human_name(sent: &str) -> HumanName<'_> {
+pub(super) fn human_name(sent: &str) -> HumanName<'_> {
     let mut name = HumanName { text: Some(Cow::Borrowed(sent)), ..HumanName::default() };
     match sent.split_once(',') {
         Some((family, given)) => {

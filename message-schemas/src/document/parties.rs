@@ -202,19 +202,28 @@ impl<'t> Party<'t> {
         self.address.iter().flat_map(|a| &a.telecom).chain(&self.telecom)
     }
 
+    /// Reads an institution that stands alone (`Location/Inst`).
+    pub(super) fn read_institution(node: Node<'t>) -> Self {
+        let mut party = Self::new(node);
+        party.read_inst(node);
+        party
+    }
+
+    fn read_inst(&mut self, node: Node<'t>) {
+        for inner in node.elements() {
+            match inner.name() {
+                "Dept" => self.departments.push(Unit::read(inner)),
+                "HCPerson" => self.persons.push(Unit::read(inner)),
+                _ => {}
+            }
+        }
+        self.institution = Some(Unit::read(node));
+    }
+
     fn read_hcp(&mut self, hcp: Node<'t>) {
         for e in hcp.elements() {
             match e.name() {
-                "Inst" if self.institution.is_none() => {
-                    for inner in e.elements() {
-                        match inner.name() {
-                            "Dept" => self.departments.push(Unit::read(inner)),
-                            "HCPerson" => self.persons.push(Unit::read(inner)),
-                            _ => {}
-                        }
-                    }
-                    self.institution = Some(Unit::read(e));
-                }
+                "Inst" if self.institution.is_none() => self.read_inst(e),
                 "HCProf" => self.persons.push(Unit::read(e)),
                 "PartyIdByRequester" | "PartyIdByServProv" => self.remarks.extend(Words::read(e)),
                 "MedSpeciality" | "MedSpecialty" => first(&mut self.speciality, Some(Code::read(e))),

@@ -79,6 +79,9 @@ impl<'a, 't, B> Writer<'a, '_, 't, B> {
             return None;
         }
         party.mapped(&mut self.coverage);
+        if let Some(id) = self.ids.role(party.node) {
+            return Some(id);
+        }
         let sender = self.sender;
         let mut of_sender = sender.is_some_and(|p| p.node == party.node);
         if performs && organisation.is_none() && organisation_id.is_none() {
@@ -97,9 +100,10 @@ impl<'a, 't, B> Writer<'a, '_, 't, B> {
             telecom: party.telecoms().map(|t| &*t.value).collect(),
         };
         if let Some((_, id)) = self.roles.iter().take(COMPARED).find(|(known, _)| *known == role) {
-            return Some(*id);
+            return Some(self.ids.keep_role(party.node, *id));
         }
         let id = self.id("PractitionerRole", party.node, 1);
+        self.ids.keep_role(party.node, id);
         self.roles.push((role, id));
         let reference = |id: Option<(&'static str, &'a TypedId<'t>)>, display: Option<Cow<'a, str>>| {
             let identifier = id.and_then(|(system, id)| Some(Identifier::plain(system, id.value()?)));

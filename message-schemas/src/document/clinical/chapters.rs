@@ -80,7 +80,10 @@ impl<'a> Chapters<'a> {
     /// The chapter of a slot that takes no headings, or is written to without one.
     pub(in crate::document) fn named(&mut self, title: &'static str) -> Chapter<'_, 'a> {
         let slot = self.slots.iter().position(|s| s.title == title).unwrap_or(self.slots.len());
-        self.open(slot, String::new(), Cow::Borrowed(title))
+        let chapter = self.open(slot, String::new(), Cow::Borrowed(title));
+        // What is under no heading is more than any one heading says.
+        (chapter.made.several, chapter.made.coding) = (true, None);
+        chapter
     }
 
     /// The chapter of a heading, with the name of the heading written where the chapter takes several.

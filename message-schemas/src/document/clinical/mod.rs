@@ -25,21 +25,25 @@ use super::fhir::{
     Annotation, CodeableConcept, Coding, Condition, DateTime, Flag, Observation, Performer, Procedure,
     Reference, Resource,
 };
+use super::headed::Headed;
 use super::narrative::Html;
+use super::parties::Party;
 use super::roles::period;
 use super::values::{Code, Sourced, When};
 use super::words::{code_text, when_words};
 use super::writer::Writer;
 use crate::time::Stamp;
-use chapters::{Chapters, Slot};
+use chapters::Chapters;
 use drugs::DrugStatus;
-pub(super) use read::InfItem;
 use read::{Content, Drug, Finding, Remark};
+pub(super) use read::{InfItem, Precaution};
 use std::borrow::Cow;
 use uuid::Uuid;
 
 /// The first section of all: what whoever treats the patient must know.
 pub(super) const SAFETY: &str = "Kritisk informasjon";
+/// The head of a table of labels and texts, which needs none.
+pub(super) const PLAIN: &str = "";
 const CATEGORY: &str = "http://terminology.hl7.org/CodeSystem/condition-category";
 
 /// What is known around the items when they are written.
@@ -72,11 +76,6 @@ fn reference<'a>(id: Uuid) -> Reference<'a> {
     Reference::to(id)
 }
 
-/// A slot for warnings, the first of every document with clinical information.
-pub(super) const fn safety(codes: &'static [(u16, &'static [&'static str])]) -> Slot {
-    Slot { title: SAFETY, codes, split: false }
-}
-
 impl<'a, 't, B> Writer<'a, '_, 't, B> {
     /// Writes items as resources and text.
     pub(super) fn inf_items(
@@ -86,7 +85,10 @@ impl<'a, 't, B> Writer<'a, '_, 't, B> {
         chapters: &mut Chapters<'a>,
         told: &mut Told,
     ) {
-        for item in items {
+        // The main diagnosis comes first, wherever it stands.
+        let (main, rest): (Vec<&InfItem<'t>>, Vec<&InfItem<'t>>) =
+            items.iter().partition(|i| i.kind() == "H");
+        for item in main.into_iter().chain(rest) {
             if let Some(kind) = &item.kind {
                 kind.mapped(&mut self.coverage, "section");
             }
@@ -241,7 +243,10 @@ impl<'a, 't, B> Writer<'a, '_, 't, B> {
             html.raw(if html.is_empty() { "" } else { "<br/>" }).laid_out(line);
         }
         if html.is_empty() {
-            return;
+            if id.is_none() {
+                return;
+            }
+            html.text("Ikke oppgitt");
         }
         let mut chapter = chapters.headed(item.kind.as_ref(), 8233, mode);
         // Markup of a sender holds blocks, which a paragraph may not.
@@ -321,6 +326,71 @@ impl<'a, 't, B> Writer<'a, '_, 't, B> {
         let id = self.id("Flag", remark.node, 1);
         self.flag(id, code, [item.start.as_ref(), item.end.as_ref()], frame, author);
         id
+    }
+
+    /// `PatientPrecaution`: warnings, told under Kritisk informasjon.
+    pub(super) fn precautions(
+        &mut self,
+        precautions: &'a [Precaution<'t>],
+        frame: &Frame,
+        chapters: &mut Chapters<'a>,
+    ) {
+        for precaution in precautions {
+            let Some(text) = &precaution.text else { continue };
+            text.mapped(&mut self.coverage, "Flag.code");
+            let id = self.id("Flag", precaution.node, 1);
+            let times = [precaution.start.as_ref(), precaution.end.as_ref()];
+            self.flag(id, CodeableConcept::text(&*text.value), times, frame, None);
+            let mut words = text.value.to_string();
+            for (label, when) in ["fra", "til"].into_iter().zip(times) {
+                if let Some(when) = when {
+                    when.told(&mut self.coverage, SAFETY);
+                    words.push_str(&format!(", {label} {}", when_words(when)));
+                }
+            }
+            let mut chapter = chapters.named(SAFETY);
+            chapter.text().line("Advarsel", &words);
+            chapter.shows(id);
+        }
+    }
+
+    /// A text under a heading of this list, in the chapter of the heading.
+    pub(super) fn under_heading(&mut self, headed: &'a Headed<'t>, list: u16, chapters: &mut Chapters<'a>) {
+        const SECTION: &str = "section of the heading";
+        let mut html = Html::new();
+        if let Some(node) = headed.value {
+            self.rich(node, SECTION, &mut html);
+        }
+        for code in &headed.codes {
+            code.told(&mut self.coverage, SECTION);
+            let mut words = String::new();
+            code_text(code, &mut words);
+            html.raw(if html.is_empty() { "" } else { "<br/>" }).text(&words);
+        }
+        if let Some(heading) = &headed.heading {
+            heading.mapped(&mut self.coverage, "Composition.section");
+        }
+        if !html.is_empty() {
+            let mut chapter = chapters.headed(headed.heading.as_ref(), list, self.mode());
+            // Markup of a sender holds blocks, which a paragraph may not.
+            chapter.text().raw("<div>").append(&html).raw("</div>");
+        }
+    }
+
+    /// Somebody in a role, in a row of a table.
+    pub(super) fn party_row(
+        &mut self,
+        label: &str,
+        party: &'a Party<'t>,
+        section: &'static str,
+        chapters: &mut Chapters<'a>,
+    ) {
+        party.told(&mut self.coverage, section);
+        let mut text = String::new();
+        party.describe(&mut text);
+        if !text.is_empty() {
+            chapters.named(section).rows(PLAIN).row(label, &text);
+        }
     }
 
     /// A warning: active, unless it ended before the message was made.

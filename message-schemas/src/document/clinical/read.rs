@@ -21,6 +21,15 @@ pub(in crate::document) struct InfItem<'t> {
     pub parties: Vec<Party<'t>>,
 }
 
+/// `PatientPrecaution`: a warning to whoever treats the patient.
+#[derive(Debug)]
+pub(in crate::document) struct Precaution<'t> {
+    pub node: Node<'t>,
+    pub text: Option<Words<'t>>,
+    pub start: Option<When<'t>>,
+    pub end: Option<When<'t>>,
+}
+
 /// What an item holds.
 #[derive(Debug)]
 pub(in crate::document) enum Content<'t> {
@@ -117,6 +126,17 @@ impl<'t> InfItem<'t> {
     /// The code of its kind.
     pub(in crate::document) fn kind(&self) -> &str {
         self.kind.as_ref().and_then(Code::code).unwrap_or_default()
+    }
+}
+
+impl<'t> Precaution<'t> {
+    pub(in crate::document) fn read(node: Node<'t>) -> Self {
+        Self {
+            node,
+            text: node.child("Precaution").and_then(Words::read),
+            start: node.child("StartDateTime").and_then(When::read),
+            end: node.child("EndDateTime").and_then(When::read),
+        }
     }
 }
 

@@ -51,7 +51,7 @@ fn column(service: &str) -> Option<usize> {
 }
 
 /// Composition.status: the first that fits.
-pub(super) fn of_composition(status: Option<&str>, service: Option<&str>) -> &'static str {
+pub(in crate::document) fn of_composition(status: Option<&str>, service: Option<&str>) -> &'static str {
     match (service, status) {
         (Some("C"), _) => "entered-in-error",
         (Some("M" | "E"), _) => "amended",
