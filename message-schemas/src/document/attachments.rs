@@ -64,6 +64,27 @@ impl<'t> RefDoc<'t> {
         r
     }
 
+    /// The element that the content is, if it is XML and not packed bytes.
+    pub(super) fn inline(&self) -> Option<Node<'t>> {
+        self.content?.elements().next().filter(|e| e.name() != "Base64Container")
+    }
+
+    /// Marks the card without its content.
+    pub(super) fn mark_cover(&self, coverage: &mut Coverage, reason: &'static str) {
+        for words in [&self.id, &self.mime_type, &self.description, &self.file].into_iter().flatten() {
+            words.dropped(coverage, reason);
+        }
+        for code in self.kind.iter().chain(&self.compression) {
+            code.dropped(coverage, reason);
+        }
+        if let Some(when) = &self.issued {
+            when.dropped(coverage, reason);
+        }
+        if let Some(content) = self.content {
+            coverage.mark(content, part::ALL, Outcome::Dropped, reason);
+        }
+    }
+
     /// True if its bytes are packed in a way that is not unpacked here.
     pub(super) fn is_packed(&self) -> bool {
         self.compression.as_ref().and_then(Code::code).is_some() && self.content.is_some()

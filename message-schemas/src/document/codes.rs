@@ -114,7 +114,8 @@ pub(super) fn coding<'a>(code: &'a Code<'_>, implied: Option<u16>, mode: Mode) -
         (None, None) => return None,
     };
     // Senders write ATC codes with a blank in them; the code has none (document-sharing §3.3).
-    let value = if code.system.and_then(national) == Some(7180) && value.contains(' ') {
+    let list = code.system.map_or(implied, national);
+    let value = if list == Some(7180) && value.contains(' ') {
         Cow::Owned(value.replace(' ', ""))
     } else {
         Cow::Borrowed(value)

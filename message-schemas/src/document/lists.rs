@@ -13,6 +13,36 @@ pub(super) fn list_text(list: u16, code: &str) -> Option<&'static str> {
         7309 | 8270 => {
             &[("A", "Tillegg"), ("C", "Kansellering"), ("H", "Historikk"), ("M", "Endring"), ("N", "Ny")]
         }
+        7321 => &[
+            ("1", "Notat om pasient"),
+            ("2", "Melding om avvik"),
+            ("3", "Uspesifisert notat"),
+            ("4", "Supplerende opplysninger"),
+            ("5", "Overføring av journal"),
+            ("6", "Henvendelse om pasient"),
+        ],
+        7322 => &[
+            ("6", "Henvendelse om pasient"),
+            ("7", "Tilbakemelding på mottak av utskrivningsklar pasient"),
+            ("8", "Forespørsel om helseopplysninger"),
+            ("9", "Forespørsel om legemiddelopplysninger"),
+        ],
+        8117 => &[("1", "Feil adressat"), ("2", "Mangelfulle opplysninger"), ("9", "Annet")],
+        9069 => &[("5", "Svar på forespørsel")],
+        9137 => &[("2", "Statusrapport"), ("3", "Ønske om legevurdering")],
+        9138 => &[
+            ("1", "Rapport etter konsultasjon"),
+            ("4", "Svar på forespørsel"),
+            ("5", "Opplysninger til søknad"),
+        ],
+        9139 => &[("11", "Utskrivningsrapport"), ("12", "Fødselsepikrise")],
+        9140 => &[("1", "Varsel om innlagt pasient"), ("2", "Oppdaterte opplysninger")],
+        9154 => &[
+            ("1", "Helseopplysninger"),
+            ("4", "Legemiddelopplysninger"),
+            ("8", "Status/plan om utskrivning"),
+            ("99", "Annen henvendelse"),
+        ],
         8202 => &[
             ("AN", "Annet"),
             ("BLD", "Bildediagnostikk"),

@@ -1,10 +1,12 @@
-//! A message as a shared document in FHIR R4: Svarrapport 1.3 and 1.4, Epikrise 1.1 and 1.2.
+//! A message as a shared document in FHIR R4: Svarrapport 1.3 and 1.4, Epikrise 1.1 and 1.2, Dialogmelding 1.0
+//! and 1.1, the care messages (PLO) 1.5 and 1.6, Rekvisisjon 1.5 and 1.6.
 //!
 //! Reading and writing are apart. Reading takes a [`Tree`] to one struct per family, every value with the
 //! node it came from; writing takes the struct to typed resources, a text, and JSON. Neither knows a clock,
 //! a network or chance: the same message and settings give the same bytes.
 //!
-//! The tables of the letters stand where they are written (`document/discharge`). Svarrapport:
+//! The tables of the other families stand where they are written (`document/discharge`, `dialogue`, `care`,
+//! `requisition`). Svarrapport:
 //!
 //! | source (`P` = `/Message/ServReport`) | target |
 //! |---|---|
@@ -37,24 +39,30 @@
 //! systems without Composition and Patient.
 
 mod attachments;
+mod care;
 mod clinical;
 mod codes;
+mod components;
 mod concepts;
 mod coverage;
 mod decimal;
 mod described;
+mod dialogue;
 mod discharge;
 mod enclosures;
 mod envelope;
 #[allow(dead_code, reason = "read by families that follow")]
 mod fhir;
+mod head_text;
 mod headed;
 mod identifiers;
 mod identity;
 #[allow(dead_code, reason = "read by families that follow")]
 mod individual;
+mod labels;
 mod lists;
 mod markup;
+mod msg_head;
 mod names;
 mod narrative;
 mod observed;
@@ -62,7 +70,10 @@ mod options;
 #[allow(dead_code, reason = "read by families that follow")]
 mod parties;
 mod report;
+mod requisition;
 mod roles;
+mod surroundings;
+mod tell;
 mod units;
 mod values;
 #[cfg(test)]
@@ -114,6 +125,12 @@ pub enum Fault {
         /// The limit.
         limit: usize,
     },
+    /// `PatientReport` instead of `Document`: several patients' documents in one message.
+    #[error("the message holds reports of several patients, which is not supported")]
+    SeveralPatients,
+    /// A kind of message that may be sent and withdrawn, but never changed.
+    #[error("a message of this kind may not be changed")]
+    ChangeNotAllowed,
     /// The resources could not be written as JSON: a fault of ours.
     #[error("the document could not be written")]
     NotWritten,
@@ -132,11 +149,14 @@ impl Fault {
             Self::PackedAttachment => "D06",
             Self::TooLarge { .. } => "D07",
             Self::NotWritten => "D08",
+            Self::SeveralPatients => "D09",
+            Self::ChangeNotAllowed => "D10",
         }
     }
 
     /// All codes there are.
-    pub const CODES: &'static [&'static str] = &["D01", "D02", "D03", "D04", "D05", "D06", "D07", "D08"];
+    pub const CODES: &'static [&'static str] =
+        &["D01", "D02", "D03", "D04", "D05", "D06", "D07", "D08", "D09", "D10"];
 }
 
 /// Why a document is built but not published.
@@ -155,6 +175,18 @@ pub enum Withheld {
     /// Length or check digits are wrong.
     #[error("the patient's national id does not check")]
     NationalIdUnsound,
+    /// The sender reserves that it be sent on.
+    #[error("the sender reserves that the message be sent on")]
+    OnwardReserved,
+    /// Said to each other, not written for the record.
+    #[error("a dialogue is not part of the shared record")]
+    Dialogue,
+    /// A notice: admitted, ready for discharge, absent.
+    #[error("a notice is not part of the shared record")]
+    Logistics,
+    /// An order that is under way.
+    #[error("an order in progress is not part of the shared record")]
+    OrderInProgress,
     /// The sending legal unit has no id, so two senders' documents could be taken for one.
     #[error("the sending organisation has no id")]
     SenderUnknown,
@@ -288,6 +320,9 @@ impl fmt::Debug for SharedDocument {
 /// [`Fault`], when no document can be made; nothing of the message is then translated.
 pub fn translate(text: &str, tree: &Tree, options: &Options) -> Result<Vec<SharedDocument>, Fault> {
     let root = tree.root().ok_or(Fault::NoTranslation)?;
+    if root.namespace() == family::MSG_HEAD && options.mode != Mode::Nilar {
+        return Ok(vec![under_msg_head(text, tree, root, options)?]);
+    }
     let kind = family::by_namespace(root.namespace()).ok_or(Fault::NoTranslation)?;
     if root.name() != "Message" {
         return Err(Fault::NoTranslation);
@@ -296,6 +331,9 @@ pub fn translate(text: &str, tree: &Tree, options: &Options) -> Result<Vec<Share
         (Family::ResultReport, Version(1, 3..)) => reports(text, tree, root, options),
         // NILAR has resources of results only.
         _ if options.mode == Mode::Nilar => Err(Fault::NoTranslation),
+        (Family::Requisition, Version(1, 5..)) => {
+            requisition::translate(text, tree, root, options).map(|d| vec![d])
+        }
         (Family::DischargeSummary, Version(1, 1..)) => {
             let body = discharge::Discharge::of_message(root).ok_or(Fault::NoReport)?;
             discharge::translate(text, tree, body, kind.version, options).map(|d| vec![d])
@@ -322,6 +360,22 @@ fn reports(text: &str, tree: &Tree, root: Node<'_>, options: &Options) -> Result
         documents.push(report::translate(&source, node, &mut paths, options)?);
     }
     Ok(documents)
+}
+
+/// Translates a message whose payload lies in MsgHead.
+fn under_msg_head(
+    text: &str,
+    tree: &Tree,
+    root: Node<'_>,
+    options: &Options,
+) -> Result<SharedDocument, Fault> {
+    let head = msg_head::MsgHead::read(root)?;
+    let payload = head.payload.ok_or(Fault::NoTranslation)?;
+    let kind = family::by_namespace(payload.namespace()).ok_or(Fault::NoTranslation)?;
+    if kind.family == Family::Dialogue {
+        return dialogue::translate(text, tree, head, options);
+    }
+    care::translate(text, tree, head, kind.family, options)
 }
 
 /// Collects notes, up to a number that a person may read.

@@ -87,6 +87,17 @@ impl Html {
         fhir::Narrative { status, div }
     }
 
+    /// Bytes of markup so far.
+    pub(super) fn len(&self) -> usize {
+        self.out.len()
+    }
+
+    /// The markup as it is.
+    #[cfg(test)]
+    pub(super) fn into_string(self) -> String {
+        self.out
+    }
+
     pub(super) fn append(&mut self, other: &Self) -> &mut Self {
         self.out.push_str(&other.out);
         self

@@ -88,6 +88,14 @@ pub struct Options {
     pub max_resources: usize,
     /// A DUF number is enough for publishing.
     pub publish_duf: bool,
+    /// Publish dialogues about a patient.
+    pub publish_dialogues: bool,
+    /// Publish notices of patient logistics and absence.
+    pub publish_logistics: bool,
+    /// Care and nursing messages: id of the series by message id, for those whose place is known. A change or
+    /// cancellation of such a message belongs to its series.
+    #[serde(skip)]
+    pub series: BTreeMap<String, String>,
 }
 
 impl Default for Options {
@@ -102,6 +110,9 @@ impl Default for Options {
             max_reports: 200,
             max_resources: 20_000,
             publish_duf: false,
+            publish_dialogues: false,
+            publish_logistics: false,
+            series: BTreeMap::new(),
         }
     }
 }
