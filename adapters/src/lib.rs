@@ -11,6 +11,7 @@ pub mod intake;
 pub mod keys;
 pub mod memory;
 pub mod postgres;
+pub mod publish;
 pub mod queues;
 pub mod registry;
 pub mod revocation;

@@ -107,6 +107,12 @@ pub(crate) fn first_line(path: &Path) -> Result<Zeroizing<String>, Error> {
     }
 }
 
+/// A file as it is, for what is longer than a line.
+pub(crate) fn whole(path: &Path) -> Result<Zeroizing<String>, Error> {
+    let text = std::fs::read_to_string(path);
+    text.map(Zeroizing::new).map_err(|source| Error::Unreadable { path: path.to_owned(), source })
+}
+
 fn load(path: &Path) -> Result<Held, Error> {
     let unreadable = |source| Error::Unreadable { path: path.to_owned(), source };
     let metadata = std::fs::metadata(path).map_err(unreadable)?;

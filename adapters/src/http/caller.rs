@@ -1,5 +1,5 @@
-//! Short questions to services that are not destinations: revocation, registries. Nothing is followed, nothing is
-//! kept, and the answer has a bound in time and size.
+//! Questions to services that are not destinations of deliveries: revocation, registries, document stores. Nothing is
+//! followed, nothing is kept, and the answer has a bound in time and size.
 
 use crate::tls;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
@@ -98,6 +98,21 @@ impl Caller {
         Ok(Pieces { body, timeout: self.timeout })
     }
 
+    /// Sends a request of any kind, and reads the whole answer, whatever its status.
+    pub(crate) async fn exchange(
+        &self,
+        request: Request<Full<Bytes>>,
+        most: usize,
+    ) -> Result<Answered, NoAnswer> {
+        let exchange = async {
+            let response = self.client.request(request).await.map_err(|_| NoAnswer::Unreachable)?;
+            let (head, body) = response.into_parts();
+            let body = read(body, most).await?;
+            Ok(Answered { status: head.status.as_u16(), headers: head.headers, body })
+        };
+        timeout(self.timeout, exchange).await.unwrap_or(Err(NoAnswer::TimedOut))
+    }
+
     async fn ask(&self, call: Call<'_>) -> Result<Incoming, NoAnswer> {
         let request = request(call).ok_or(NoAnswer::Unreachable)?;
         let response = self.client.request(request).await.map_err(|_| NoAnswer::Unreachable)?;
@@ -107,6 +122,13 @@ impl Caller {
             refused => Err(refusal(refused, &head.headers)),
         }
     }
+}
+
+/// An answer of any status.
+pub(crate) struct Answered {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Arc<[u8]>,
 }
 
 /// An answer that is read piece by piece.

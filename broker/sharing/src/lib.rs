@@ -23,4 +23,4 @@ pub use published::Published;
 pub use refusal::Refusal;
 pub use submission::{Contents, LeftOut, Submission, Version, submission};
 pub use target::{Environment, Kind, Target};
-pub use withdrawal::{Withdrawal, withdrawal};
+pub use withdrawal::{Withdrawal, clearing, withdrawal};

@@ -10,7 +10,7 @@ use crate::metadata::{
 };
 use crate::published::Published;
 use crate::refusal::Refusal;
-use crate::target::{Also, Environment, Kind, ReplaceScope, Target, UniqueIds};
+use crate::target::{Also, Environment, Kind, ReplaceScope, Target, UniqueIds, Withdraw};
 use crate::{media, policy};
 use jiff::Timestamp;
 use message_schemas::Family;
@@ -166,7 +166,16 @@ pub fn submission(
     let earlier: Vec<&Published> = earlier.iter().filter(|old| old.set != submission.set.id).collect();
     let (relations, obsolete) = relations(&submission.entries, version, &earlier, target.replace_scope);
     submission.relations = relations;
-    submission.obsolete = obsolete.into_iter().cloned().collect();
+    if target.withdraw == Withdraw::Tombstone
+        && let Some(original) = submission.entries.first()
+    {
+        // Where nothing can be taken back, what has no successor is replaced by the original.
+        let replaced =
+            obsolete.into_iter().map(|old| Relation::to_earlier(original.entry, Link::Replaces, old));
+        submission.relations.extend(replaced);
+    } else {
+        submission.obsolete = obsolete.into_iter().cloned().collect();
+    }
     submission.left_out = left_out;
     submission.substituted += words.substituted;
     Ok(submission)

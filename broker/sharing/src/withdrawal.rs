@@ -59,6 +59,35 @@ pub fn withdrawal(
     })
 }
 
+/// How the earlier entries go that a new version leaves without a successor; none if there are none.
+#[must_use]
+pub fn clearing(submission: &Submission, target: &Target) -> Option<Withdrawal> {
+    let entries = submission.obsolete.clone();
+    if entries.is_empty() {
+        return None;
+    }
+    Some(match (target.withdraw, target.kind) {
+        (Withdraw::Delete, _) => Withdrawal::Delete(entries),
+        (Withdraw::Deprecate | Withdraw::Tombstone, Kind::Mhd | Kind::MhdNational) => {
+            Withdrawal::Supersede(entries)
+        }
+        (Withdraw::Deprecate | Withdraw::Tombstone, Kind::Xds) => {
+            let id = Uuid::new_v5(&NAMESPACE, format!("clearing|{}", submission.set.id).as_bytes());
+            let set = Submission {
+                set: crate::metadata::SubmissionSet { id, ..submission.set.clone() },
+                common: submission.common.clone(),
+                unique_ids: submission.unique_ids,
+                entries: Vec::new(),
+                relations: Vec::new(),
+                obsolete: Vec::new(),
+                left_out: Vec::new(),
+                substituted: 0,
+            };
+            Withdrawal::Deprecate { set: Box::new(set), entries }
+        }
+    })
+}
+
 fn tombstone(
     cancellation: &SharedDocument,
     published: &[Published],
