@@ -221,6 +221,11 @@ fn a_discharge_report_tells_what_is_sure_in_resources() {
     assert_eq!(appointments[0]["start"], "2026-03-29T01:30:00+01:00");
     assert_eq!(appointments[0]["end"], "2026-03-29T03:15:00+02:00", "clocks change in between");
 
+    let patient = resources(&bundle, "Patient")[0];
+    let language = &patient["communication"][0]["language"]["coding"];
+    assert_eq!((&language[0]["code"], &language[1]["code"]), (&"SE".into(), &"se".into()));
+    assert_eq!(patient["name"][0]["extension"][0]["valueString"], "Åsgjerd");
+
     let author = &document.described.authors[0];
     assert_eq!(author.person.as_ref().map(|p| p.family.as_str()), Some("Koll"));
     assert_eq!(author.organisation.as_ref().map(|o| o.name.as_str()), Some("Granheim sykehus"));
@@ -260,6 +265,15 @@ fn a_change_or_cancellation_belongs_to_the_series_of_its_parent() {
         let (_, bundle) = one(&sample(case), &plain).expect("a document");
         bundle["entry"][0]["resource"]["status"].as_str().expect("a status").to_owned()
     };
+    let first = |case: &str| {
+        let (_, bundle) = one(&sample(case), &plain).expect("a document");
+        bundle["entry"][0]["resource"]["section"][0]["text"]["div"].as_str().expect("a div").to_owned()
+    };
+    assert!(first("plo/document-admission-change-1.6").contains("<b>Endret.</b>"));
+    assert!(first("plo/document-admission-cancellation-1.6").contains("<b>Kansellert: "));
+    assert!(
+        first("plo/document-medical-information-1.5").contains("forbehold om at meldingen sendes videre")
+    );
     assert_eq!(status("plo/document-admission-change-1.6"), "amended");
     assert_eq!(status("plo/document-admission-cancellation-1.6"), "entered-in-error");
 }

@@ -29,6 +29,7 @@ pub(super) fn list_text(list: u16, code: &str) -> Option<&'static str> {
         ],
         8117 => &[("1", "Feil adressat"), ("2", "Mangelfulle opplysninger"), ("9", "Annet")],
         9069 => &[("5", "Svar på forespørsel")],
+        9104 => &[("1", "Originalforskrivning"), ("2", "Seponering"), ("3", "Utlevert legemiddel")],
         9137 => &[("2", "Statusrapport"), ("3", "Ønske om legevurdering")],
         9138 => &[
             ("1", "Rapport etter konsultasjon"),

@@ -3,7 +3,7 @@
 use super::codes::{self, System};
 use super::components::{PatientDetails, Relative, Responsible};
 use super::fhir::{
-    Attester, CodeableConcept, Patient, PatientCommunication, Reference, RelatedPerson, Resource,
+    Attester, CodeableConcept, Coding, Patient, PatientCommunication, Reference, RelatedPerson, Resource,
 };
 use super::identifiers;
 use super::individual::day;
@@ -11,6 +11,7 @@ use super::parties;
 use super::values::{Code, Sourced, When};
 use super::writer::Writer;
 use super::{Mode, NoteKind};
+use std::borrow::Cow;
 use uuid::Uuid;
 
 impl<'a, 't, B> Writer<'a, '_, 't, B> {
@@ -70,8 +71,7 @@ impl<'a, 't, B> Writer<'a, '_, 't, B> {
         }
         if let Some(code) = &details.language {
             code.mapped(&mut self.coverage, "Patient.communication.language");
-            let language = codes::concept(code, Some(3303), Mode::Document);
-            patient.communication.extend(language.map(|language| PatientCommunication { language }));
+            patient.communication.extend(language(code).map(|language| PatientCommunication { language }));
         }
     }
 
@@ -95,6 +95,24 @@ impl<'a, 't, B> Writer<'a, '_, 't, B> {
     }
 }
 
+/// A language of K(3303), which is ISO 639 in capitals; FHIR knows languages by their BCP 47 tag only, so both are
+/// written.
+pub(super) fn language<'a>(code: &'a Code<'_>) -> Option<CodeableConcept<'a>> {
+    let mut concept = codes::concept(code, Some(3303), Mode::Document)?;
+    let tag = code.code().map(str::to_ascii_lowercase).and_then(|tag| match tag.as_str() {
+        // The one code of the list with three letters has one of two.
+        "sme" => Some("se".to_owned()),
+        two if two.len() == 2 && two.bytes().all(|b| b.is_ascii_lowercase()) => Some(tag),
+        _ => None,
+    });
+    concept.coding.extend(tag.map(|tag| Coding {
+        system: Some(System::Uri("urn:ietf:bcp:47")),
+        code: Some(Cow::Owned(tag)),
+        display: None,
+    }));
+    Some(concept)
+}
+
 /// When somebody approved it, where that can be read.
 pub(super) fn approved_by<'r, 't>(responsible: &'r [Responsible<'t>]) -> Option<&'r Responsible<'t>> {
     responsible.iter().find(|r| {
@@ -105,5 +123,5 @@ pub(super) fn approved_by<'r, 't>(responsible: &'r [Responsible<'t>]) -> Option<
 
 /// A code of HL7's own systems.
 pub(super) fn hl7(system: &'static str, code: &'static str) -> CodeableConcept<'static> {
-    CodeableConcept::of(super::fhir::Coding::fixed(System::Uri(system), code, None))
+    CodeableConcept::of(Coding::fixed(System::Uri(system), code, None))
 }

@@ -71,7 +71,7 @@ fn push<'t>(nodes: impl Iterator<Item = Node<'t>>, work: &mut Vec<Step<'t>>) {
 }
 
 /// `komponentID` and its like: keys in the sender's record system.
-fn component_keys(node: Node<'_>, coverage: &mut Coverage) {
+pub(super) fn component_keys(node: Node<'_>, coverage: &mut Coverage) {
     coverage.mark(node, part::OTHER, Outcome::Dropped, "key in the sender's record system");
 }
 

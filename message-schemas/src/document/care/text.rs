@@ -4,11 +4,25 @@ use super::clinical::Written;
 use super::read::{CareMessage, Chapter};
 use crate::document::fhir::{Reference, Resource, Section};
 use crate::document::narrative::Html;
-use crate::document::tell::tell;
-use crate::document::values::Sourced;
+use crate::document::tell::{component_keys, tell, tell_all};
+use crate::document::values::{Code, Sourced, When, Words};
+use crate::document::words::{amount_text, when_words};
 use crate::document::writer::{Cover, Writer};
+use crate::document::{codes, labels};
 use crate::xml::{Node, Tree};
 use uuid::Uuid;
+
+/// Elements of a prescription that have a column in the table of drugs.
+const COLUMNS: [&str; 8] = [
+    "Navn",
+    "Legemiddelform",
+    "Styrke",
+    "DosVeiledEnkel",
+    "Bruk",
+    "DoseringStarttidspunkt",
+    "DoseringSluttidspunkt",
+    "StatusTilForskrivningen",
+];
 
 /// What became of the message, in words.
 pub(super) fn state(service: &str) -> &'static str {
@@ -39,8 +53,15 @@ impl<'a, 't> Writer<'a, '_, 't, CareMessage<'t>> {
             }
             let mut html = Html::new();
             self.before(chapter, cover, &mut html);
-            for (_, node) in body.told.iter().filter(|(c, _)| *c == chapter) {
-                tell(*node, chapter.title(), &mut html, &mut self.coverage);
+            if chapter == Chapter::Medication {
+                self.medication_table(&mut html);
+            } else {
+                for (_, node) in body.told.iter().filter(|(c, _)| *c == chapter) {
+                    tell(*node, chapter.title(), &mut html, &mut self.coverage);
+                }
+            }
+            if sections.is_empty() && !html.is_empty() {
+                html = self.warned(html);
             }
             let entries = written.entries.iter().filter(|(c, _)| *c == chapter);
             let mut entries: Vec<Reference<'a>> = entries.map(|(_, id)| Reference::to(*id)).collect();
@@ -55,6 +76,82 @@ impl<'a, 't> Writer<'a, '_, 't, CareMessage<'t>> {
         let unread = self.unread(root, tree);
         self.add(&mut sections, "Annet innhold", unread, Vec::new());
         sections
+    }
+
+    /// The first section says what a reader of any section must know.
+    fn warned(&mut self, section: Html) -> Html {
+        let body = self.body;
+        let mut html = Html::new();
+        if matches!(body.service_code(), "M" | "E" | "C") {
+            html.raw("<p><b>").text(state(body.service_code())).raw(".</b></p>");
+        }
+        if let Some(reserved) = body.reserved.as_ref().filter(|r| r.value) {
+            reserved.told(&mut self.coverage, Chapter::Document.title());
+            html.raw("<p><b>Avsender tar forbehold om at meldingen sendes videre.</b></p>");
+        }
+        html.append(&section);
+        html
+    }
+
+    /// One table of all drugs; what has no column stands in a row below its drug.
+    fn medication_table(&mut self, html: &mut Html) {
+        const SECTION: &str = Chapter::Medication.title();
+        let body = self.body;
+        for (_, node) in body.told.iter().filter(|(c, _)| *c == Chapter::Medication) {
+            component_keys(*node, &mut self.coverage);
+        }
+        if body.prescriptions.is_empty() {
+            return;
+        }
+        html.raw("<table><thead><tr>");
+        for head in ["Legemiddel", "Form", "Styrke", "Dosering", "Bruk", "Fra", "Til", "Status"] {
+            html.raw("<th>").text(head).raw("</th>");
+        }
+        html.raw("</tr></thead><tbody>");
+        for p in &body.prescriptions {
+            let code = |c: &Option<Code<'t>>, list| {
+                c.as_ref().and_then(|c| codes::words(c, list)).unwrap_or_default().to_owned()
+            };
+            let words = |w: &Option<Words<'t>>| w.as_ref().map(|w| w.value.to_string()).unwrap_or_default();
+            let when = |w: &Option<When<'t>>| w.as_ref().map(when_words).unwrap_or_default();
+            let cells = [
+                words(&p.name),
+                code(&p.form, 7448),
+                p.strength.as_ref().map(amount_text).unwrap_or_default(),
+                words(&p.dosage),
+                code(&p.usage, 9101),
+                when(&p.from),
+                when(&p.to),
+                code(&p.status, 9104),
+            ];
+            html.raw("<tr>");
+            for cell in &cells {
+                html.raw("<td>").laid_out(cell).raw("</td>");
+            }
+            html.raw("</tr>");
+            for words in p.name.iter().chain(&p.dosage) {
+                words.told(&mut self.coverage, SECTION);
+            }
+            for code in [&p.form, &p.usage, &p.status].into_iter().flatten() {
+                code.told(&mut self.coverage, SECTION);
+            }
+            for when in p.from.iter().chain(&p.to) {
+                when.told(&mut self.coverage, SECTION);
+            }
+            if let Some(strength) = &p.strength {
+                strength.told(&mut self.coverage, SECTION);
+            }
+            let drug = p.node.child("Forskrivningsinfo");
+            let all = p.node.elements().chain(drug.into_iter().flat_map(Node::elements));
+            let rest = all.filter(|e| Some(*e) != drug && !COLUMNS.contains(&e.name()));
+            let mut below = Html::new();
+            tell_all(rest, labels::label, SECTION, &mut below, &mut self.coverage);
+            if !below.is_empty() {
+                html.raw("<tr><td></td><td colspan=\"7\">").append(&below);
+                html.raw("</td></tr>");
+            }
+        }
+        html.raw("</tbody></table>");
     }
 
     /// What stands in a chapter before its components.
@@ -74,10 +171,6 @@ impl<'a, 't> Writer<'a, '_, 't, CareMessage<'t>> {
             }
         }
         if chapter == Chapter::Document {
-            if let Some(reserved) = body.reserved.as_ref().filter(|r| r.value) {
-                reserved.told(&mut self.coverage, chapter.title());
-                html.raw("<p><b>Avsender tar forbehold om at meldingen sendes videre.</b></p>");
-            }
             html.raw("<table><tbody>");
             html.row("Status", state(body.service_code()));
             self.head_information(&body.head, cover.generated.0, chapter.title(), html);
