@@ -85,6 +85,7 @@ pub use coverage::{Coverage, Line, Outcome, UNREAD, UNREAD_MANY};
 pub use described::{Attached, Author, Described, DescribedCode, DescribedPatient, Organisation, Person};
 pub use identity::{Format, Keys, NAMESPACE, normal_id};
 pub use options::{Confidentiality, Language, Mode, Options};
+pub use report::Part;
 
 use crate::family::{self, Family, Version};
 use crate::finding::Place;
@@ -289,6 +290,8 @@ pub struct SharedDocument {
     pub synthetic_patient: bool,
     /// What its metadata are made of.
     pub described: Described,
+    /// Svarrapport: the results that stand under no other, in document order. Other families have none.
+    pub results: Vec<TopResult>,
     /// The Bundle as FHIR JSON.
     pub json: Vec<u8>,
     /// What became of every piece of the source.
@@ -356,7 +359,9 @@ fn reports(text: &str, tree: &Tree, root: Node<'_>, options: &Options) -> Result
     let mut documents = Vec::with_capacity(reports.len());
     for (n, node) in reports.into_iter().enumerate() {
         let namespace = root.namespace();
-        let source = report::Source { text, tree, envelope: &envelope, namespace, nth: n + 1 };
+        let nth = n + 1;
+        let source =
+            report::Source { text, tree, envelope: &envelope, namespace, nth, keep: None, merged_id: None };
         documents.push(report::translate(&source, node, &mut paths, options)?);
     }
     Ok(documents)
@@ -376,6 +381,32 @@ fn under_msg_head(
         return dialogue::translate(text, tree, head, options);
     }
     care::translate(text, tree, head, kind.family, options)
+}
+
+/// Makes one document of several messages of one series of laboratory reports, oldest first: the newest as it is, and the
+/// results of the earlier ones that stay ([`Part::results`]), each under the time of its message.
+///
+/// `msg_id` takes the place of the newest message's id in the ids of the document. `incomplete` says so in its text: the
+/// message that opened the series is not known.
+///
+/// # Errors
+/// [`Fault`], when one of the messages gives no document, or they are not about the same person.
+pub fn merge(
+    parts: &[Part<'_>],
+    msg_id: &str,
+    incomplete: bool,
+    options: &Options,
+) -> Result<SharedDocument, Fault> {
+    report::merge(parts, msg_id, incomplete, options)
+}
+
+/// A result that stands under no other, as other versions of the report may name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopResult {
+    /// What was investigated, of which sample, with a running number among equal ones; hashed.
+    pub key: String,
+    /// The sender has cancelled it.
+    pub cancelled: bool,
 }
 
 /// Collects notes, up to a number that a person may read.

@@ -291,6 +291,7 @@ impl<'a, 'p, 't, B> Writer<'a, 'p, 't, B> {
             test,
             synthetic_patient: judged.is_some_and(|j| j.synthetic),
             described: Described { attachments: attached, ..described },
+            results: Vec::new(),
             json,
             coverage,
             notes: notes.into_list(),

@@ -3,7 +3,9 @@
 //! The order of entries is fixed: Composition, Patient, DiagnosticReport, requests, specimens, results,
 //! organisation, roles, attachments.
 
+mod items;
 mod links;
+mod merged;
 mod nilar;
 mod orders;
 mod read;
@@ -32,6 +34,8 @@ use crate::head::ServiceType;
 use crate::time::Stamp;
 use crate::xml::{Node, Tree};
 use links::Links;
+pub use merged::Part;
+pub(super) use merged::merge;
 use nilar::{comment_concept, comment_text, nilar};
 use read::{Report, Subject};
 use results::{Frame, Written};
@@ -48,6 +52,10 @@ pub(super) struct Source<'s, 't> {
     pub namespace: &'t str,
     /// From 1.
     pub nth: usize,
+    /// Only these of its top-level results, by their places.
+    pub keep: Option<&'s [usize]>,
+    /// In the place of the message's id in the ids of a document that is made of several.
+    pub merged_id: Option<&'s str>,
 }
 
 /// Translates one report.
@@ -58,7 +66,13 @@ pub(super) fn translate<'t>(
     options: &Options,
 ) -> Result<SharedDocument, Fault> {
     let envelope = source.envelope;
-    let report = Report::read(node);
+    let mut report = Report::read(node);
+    if let (Some(wanted), Subject::Patient(about) | Subject::NotAPerson(about)) =
+        (source.keep, &mut report.subject)
+    {
+        items::keep(&mut about.items, wanted);
+    }
+    let report = report;
     let items = report.about().map_or(0, |p| p.items.len() + p.subjects.len());
     if items + report.requests.len() > options.max_resources {
         return Err(Fault::TooLarge { what: "resources", limit: options.max_resources });
@@ -73,7 +87,7 @@ pub(super) fn translate<'t>(
     let mut withheld = Vec::new();
     let provider = report.provider.as_ref();
     let code = |c: &Option<Code<'_>>| c.as_ref().and_then(Code::code).map(str::to_owned);
-    let keys = writer::keys(
+    let mut keys = writer::keys(
         "svarrapport",
         provider.and_then(|p| p.institution.as_ref()),
         report.id.as_ref().and_then(Words::id),
@@ -82,6 +96,9 @@ pub(super) fn translate<'t>(
         options,
         &mut withheld,
     )?;
+    if let Some(id) = source.merged_id {
+        id.clone_into(&mut keys.msg_id);
+    }
     let dates = [&envelope.generated, &report.issued, &report.approved].map(Option::as_ref);
     let (generated, issued) = writer::generated(&dates, &mut notes)?;
     let judged = match &report.subject {
@@ -150,7 +167,11 @@ pub(super) fn translate<'t>(
         composition.section = writer.sections(&parts, source);
         composition
     });
-    writer.seal(cover, composition, node.source().len())
+    let items = report.about().map(|p| p.items.as_slice()).unwrap_or_default();
+    let results = items::top_results(items, &parts.links);
+    let mut document = writer.seal(cover, composition, node.source().len())?;
+    document.results = results;
+    Ok(document)
 }
 
 /// Whom the resources are about, by reference and by what is known.

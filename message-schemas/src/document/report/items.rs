@@ -1,0 +1,90 @@
+//! The top-level results of a report: by what they are known again in another version, and a report with only some of
+//! them.
+
+use super::links::Links;
+use super::read::Item;
+use crate::document::values::{Code, Words};
+use crate::document::{Notes, TopResult};
+use foldhash::{HashMap, HashMapExt, HashSet};
+use sha2::{Digest as _, Sha256};
+
+/// The top-level results in document order.
+//= document-sharing §2.2
+//# key = (sorted Investigation/Id codes, else their text; first RefAnalysedSubject; running number among equal keys in
+//# document order); not IdResultItem, which senders change between versions, and not nested items.
+pub(super) fn top_results(items: &[Item<'_>], links: &Links) -> Vec<TopResult> {
+    let mut running: HashMap<String, u32> = HashMap::new();
+    let top = items.iter().zip(&links.shown_under).filter(|(_, under)| under.is_none());
+    top.map(|(item, _)| {
+        let name = name_of(item);
+        let nth = running.entry(name.clone()).or_default();
+        *nth += 1;
+        // What senders write has no longest length.
+        let hash = Sha256::digest(format!("{name}\n{nth}").as_bytes());
+        let key = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        TopResult { key, cancelled: item.service_code() == "C" }
+    })
+    .collect()
+}
+
+/// What was investigated, of which sample.
+fn name_of(item: &Item<'_>) -> String {
+    let ids = || item.investigations.iter().flat_map(|i| &i.ids);
+    // The same code in two lists is two tests.
+    let mut names: Vec<String> =
+        ids().filter_map(|id| Some(format!("{}|{}", id.system.unwrap_or_default(), id.code()?))).collect();
+    if names.is_empty() {
+        names = ids().filter_map(Code::words).map(str::to_owned).collect();
+    }
+    if names.is_empty() {
+        let comments = item.investigations.iter().filter_map(|i| i.comment.as_ref());
+        names = comments.map(|c| c.value.to_string()).collect();
+    }
+    names.sort_unstable();
+    names.dedup();
+    let sample = item.subjects.first().and_then(Words::id).unwrap_or_default();
+    format!("{}\n{sample}", names.join("\n"))
+}
+
+/// Keeps these top-level results, by their places among those, and all that stands under them.
+pub(super) fn keep(items: &mut Vec<Item<'_>>, wanted: &[usize]) {
+    let links = Links::new(items, &mut Notes::new(""));
+    let wanted: HashSet<usize> = {
+        let top = links.shown_under.iter().enumerate().filter(|(_, under)| under.is_none());
+        let top: Vec<usize> = top.map(|(at, _)| at).collect();
+        wanted.iter().filter_map(|nth| top.get(*nth).copied()).collect()
+    };
+    // Whether an item stays is what is said of the one on top of it; each chain is walked once.
+    let mut stays: Vec<Option<bool>> = vec![None; items.len()];
+    for at in 0..items.len() {
+        let (mut chain, mut here) = (Vec::new(), at);
+        let answer = loop {
+            if let Some(Some(known)) = stays.get(here) {
+                break *known;
+            }
+            chain.push(here);
+            match links.shown_under.get(here).copied().flatten() {
+                Some(above) if chain.len() <= items.len() => here = above,
+                Some(_) | None => break wanted.contains(&here),
+            }
+        };
+        for passed in chain {
+            if let Some(slot) = stays.get_mut(passed) {
+                *slot = Some(answer);
+            }
+        }
+    }
+    let mut places: Vec<Option<usize>> = Vec::with_capacity(items.len());
+    let mut next = 0;
+    for stay in &stays {
+        places.push((*stay == Some(true)).then_some(next));
+        next += usize::from(*stay == Some(true));
+    }
+    let mut at = 0;
+    items.retain_mut(|item| {
+        let stay = places.get(at).copied().flatten().is_some();
+        item.nested_in = item.nested_in.and_then(|around| places.get(around).copied().flatten());
+        at += 1;
+        stay
+    });
+}
