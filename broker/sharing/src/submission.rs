@@ -476,7 +476,7 @@ fn relations<'e>(
     (relations, obsolete)
 }
 
-fn association(source: Uuid, link: &str, target: Uuid) -> Uuid {
+pub(crate) fn association(source: Uuid, link: &str, target: Uuid) -> Uuid {
     Uuid::new_v5(&NAMESPACE, format!("association|{source}|{link}|{target}").as_bytes())
 }
 

@@ -12,6 +12,7 @@
 
 use super::fold::{Folded, Series, State};
 use super::version::Version;
+use crate::published::Published;
 use message_schemas::document::{Format, Keys};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -70,6 +71,9 @@ pub struct Shown {
     pub links: Vec<Link>,
     /// Which submission brought it: a number of ours for this strand and target, growing.
     pub submission: u64,
+    /// As the target knows it, once it has answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<Published>,
 }
 
 /// How an entry stands at a target.

@@ -3,5 +3,6 @@
 mod make;
 mod orders;
 mod plan;
+mod submit;
 mod table;
 mod vectors;

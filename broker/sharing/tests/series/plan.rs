@@ -58,6 +58,7 @@ impl Target {
                         status: Status::Sending,
                         links: planned.links.clone(),
                         submission: *submission,
+                        published: None,
                     });
                 }
             }

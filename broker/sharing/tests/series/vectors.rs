@@ -58,6 +58,7 @@ fn partial_updates_are_those_of_the_vectors() {
                 status: Status::Approved,
                 links: Vec::new(),
                 submission: 1,
+                published: None,
             })
             .collect();
         let change = if withdraws { Cancelled } else { Changed };
