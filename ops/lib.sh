@@ -81,6 +81,21 @@ need_oracles() {
   fi
 }
 
+# HL7's validator for FHIR, as HAPI packs it, copied beside the build by Maven; and what PDFs are looked at with.
+need_document_oracles() {
+  need pdftotext poppler-utils
+  need java openjdk-17-jre-headless
+  local folder=${CARGO_TARGET_DIR:-$PWD/target}/hl7-validator pom=$PWD/message-schemas/tests/forms/pom.xml
+  if ! cmp -s "$pom" "$folder/complete"; then
+    need mvn maven
+    say "  fetching HL7's validator (Maven) into $folder"
+    rm -rf "$folder" && mkdir -p "$folder"
+    mvn -q -B -f "$pom" org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
+      "-DoutputDirectory=$folder" >&2 && cp "$pom" "$folder/complete" ||
+      die "HL7's validator could not be fetched. Maven names the reason above; run this again when it is gone."
+  fi
+}
+
 # The servers of the distributed form. Tests and the demo start private ones; the packages' own services are left alone.
 need_servers() {
   need_file /usr/lib/rabbitmq/bin/rabbitmq-server rabbitmq-server

@@ -53,12 +53,14 @@ mod enclosures;
 mod envelope;
 #[allow(dead_code, reason = "read by families that follow")]
 mod fhir;
+mod fhir_xml;
 mod head_text;
 mod headed;
 mod identifiers;
 mod identity;
 #[allow(dead_code, reason = "read by families that follow")]
 mod individual;
+mod json;
 mod labels;
 mod lists;
 mod markup;
@@ -78,14 +80,17 @@ mod units;
 mod values;
 #[cfg(test)]
 mod vectors;
+pub mod view;
 mod words;
 mod writer;
 
 pub use coverage::{Coverage, Line, Outcome, UNREAD, UNREAD_MANY};
 pub use described::{Attached, Author, Described, DescribedCode, DescribedPatient, Organisation, Person};
+pub use fhir_xml::fhir_xml;
 pub use identity::{Format, Keys, NAMESPACE, normal_id};
 pub use options::{Confidentiality, Language, Mode, Options};
 pub use report::Part;
+pub use view::View;
 
 use crate::family::{self, Family, Version};
 use crate::finding::Place;

@@ -20,7 +20,7 @@ use super::roles::Role;
 use super::values::{Sourced, When};
 use super::{Fault, Mode, NoteKind, Notes, Options, Publishable, SharedDocument, Withheld, markup};
 use crate::head::ServiceType;
-use crate::time::Stamp;
+use crate::time::{Precision, Stamp};
 use crate::xml::{Node, Tree};
 use std::borrow::Cow;
 use uuid::Uuid;
@@ -205,7 +205,7 @@ impl<'a, 'p, 't, B> Writer<'a, 'p, 't, B> {
             CodeableConcept::of(Coding::fixed(System::List(9602), code, Some(display)))
         };
         let [class, typed] = cover.kinds;
-        let (start, stop) = cover.period;
+        let (start, stop) = comparable(cover.period);
         // FHIR wants an author; where nobody is named, the text says so.
         let unknown =
             || Reference { display: Some(Cow::Borrowed("Ukjent avsender")), ..Reference::default() };
@@ -389,5 +389,28 @@ fn own_words(node: Node<'_>, parts: u8, html: &mut Html) {
     }
     if parts & part::TEXT != 0 {
         html.raw(if first { "" } else { " " }).laid_out(node.text().trim());
+    }
+}
+
+/// A period whose ends FHIR can compare (per-1): a day and a time on that day are both written as the day, and what would
+/// end before it begins ends as it begins.
+fn comparable((start, stop): (Stamp, Option<Stamp>)) -> (Stamp, Option<Stamp>) {
+    let Some(stop) = stop else { return (start, None) };
+    let (coarse, fine) = if start.precision() <= stop.precision() { (start, stop) } else { (stop, start) };
+    let shared = match (coarse.date(), fine.date()) {
+        (Some(a), Some(b)) => match coarse.precision() {
+            Precision::Year => a.year() == b.year(),
+            Precision::Month => (a.year(), a.month()) == (b.year(), b.month()),
+            Precision::Day => a == b,
+            Precision::Full | Precision::TimeOfDay => false,
+        },
+        _ => false,
+    };
+    if shared && coarse.precision() != fine.precision() {
+        (coarse, Some(coarse))
+    } else if stop.start() < start.start() {
+        (start, Some(start))
+    } else {
+        (start, Some(stop))
     }
 }
