@@ -28,6 +28,15 @@ use uuid::Uuid;
 const CLINICAL: &str = "http://terminology.hl7.org/CodeSystem/condition-clinical";
 const CATEGORY: &str = "http://terminology.hl7.org/CodeSystem/condition-category";
 
+/// What is known around what is told.
+#[derive(Debug)]
+pub(super) struct Frame<'f, 'a> {
+    /// Who answers for the message.
+    pub author: Option<&'f Reference<'a>>,
+    /// When it was made.
+    pub generated: DateTime,
+}
+
 /// What the message came to: resources by the chapter that names them, and the stay.
 #[derive(Debug, Default)]
 pub(super) struct Written {
@@ -40,7 +49,7 @@ pub(super) struct Written {
 
 impl<'a, 't> Writer<'a, '_, 't, CareMessage<'t>> {
     /// Everything but patient, parties and attachments.
-    pub(super) fn clinical(&mut self) -> Written {
+    pub(super) fn clinical(&mut self, frame: &Frame<'_, 'a>) -> Written {
         let body = self.body;
         let mut written = Written::default();
         let keep = |chapter, id: Option<Uuid>, written: &mut Written| {
@@ -78,7 +87,7 @@ impl<'a, 't> Writer<'a, '_, 't, CareMessage<'t>> {
             keep(Chapter::Medication, id, &mut written);
         }
         for score in &body.scores {
-            let id = self.function(score);
+            let id = self.function(score, frame);
             keep(Chapter::Functions, id, &mut written);
         }
         for booked in &body.booked {
@@ -348,8 +357,9 @@ impl<'a, 't> Writer<'a, '_, 't, CareMessage<'t>> {
         Some(concept)
     }
 
-    /// A function and how it was assessed; not relevant (9) and not assessed are no values.
-    fn function(&mut self, score: &'a FunctionScore<'t>) -> Option<Uuid> {
+    /// A function and how it was assessed; not relevant (9) and not assessed are no values. The message has no time of
+    /// its own for it: it is as of the message, like a result without a date.
+    fn function(&mut self, score: &'a FunctionScore<'t>, frame: &Frame<'_, 'a>) -> Option<Uuid> {
         let variable = score.variable.as_ref()?;
         let code = codes::concept(variable, Some(9111), self.mode())?;
         variable.mapped(&mut self.coverage, "Observation.code");
@@ -380,6 +390,8 @@ impl<'a, 't> Writer<'a, '_, 't, CareMessage<'t>> {
             category: vec![hl7("http://terminology.hl7.org/CodeSystem/observation-category", "survey")],
             code: Some(code),
             subject: self.subject,
+            effective_date_time: Some(frame.generated),
+            performer: frame.author.cloned().into_iter().collect(),
             value_integer,
             data_absent_reason: absent
                 .map(|code| hl7("http://terminology.hl7.org/CodeSystem/data-absent-reason", code)),

@@ -173,9 +173,10 @@ pub(super) fn translate(
     };
     writer.head(&body.head, patient, judged.as_ref());
     writer.complete_patient();
-    // Without a patient there is nobody that a finding could be of: the text tells it all the same.
-    let written = if patient.is_some() { writer.clinical() } else { clinical::Written::default() };
     let (authors, attesters) = writer.authors();
+    // Without a patient there is nobody that a finding could be of: the text tells it all the same.
+    let frame = clinical::Frame { author: authors.first(), generated: generated.1 };
+    let written = if patient.is_some() { writer.clinical(&frame) } else { clinical::Written::default() };
     let attachments = writer.attachments(body.attachments());
     if let Some(code) = &body.status {
         code.mapped(&mut writer.coverage, "Composition.status");
