@@ -11,7 +11,6 @@ use std::borrow::Cow;
 /// `Diagnosis`, `DiagComment`, `CodedDescr`, `CodedComment`.
 #[derive(Debug)]
 pub(super) struct Concept<'t> {
-    #[allow(dead_code, reason = "read by Henvisning")]
     pub node: Node<'t>,
     pub concept: Option<Code<'t>>,
     /// `Name` (7305) and the values under it.

@@ -1,5 +1,5 @@
-//! A message as a shared document in FHIR R4: Svarrapport 1.3 and 1.4, Epikrise 1.1 and 1.2, Dialogmelding 1.0
-//! and 1.1, the care messages (PLO) 1.5 and 1.6, Rekvisisjon 1.5 and 1.6.
+//! A message as a shared document in FHIR R4: Svarrapport 1.3 and 1.4, Epikrise 1.1 and 1.2, Henvisning 1.0,
+//! 1.1 and 2.0, Dialogmelding 1.0 and 1.1, the care messages (PLO) 1.5 and 1.6, Rekvisisjon 1.5 and 1.6.
 //!
 //! Reading and writing are apart. Reading takes a [`Tree`] to one struct per family, every value with the
 //! node it came from; writing takes the struct to typed resources, a text, and JSON. Neither knows a clock,
@@ -51,14 +51,12 @@ mod dialogue;
 mod discharge;
 mod enclosures;
 mod envelope;
-#[allow(dead_code, reason = "read by families that follow")]
 mod fhir;
 mod fhir_xml;
 mod head_text;
 mod headed;
 mod identifiers;
 mod identity;
-#[allow(dead_code, reason = "read by families that follow")]
 mod individual;
 mod json;
 mod labels;
@@ -69,8 +67,8 @@ mod names;
 mod narrative;
 mod observed;
 mod options;
-#[allow(dead_code, reason = "read by families that follow")]
 mod parties;
+mod referral;
 mod report;
 mod requisition;
 mod roles;
@@ -193,6 +191,9 @@ pub enum Withheld {
     /// An order that is under way.
     #[error("an order in progress is not part of the shared record")]
     OrderInProgress,
+    /// The patient has not agreed (Henvisning, K(9064) 4).
+    #[error("the patient has not consented")]
+    NoConsent,
     /// The sending legal unit has no id, so two senders' documents could be taken for one.
     #[error("the sending organisation has no id")]
     SenderUnknown,
@@ -342,6 +343,10 @@ pub fn translate(text: &str, tree: &Tree, options: &Options) -> Result<Vec<Share
         (Family::Requisition, Version(1, 5..)) => {
             requisition::translate(text, tree, root, options).map(|d| vec![d])
         }
+        (Family::Referral, Version(1, _)) => {
+            let body = referral::Referral::of_message(root).ok_or(Fault::NoReport)?;
+            referral::translate(text, tree, body, kind.version, options).map(|d| vec![d])
+        }
         (Family::DischargeSummary, Version(1, 1..)) => {
             let body = discharge::Discharge::of_message(root).ok_or(Fault::NoReport)?;
             discharge::translate(text, tree, body, kind.version, options).map(|d| vec![d])
@@ -384,6 +389,10 @@ fn under_msg_head(
     let kind = family::by_namespace(payload.namespace()).ok_or(Fault::NoTranslation)?;
     if kind.family == Family::Dialogue {
         return dialogue::translate(text, tree, head, options);
+    }
+    if kind.family == Family::Referral {
+        let body = referral::Referral::of_head(head).ok_or(Fault::NoTranslation)?;
+        return referral::translate(text, tree, body, kind.version, options);
     }
     care::translate(text, tree, head, kind.family, options)
 }

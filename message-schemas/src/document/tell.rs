@@ -151,7 +151,7 @@ impl Teller<'_, '_> {
                 amount_text(&amount)
             }
             Form::Tele => {
-                let tele = Address::read_typed(node)?;
+                let tele = Address::read_typed(node).or_else(|| Address::read(node))?;
                 tele.told(self.coverage, self.section);
                 tele.value.into_owned()
             }

@@ -53,6 +53,7 @@ fn withheld(publishable: &Publishable) -> Option<Withheld> {
         matches!(
             reason,
             document::Withheld::NotAPerson
+                | document::Withheld::NoConsent
                 | document::Withheld::OnwardReserved
                 | document::Withheld::Dialogue
                 | document::Withheld::Logistics
