@@ -103,7 +103,7 @@ use uuid::Uuid;
 /// Why a message gives no document. The original is delivered all the same; the message waits for a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// Nothing in it to translate (1.4 allows a message without a report).
+    /// Nothing in it to translate (Svarrapport 1.4 allows a message without a report).
     #[error("the message holds no report")]
     NoReport,
     /// The document element's namespace is of no family that is translated.
