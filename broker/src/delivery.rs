@@ -337,7 +337,10 @@ fn settlement(recipient: RecipientId, attempt: Attempt, next: Next) -> Settlemen
     let detail = match attempt {
         Attempt::HandedOver => None,
         Attempt::AlreadyThere => Some("it had it already".to_owned()),
-        Attempt::Refused { why } | Attempt::Retry { why, .. } | Attempt::Unsure { why } => Some(why),
+        Attempt::Refused { why }
+        | Attempt::SetAside { why, .. }
+        | Attempt::Retry { why, .. }
+        | Attempt::Unsure { why } => Some(why),
     };
     Settlement { recipient, from: State::Sending, event, reason, next_attempt, detail }
 }
@@ -346,7 +349,10 @@ fn said(attempt: &Attempt) -> &str {
     match attempt {
         Attempt::HandedOver => "handed over",
         Attempt::AlreadyThere => "it had it already",
-        Attempt::Refused { why } | Attempt::Retry { why, .. } | Attempt::Unsure { why } => why,
+        Attempt::Refused { why }
+        | Attempt::SetAside { why, .. }
+        | Attempt::Retry { why, .. }
+        | Attempt::Unsure { why } => why,
     }
 }
 

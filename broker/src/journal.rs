@@ -10,9 +10,12 @@ use broker_core::journal::{
     RecipientId, RecipientRecord, SetAside, Settlement,
 };
 use broker_core::ports::{Backlog, Store, StoreError, StoredDocument};
+use broker_core::series::{Kept, Showing, ShownAt, Sought};
 use jiff::Timestamp;
 use message_schemas::MessageId;
 use routing_rules::DestinationId;
+use sharing::series::Strand;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -190,6 +193,18 @@ impl Store for Journal {
 
     async fn events(&self, limit: usize) -> Result<Vec<EventRecord>, StoreError> {
         whichever!(self, store => store.events(limit).await)
+    }
+
+    async fn versions(&self, sought: &Sought) -> Result<Vec<Kept>, StoreError> {
+        whichever!(self, store => store.versions(sought).await)
+    }
+
+    async fn shown(&self, strands: &BTreeSet<Strand>) -> Result<Vec<ShownAt>, StoreError> {
+        whichever!(self, store => store.shown(strands).await)
+    }
+
+    async fn show(&self, showing: Showing) -> Result<(), StoreError> {
+        whichever!(self, store => store.show(showing).await)
     }
 
     async fn broken_link(&self) -> Result<Option<u64>, StoreError> {

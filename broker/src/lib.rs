@@ -18,6 +18,7 @@ pub mod queues;
 pub mod registry;
 pub mod reload;
 pub mod schemas;
+pub mod series;
 pub mod telemetry;
 pub mod timers;
 pub mod wake;

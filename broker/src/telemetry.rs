@@ -241,6 +241,7 @@ pub fn attempt(destination: &str, attempt: &Attempt, took: Duration) {
         Attempt::HandedOver => "handed_over",
         Attempt::AlreadyThere => "already_there",
         Attempt::Refused { .. } => "refused",
+        Attempt::SetAside { .. } => "set_aside",
         Attempt::Retry { .. } => "retry",
         Attempt::Unsure { .. } => "unsure",
     };

@@ -19,6 +19,13 @@ pub enum Attempt {
         /// What it said, without content of the message.
         why: String,
     },
+    /// It was not told: what it shall be told is for a person to decide first.
+    SetAside {
+        /// Why.
+        reason: Reason,
+        /// In a few words, without content of the message.
+        why: String,
+    },
     /// It surely did not take the message, but may do so later.
     Retry {
         /// What stood in the way.
@@ -67,6 +74,7 @@ pub fn after_attempt(
     let (unsure, wish) = match attempt {
         Attempt::HandedOver | Attempt::AlreadyThere => return Next::Done,
         Attempt::Refused { .. } => return Next::Park(Reason::RefusedByDestination),
+        Attempt::SetAside { reason, .. } => return Next::Park(*reason),
         Attempt::Retry { after, .. } => (false, after.unwrap_or_default().min(LONGEST_WISH)),
         Attempt::Unsure { .. } => (true, Duration::ZERO),
     };
@@ -119,6 +127,13 @@ mod tests {
             (Attempt::AlreadyThere, 2, &endless, None, Next::Done),
             (refused.clone(), 1, &endless, None, Next::Park(Reason::RefusedByDestination)),
             (refused, 9, &three, past, Next::Park(Reason::RefusedByDestination)),
+            (
+                Attempt::SetAside { reason: Reason::SeriesClosed, why: "cancelled".into() },
+                1,
+                &endless,
+                None,
+                Next::Park(Reason::SeriesClosed),
+            ),
             (retry(None), 1, &endless, None, Next::RetryAt(at(5))),
             (retry(None), 3, &endless, late, Next::RetryAt(at(20))),
             (retry(None), 2, &three, late, Next::RetryAt(at(10))),

@@ -121,7 +121,10 @@ impl Breaker {
     /// Records the outcome of an attempt; `chance` is any random number.
     pub fn record(&mut self, attempt: &Attempt, now: Timestamp, chance: u64) -> Change {
         let failed = match attempt {
-            Attempt::HandedOver | Attempt::AlreadyThere | Attempt::Refused { .. } => false,
+            Attempt::HandedOver
+            | Attempt::AlreadyThere
+            | Attempt::Refused { .. }
+            | Attempt::SetAside { .. } => false,
             Attempt::Retry { .. } | Attempt::Unsure { .. } => true,
         };
         match (self.state, failed) {

@@ -174,6 +174,18 @@ reasons! {
     RequestUnanswered = "P57", Day, "request not answered in time";
     /// Its queue has offered it again and again, and nobody has taken it: it may be what brings us down.
     OfferedTooOften = "P58", Night, "offered too often";
+    /// A version of a document that is known as another patient's.
+    SeriesOtherPatient = "P59", Day, "series is of another patient";
+    /// It cancels the document of another sender.
+    SeriesNotItsOwner = "P60", Day, "cancelled by another than its owner";
+    /// A version that was made after its document was cancelled.
+    SeriesClosed = "P61", Day, "made after the document was cancelled";
+    /// A change of a document that is published, and it cannot be told safely whose it is.
+    DocumentNotSafe = "P62", Day, "change is not safe to publish";
+    /// It changes or cancels a document and does not say which.
+    SeriesUnlinked = "P63", Day, "does not say what it changes";
+    /// What is published may not be, or cannot be, made for this target.
+    NotPublishable = "P64", Day, "cannot be published to the target";
 }
 
 impl fmt::Display for Reason {

@@ -151,7 +151,14 @@ fn again(record: &ParkedRecord, confirmed: bool, now: Timestamp) -> Result<Again
         | R::AttemptsExhausted
         | R::TimeToLiveOver
         | R::DestinationDown
-        | R::ReceiptDeadlinePassed => Ok(deliver()),
+        | R::ReceiptDeadlinePassed
+        // What the target is told is made anew, from what is known of the series then.
+        | R::SeriesOtherPatient
+        | R::SeriesNotItsOwner
+        | R::SeriesClosed
+        | R::DocumentNotSafe
+        | R::SeriesUnlinked
+        | R::NotPublishable => Ok(deliver()),
         R::OutcomeUnknown if confirmed => Ok(deliver()),
         R::OutcomeUnknown => Err(Refusal::UnknownNotConfirmed),
         R::ConflictingContent if confirmed => Ok(Again::Decide),

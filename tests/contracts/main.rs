@@ -11,6 +11,7 @@ mod intake;
 mod make;
 mod postgres_alone;
 mod rig;
+mod series;
 mod small_disk;
 mod sqlite_alone;
 
@@ -87,6 +88,12 @@ journals! {
         every_change_has_its_event,
         events_are_numbered_without_gaps_and_chained,
         reading_goes_on_while_others_write,
+    };
+    series::{
+        versions_are_there_with_their_message,
+        the_same_version_is_kept_once,
+        versions_are_found_by_what_names_them,
+        what_a_target_shows_is_what_was_last_written_down,
     };
     finding::{
         a_message_is_found_by_every_id,

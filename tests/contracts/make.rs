@@ -59,6 +59,7 @@ pub(crate) fn message(n: u128) -> Entry {
         explanation: None,
         protection: None,
         evidence: Vec::new(),
+        versions: Vec::new(),
     }
 }
 

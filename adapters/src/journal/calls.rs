@@ -4,10 +4,12 @@
 //! A call whose caller has gone is done all the same; what a claim took for a caller that has gone goes back.
 
 use super::batch::Wanted;
-use super::prepare::Prepared;
+use super::prepare::{Prepared, PreparedShown};
+use crate::records;
 use broker_core::journal::{CommitResult, RecipientId, Settlement};
 use broker_core::lifecycle::{Event, State};
 use broker_core::ports::StoreError;
+use broker_core::series::Showing;
 use jiff::Timestamp;
 use message_schemas::MessageId;
 use routing_rules::DestinationId;
@@ -34,6 +36,8 @@ pub(crate) enum Call {
     /// As `Recover`, of other processes that have died.
     TakeOver(Timestamp),
     Note(String, String, Timestamp),
+    /// How entries stand at targets, and what the event of the message says.
+    Show(Vec<PreparedShown>, MessageId, String, Timestamp),
 }
 
 /// By what a journal finds bytes again: their number, and the day of their table where there is one for each.
@@ -219,12 +223,18 @@ pub(crate) fn refuse_intake(batch: Vec<Job>) -> Vec<Job> {
 }
 
 impl Call {
+    /// A call that writes down how entries stand.
+    pub(crate) fn show(showing: &Showing) -> Result<Self, StoreError> {
+        let told = records::bounded(&showing.told());
+        Ok(Self::Show(PreparedShown::of(showing)?, showing.message, told, showing.at))
+    }
+
     const fn order(&self) -> u8 {
         match self {
             Self::Recover(_) | Self::TakeOver(_) => 0,
             Self::Settle(..) => 1,
             Self::Replay(..) => 2,
-            Self::Note(..) => 3,
+            Self::Note(..) | Self::Show(..) => 3,
             Self::Commit(_) => 4,
             Self::Claim(..) => 5,
         }
@@ -237,6 +247,7 @@ impl Call {
             Self::Settle(settlements, _) => (settlements.len(), 0),
             Self::Claim(_, _, limit) => (*limit, 0),
             Self::Replay(recipients, _, _) => (recipients.len(), 0),
+            Self::Show(shown, ..) => (shown.len(), shown.iter().map(|s| s.record.len()).sum()),
             Self::Recover(_) | Self::TakeOver(_) | Self::Note(..) => (1, 0),
         }
     }
@@ -251,7 +262,7 @@ impl Call {
             }
             Self::Settle(settlements, _) => wanted.recipients.extend(settlements.iter().map(|s| s.recipient)),
             Self::Replay(recipients, _, _) => wanted.recipients.extend(recipients.iter().map(|(id, _)| *id)),
-            Self::Claim(..) | Self::Recover(_) | Self::TakeOver(_) | Self::Note(..) => {}
+            Self::Claim(..) | Self::Recover(_) | Self::TakeOver(_) | Self::Note(..) | Self::Show(..) => {}
         }
     }
 }

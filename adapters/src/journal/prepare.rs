@@ -9,6 +9,7 @@ use broker_core::journal::{
     Closing, DuplicateKey, Entry, JudgedAgain, OriginalKey, Payload, Recipient, Remark, VerdictRecord,
 };
 use broker_core::ports::StoreError;
+use broker_core::series::{Showing, ShownAt};
 use jiff::Timestamp;
 use message_schemas::MessageId;
 
@@ -34,6 +35,7 @@ pub(crate) struct Prepared {
     pub(crate) duplicate_keys: Vec<DuplicateKey>,
     pub(crate) closings: Vec<Closing>,
     pub(crate) remarks: Vec<Remark>,
+    pub(crate) versions: Vec<PreparedVersion>,
     /// What the first event says.
     pub(crate) taken_in: String,
 }
@@ -63,6 +65,42 @@ pub(crate) struct PreparedDocument {
     pub(crate) id: uuid::Uuid,
     pub(crate) kind: &'static str,
     pub(crate) body: Body,
+}
+
+/// A version of a series.
+#[derive(Debug, Clone)]
+pub(crate) struct PreparedVersion {
+    pub(crate) strand: uuid::Uuid,
+    pub(crate) mark: uuid::Uuid,
+    pub(crate) parent: Option<uuid::Uuid>,
+    pub(crate) content: [u8; 32],
+    /// JSON.
+    pub(crate) record: String,
+}
+
+/// How an entry stands at a target.
+#[derive(Debug, Clone)]
+pub(crate) struct PreparedShown {
+    pub(crate) target: String,
+    pub(crate) entry: uuid::Uuid,
+    pub(crate) strand: uuid::Uuid,
+    /// JSON.
+    pub(crate) record: String,
+}
+
+impl PreparedShown {
+    /// Makes what is to be written down ready.
+    pub(crate) fn of(showing: &Showing) -> Result<Vec<Self>, StoreError> {
+        let row = |at: &ShownAt| {
+            Ok(Self {
+                target: at.target.as_str().to_owned(),
+                entry: at.shown.entry.id(),
+                strand: at.strand.0,
+                record: json(&at.shown)?,
+            })
+        };
+        showing.entries.iter().map(row).collect()
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -121,6 +159,16 @@ impl Prepared {
                 Ok(PreparedRecipient { recipient: recipient.clone(), document, standing })
             })
             .collect::<Result<_, _>>()?;
+        let versions = entry.versions.iter().map(|version| {
+            Ok(PreparedVersion {
+                strand: version.strand().0,
+                mark: version.mark().0,
+                parent: version.parent().map(|parent| parent.0),
+                content: version.content.0,
+                record: json(version)?,
+            })
+        });
+        let versions = versions.collect::<Result<_, StoreError>>()?;
         let documents = entry.documents.iter().map(|document| PreparedDocument {
             id: document.id,
             kind: records::kind_name(document.kind),
@@ -147,6 +195,7 @@ impl Prepared {
             duplicate_keys: entry.duplicate_keys,
             closings: entry.closings,
             remarks: entry.remarks,
+            versions,
             source: entry.arrival.source,
             idempotency_key: entry.arrival.idempotency_key,
         })
@@ -168,7 +217,8 @@ impl Prepared {
             &self.transport,
         ];
         let texts: usize = texts.into_iter().flatten().map(String::len).sum();
-        self.body.bytes.len() + made + 2 * texts + m.findings.len() + 4096
+        let versions: usize = self.versions.iter().map(|v| v.record.len()).sum();
+        self.body.bytes.len() + made + 2 * texts + 2 * versions + m.findings.len() + 4096
     }
 
     /// The keys by which receipts may name a recipient.

@@ -11,10 +11,12 @@ use broker_core::journal::{
 };
 use broker_core::lifecycle::{Event, State};
 use broker_core::ports::{Backlog, StoreError};
+use broker_core::series::{Kept, Showing, ShownAt, Sought};
 use broker_core::transport::Role;
 use jiff::Timestamp;
 use message_schemas::{HerId, MessageId};
 use routing_rules::DestinationId;
+use sharing::series::{Strand, Version};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -34,6 +36,8 @@ pub(super) struct Journal {
     originals: HashMap<OriginalKey, Vec<Seq>>,
     idempotency: HashMap<(String, String), (MessageId, ContentHash)>,
     evidence: HashMap<ContentHash, Arc<[u8]>>,
+    versions: Vec<Version>,
+    shown: BTreeMap<(DestinationId, Uuid), ShownAt>,
     events: Vec<(EventRecord, Link)>,
     /// Recipients that may be claimed, by when they are due.
     due: HashMap<DestinationId, BTreeSet<(Timestamp, Seq)>>,
@@ -176,6 +180,14 @@ impl Journal {
         }
         for evidence in &entry.evidence {
             self.evidence.entry(evidence.hash).or_insert_with(|| Arc::clone(&evidence.bytes));
+        }
+        for version in &entry.versions {
+            let same = |v: &Version| {
+                v.mark() == version.mark() && v.strand() == version.strand() && v.content == version.content
+            };
+            if !self.versions.iter().any(same) {
+                self.versions.push(version.clone());
+            }
         }
     }
 
@@ -584,6 +596,31 @@ impl Journal {
 
     pub(super) fn evidence(&self, hash: ContentHash) -> Option<Arc<[u8]>> {
         self.evidence.get(&hash).cloned()
+    }
+
+    pub(super) fn versions(&self, sought: &Sought) -> Vec<Kept> {
+        (1..)
+            .zip(&self.versions)
+            .filter(|(_, v)| {
+                sought.strands.contains(&v.strand())
+                    || sought.marks.contains(&v.mark())
+                    || v.parent().is_some_and(|parent| sought.followers.contains(&parent))
+                    || sought.messages.contains(&v.message)
+            })
+            .map(|(arrived, version)| Kept { arrived, version: version.clone() })
+            .collect()
+    }
+
+    pub(super) fn shown(&self, strands: &BTreeSet<Strand>) -> Vec<ShownAt> {
+        self.shown.values().filter(|s| strands.contains(&s.strand)).cloned().collect()
+    }
+
+    pub(super) fn show(&mut self, showing: Showing) {
+        let told = records::bounded(&showing.told());
+        self.append(showing.at, Some(showing.message), None, "shown", Some(told));
+        for at in showing.entries {
+            self.shown.insert((at.target.clone(), at.shown.entry.id()), at);
+        }
     }
 
     pub(super) fn set_aside(&self, wanted: &SetAside) -> Vec<(MessageId, RecipientRecord)> {

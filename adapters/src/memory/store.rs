@@ -12,9 +12,12 @@ use broker_core::journal::{
     RecipientId, RecipientRecord, SetAside, Settlement,
 };
 use broker_core::ports::{Backlog, Store, StoreError};
+use broker_core::series::{Kept, Showing, ShownAt, Sought};
 use jiff::Timestamp;
 use message_schemas::MessageId;
 use routing_rules::DestinationId;
+use sharing::series::Strand;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use uuid::Uuid;
@@ -36,7 +39,7 @@ pub enum Call {
     Claim,
     /// [`Store::settle`].
     Settle,
-    /// [`Store::recover`], [`Store::replay`], [`Store::note`].
+    /// [`Store::recover`], [`Store::replay`], [`Store::note`], [`Store::show`].
     OtherWrite,
     /// [`Store::look_up`], [`Store::repeated`].
     LookUp,
@@ -203,6 +206,21 @@ impl Store for MemoryStore {
 
     async fn evidence(&self, hash: ContentHash) -> Result<Option<Arc<[u8]>>, StoreError> {
         self.step(Call::Read, |j| Ok(j.evidence(hash)))
+    }
+
+    async fn versions(&self, sought: &Sought) -> Result<Vec<Kept>, StoreError> {
+        self.step(Call::Read, |j| Ok(j.versions(sought)))
+    }
+
+    async fn shown(&self, strands: &BTreeSet<Strand>) -> Result<Vec<ShownAt>, StoreError> {
+        self.step(Call::Read, |j| Ok(j.shown(strands)))
+    }
+
+    async fn show(&self, showing: Showing) -> Result<(), StoreError> {
+        self.step(Call::OtherWrite, |j| {
+            j.show(showing);
+            Ok(())
+        })
     }
 
     async fn set_aside(&self, wanted: &SetAside) -> Result<Vec<(MessageId, RecipientRecord)>, StoreError> {

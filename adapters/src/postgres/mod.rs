@@ -17,6 +17,7 @@ mod load;
 mod place;
 mod read;
 mod schema;
+mod series;
 mod survey;
 mod transaction;
 mod upkeep;
@@ -37,14 +38,16 @@ use broker_core::journal::{
     RecipientId, RecipientRecord, SetAside, Settlement,
 };
 use broker_core::ports::{Backlog, Store, StoreError, StoredDocument};
+use broker_core::series::{Kept, Showing, ShownAt, Sought};
 use failure::Failure;
 use instances::Presence;
 use jiff::Timestamp;
 use message_schemas::MessageId;
 use read::Reader;
 use routing_rules::DestinationId;
+use sharing::series::Strand;
 use sqlx::postgres::PgPoolOptions;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::future::Future;
 use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -412,6 +415,18 @@ impl Store for PostgresStore {
 
     async fn events(&self, limit: usize) -> Result<Vec<EventRecord>, StoreError> {
         patiently(find::events(self.reader(), limit)).await
+    }
+
+    async fn versions(&self, sought: &Sought) -> Result<Vec<Kept>, StoreError> {
+        patiently(series::versions(self.reader(), sought)).await
+    }
+
+    async fn shown(&self, strands: &BTreeSet<Strand>) -> Result<Vec<ShownAt>, StoreError> {
+        patiently(series::shown(self.reader(), strands)).await
+    }
+
+    async fn show(&self, showing: Showing) -> Result<(), StoreError> {
+        self.writer()?.count(Call::show(&showing)?).await.map(drop)
     }
 
     async fn broken_link(&self) -> Result<Option<u64>, StoreError> {

@@ -10,8 +10,10 @@ use broker_core::ports::StoreError;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 /// All versions: number, name, statements.
-const MIGRATIONS: &[(i64, &str, &str)] =
-    &[(1, "journal", include_str!("../../migrations/postgres/0001_journal.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "journal", include_str!("../../migrations/postgres/0001_journal.sql")),
+    (2, "series", include_str!("../../migrations/postgres/0002_series.sql")),
+];
 
 /// The newest version that this program knows.
 const KNOWN: i64 = MIGRATIONS.len() as i64;

@@ -5,6 +5,7 @@
 
 use super::failure::Failure;
 use super::load::{self, At, Begun, line_lock, recipient};
+use super::series;
 use super::write::{self, Place};
 use crate::journal::batch::{Batch, Line, Loaded, Wanted};
 use crate::journal::calls::{BodyKey, CLAIM_BYTES, Call, Claimed, Job};
@@ -104,6 +105,11 @@ pub(super) async fn perform(
             Call::Note(what, detail, now) => {
                 transaction.batch.append(*now, None, None, what, Some(detail.clone()));
                 Done::Count(0)
+            }
+            Call::Show(shown, message, told, now) => {
+                series::show(transaction.connection, place.owner, shown, *now).await?;
+                transaction.batch.append(*now, Some(*message), None, "shown", Some(told.clone()));
+                Done::Count(shown.len())
             }
             Call::Claim(destination, now, limit) => {
                 claims.push((done.len(), destination, *now, *limit));

@@ -89,6 +89,14 @@ rows!(
 );
 
 rows!(
+    /// Versions of series.
+    Versions of VersionRow {
+        seq: i64, strand: Uuid, mark: Uuid, parent: Option<Uuid>, message: Uuid, content: Vec<u8>,
+        record: String,
+    }
+);
+
+rows!(
     /// Events.
     Events of EventRow {
         seq: i64, at: i64, message: Option<Uuid>, recipient: Option<Uuid>, what: String,
@@ -123,6 +131,11 @@ static ORIGINALS: LazyLock<String> = LazyLock::new(|| {
         "INSERT INTO original_key (day, owner, recipient_day, {names}) SELECT $1, $2, $1, k.* FROM {rows}
          ON CONFLICT DO NOTHING"
     )
+});
+
+/// In an order that is the same for all brokers, as all that may wait for another's.
+static VERSIONS: LazyLock<String> = LazyLock::new(|| {
+    format!("{} ORDER BY strand, mark ON CONFLICT DO NOTHING", insert("version", Versions::COLUMNS))
 });
 
 /// A recipient that is pending is whole there, and in its day's table a name and what never changes.
@@ -231,9 +244,9 @@ static EVENTS: LazyLock<String> = LazyLock::new(|| {
 
 const HEAD: &str = "UPDATE instance SET last_seq = $2, last_hash = $3 WHERE id = $1";
 
-/// How many numbers an entry takes: for itself and its bytes, its documents and theirs, its recipients.
+/// How many numbers an entry takes: for itself and its bytes, its documents and theirs, its recipients, its versions.
 pub(super) fn numbers(entry: &Prepared) -> usize {
-    1 + entry.documents.len() + entry.recipients.len()
+    1 + entry.documents.len() + entry.recipients.len() + entry.versions.len()
 }
 
 /// New rows of all tables.
@@ -245,6 +258,7 @@ struct NewRows {
     documents: Documents,
     recipients: Recipients,
     originals: Originals,
+    versions: Versions,
 }
 
 /// Where a batch is written.
@@ -305,6 +319,7 @@ pub(super) async fn add(
     }
     let some = |columns: bool, query: Query<'static>| columns.then_some(query);
     let has_evidence = batch.added.iter().any(|(entry, _)| !entry.evidence.is_empty());
+    let has_versions = batch.added.iter().any(|(entry, _)| !entry.versions.is_empty());
     let has_documents = batch.added.iter().any(|(entry, _)| !entry.documents.is_empty());
     let has_recipients = batch.added.iter().any(|(entry, _)| !entry.recipients.is_empty());
     let has_originals = batch.added.iter().any(|(entry, _)| entry.original_keys().next().is_some());
@@ -312,6 +327,7 @@ pub(super) async fn add(
     let owned = owner.to_owned();
     let queries = [
         some(has_evidence, new.evidence.bind(head(&EVIDENCE).bind(day).bind(owned.clone()))),
+        some(has_versions, new.versions.bind(head(&VERSIONS).bind(day).bind(owned.clone()))),
         some(has_messages || has_documents, new.bodies.bind(head(&BODIES).bind(day))),
         some(has_messages, new.messages.bind(head(&MESSAGES).bind(day).bind(owned.clone()))),
         some(has_documents, new.documents.bind(head(&DOCUMENTS).bind(day).bind(owned.clone()))),
@@ -342,6 +358,17 @@ impl NewRows {
         for (hash, bytes) in &entry.evidence {
             let BodyRow { codec, size, bytes, .. } = body(0, bytes);
             self.evidence.push(EvidenceRow { hash: hash.0.to_vec(), codec, size, bytes });
+        }
+        for version in &entry.versions {
+            self.versions.push(VersionRow {
+                seq: number(),
+                strand: version.strand,
+                mark: version.mark,
+                parent: version.parent,
+                message: entry.id.0,
+                content: version.content.to_vec(),
+                record: text(&version.record),
+            });
         }
         let mut documents = Vec::with_capacity(entry.documents.len());
         for document in &entry.documents {

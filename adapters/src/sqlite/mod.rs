@@ -21,6 +21,7 @@ mod read;
 mod room;
 mod rows;
 mod schema;
+mod series;
 mod transaction;
 mod write;
 mod writer;
@@ -34,6 +35,7 @@ use broker_core::journal::{
     RecipientId, RecipientRecord, SetAside, Settlement,
 };
 use broker_core::ports::{Backlog, Clock, Store, StoreError};
+use broker_core::series::{Kept, Showing, ShownAt, Sought};
 use failure::sort;
 use jiff::Timestamp;
 use lock::Lock;
@@ -42,9 +44,10 @@ use message_schemas::MessageId;
 use read::Reader;
 use room::Room;
 use routing_rules::DestinationId;
+use sharing::series::Strand;
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -354,6 +357,18 @@ impl Store for SqliteStore {
 
     async fn events(&self, limit: usize) -> Result<Vec<EventRecord>, StoreError> {
         find::events(self.reader(), limit).await
+    }
+
+    async fn versions(&self, sought: &Sought) -> Result<Vec<Kept>, StoreError> {
+        series::versions(self.reader(), sought).await
+    }
+
+    async fn shown(&self, strands: &BTreeSet<Strand>) -> Result<Vec<ShownAt>, StoreError> {
+        series::shown(self.reader(), strands).await
+    }
+
+    async fn show(&self, showing: Showing) -> Result<(), StoreError> {
+        self.writer()?.count(Call::show(&showing)?).await.map(drop)
     }
 
     async fn broken_link(&self) -> Result<Option<u64>, StoreError> {

@@ -1,6 +1,6 @@
 //! The plans of all statements, held against walks through large tables.
 
-use super::{Mode, SqliteStore, find, ledger, load, read, transaction, write};
+use super::{Mode, SqliteStore, find, ledger, load, read, series, transaction, write};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _};
 
@@ -25,6 +25,7 @@ async fn no_statement_walks_through_a_large_table() {
     let mut connection = options.connect().await.expect("the file opens");
     let texts = [
         read::STATEMENTS,
+        series::STATEMENTS,
         find::STATEMENTS,
         ledger::STATEMENTS,
         load::STATEMENTS,

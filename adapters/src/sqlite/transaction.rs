@@ -8,9 +8,11 @@ use super::columns::{time, uuid};
 use super::failure::sort;
 use super::load::{self, Numbers, recipient};
 use super::rows::{EventRow, MovedRow, StandingColumns};
+use super::series;
 use super::write::{self, NewRows};
 use crate::journal::batch::{Batch, Wanted};
 use crate::journal::calls::{BodyKey, CLAIM_BYTES, Claimed};
+use crate::journal::prepare::PreparedShown;
 use crate::records;
 use crate::standing::Change;
 use broker_core::lifecycle::Event;
@@ -147,6 +149,11 @@ impl<'c> Transaction<'c> {
             });
         }
         Ok(claimed)
+    }
+
+    /// Writes down how entries stand at targets.
+    pub(super) async fn show(&mut self, shown: &[PreparedShown], now: Timestamp) -> Result<(), StoreError> {
+        series::show(self.connection, self.owner, shown, now).await
     }
 
     /// Writes everything and commits. After `Ok` it is durable.

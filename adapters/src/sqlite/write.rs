@@ -30,7 +30,11 @@ pub(super) struct NewRows<'b> {
     duplicates: Vec<(&'b str, &'b str, &'b str, String, String)>,
     originals: Vec<(&'b str, &'b str, i64)>,
     idempotency: Vec<(&'b str, &'b str, String, String)>,
+    versions: Vec<VersionRow<'b>>,
 }
+
+/// Strand, mark, parent, message, hash, record.
+type VersionRow<'b> = (String, String, Option<String>, String, String, &'b str);
 
 /// Rows that a batch adds to the narrow tables.
 const INSERT: &str = "
@@ -52,6 +56,9 @@ INSERT OR IGNORE INTO original_key (owner, id, receiver, recipient)
     SELECT $6, value->>0, value->>1, value->>2 FROM json_each($4);
 INSERT INTO idempotency_key (owner, source, key, message, content_hash)
     SELECT $6, value->>0, value->>1, unhex(value->>2), unhex(value->>3) FROM json_each($5);
+INSERT OR IGNORE INTO version (owner, strand, mark, parent, message, content, record)
+    SELECT $6, unhex(value->>0), unhex(value->>1), unhex(value->>2), unhex(value->>3), unhex(value->>4), value->>5
+    FROM json_each($7);
 ";
 
 /// What a batch changes, and the end. A queue's turn is taken from whoever has it and given to the oldest
@@ -142,6 +149,16 @@ impl<'b> NewRows<'b> {
             let document =
                 prepared.document.and_then(|at| i64::try_from(at).ok()).map(|at| first_document + at);
             self.recipients.push(RecipientRow::new(numbers.recipient, message, document, prepared, entry));
+        }
+        for version in &entry.versions {
+            self.versions.push((
+                hex(version.strand),
+                hex(version.mark),
+                version.parent.map(hex),
+                hex(entry.id.0),
+                ContentHash(version.content).to_string(),
+                &version.record,
+            ));
         }
         for (at, key) in entry.original_keys() {
             let recipient = first_recipient + i64::try_from(at).unwrap_or(0);
@@ -256,6 +273,7 @@ impl<'b> NewRows<'b> {
             .bind(json(&self.originals)?)
             .bind(json(&self.idempotency)?)
             .bind(owner)
+            .bind(json(&self.versions)?)
             .execute(connection)
             .await
             .map_err(sort)?;

@@ -125,6 +125,11 @@ impl Task {
                 Call::Recover(now) => Answer::Count(tx.recover(*now).await?),
                 // One process at a time runs: there is nobody else to take over from.
                 Call::TakeOver(_) => Answer::Count(0),
+                Call::Show(shown, message, told, now) => {
+                    tx.show(shown, *now).await?;
+                    tx.batch.append(*now, Some(*message), None, "shown", Some(told.clone()));
+                    Answer::Count(shown.len())
+                }
                 Call::Note(what, detail, now) => {
                     tx.batch.append(*now, None, None, what, Some(detail.clone()));
                     Answer::Count(0)

@@ -278,6 +278,7 @@ fn entry(made: &mut u64, kind: Body, to: &str) -> Entry {
         explanation: None,
         protection: None,
         evidence: Vec::new(),
+        versions: Vec::new(),
     }
 }
 

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use message_schemas::{Findings, HerId, MessageHead, MessageId};
 use routing_rules::{DestinationId, Format};
 use serde::{Deserialize, Serialize};
+use sharing::series::Version;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -67,6 +68,8 @@ pub struct Entry {
     pub protection: Option<String>,
     /// The bytes that `protection` names by their hash.
     pub evidence: Vec<Evidence>,
+    /// The documents in it, as the series that they belong to know them; none if none of its family is published.
+    pub versions: Vec<Version>,
 }
 
 /// A new decision on a message that the journal has: its bytes stay, its head, findings, verdict and protection are

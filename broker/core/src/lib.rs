@@ -8,6 +8,7 @@ pub mod policy;
 pub mod ports;
 pub mod process;
 pub mod protection;
+pub mod series;
 pub mod telemetry;
 pub mod transport;
 pub mod verdict;

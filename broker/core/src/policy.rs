@@ -5,9 +5,9 @@
 
 use jiff::SignedDuration;
 use message_schemas::Family;
-use routing_rules::{Cipher, DocumentSignature, Gets, Legacy, Requires};
+use routing_rules::{Cipher, DestinationId, DocumentSignature, Gets, Legacy, Requires};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The settings of the decision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +27,20 @@ pub struct Policy {
     pub amqp: AmqpPolicy,
     /// What becomes of messages marked as tests.
     pub test_messages: TestMessages,
+    /// Where documents are published; written under `publish`, with all that belongs to a target.
+    #[serde(skip)]
+    pub publish: Vec<Publish>,
+}
+
+/// Where documents are published, as far as the decision on a message rests on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Publish {
+    /// The target.
+    pub to: DestinationId,
+    /// The families whose documents are published there.
+    pub families: BTreeSet<Family>,
+    /// It takes messages that are marked as tests, and no others.
+    pub tests: bool,
 }
 
 impl Default for Policy {
@@ -39,6 +53,7 @@ impl Default for Policy {
             protection: ProtectionPolicy::default(),
             amqp: AmqpPolicy::default(),
             test_messages: TestMessages::Deliver,
+            publish: Vec::new(),
         }
     }
 }

@@ -16,10 +16,13 @@ use crate::journal::{
     CommitResult, Committed, Delivery, Document, Entry, EventRecord, Known, Ledger, Lookup, MessageRecord,
     Overdue, RecipientId, RecipientRecord, SetAside, Settlement, VerdictRecord,
 };
+use crate::series::{Kept, Showing, ShownAt, Sought};
 use dead_letter::Attempt;
 use jiff::Timestamp;
 use message_schemas::{Findings, MessageId};
 use routing_rules::DestinationId;
+use sharing::series::Strand;
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -151,6 +154,18 @@ pub trait Store: Send + Sync + 'static {
 
     /// The latest events, newest first.
     fn events(&self, limit: usize) -> impl Future<Output = Result<Vec<EventRecord>, StoreError>> + Send;
+
+    /// Versions of series, in the order of arrival. Of one message with the same content the journal keeps the first.
+    fn versions(&self, sought: &Sought) -> impl Future<Output = Result<Vec<Kept>, StoreError>> + Send;
+
+    /// What all targets show of these strands.
+    fn shown(
+        &self,
+        strands: &BTreeSet<Strand>,
+    ) -> impl Future<Output = Result<Vec<ShownAt>, StoreError>> + Send;
+
+    /// Writes down how entries stand at targets. Durable when it returns, with an event of the message.
+    fn show(&self, showing: Showing) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Checks the chain of event hashes from the first to the last; the number of the first broken one.
     fn broken_link(&self) -> impl Future<Output = Result<Option<u64>, StoreError>> + Send;

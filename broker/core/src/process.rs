@@ -12,6 +12,7 @@ mod again;
 mod answer;
 mod envelope;
 mod label;
+mod publish;
 mod read;
 mod recipients;
 mod seal;
@@ -226,6 +227,9 @@ impl Prepared {
             let telling = envelope::Telling { arrival, reading, known, world, now };
             telling.tell(&mut recipients, &mut verdict, condition, fault, ids);
         }
+        if matches!(verdict, VerdictRecord::Accepted | VerdictRecord::AcceptedWithFindings) {
+            publish::add(&mut recipients, arrival, reading, world, ids);
+        }
         // What is in conflict must not take the key of what it conflicts with, nor a forgery that of what it forges.
         //= HITS 1216:2018 §2.2.4
         //# Sent again after an error on the error queue: with a new message-id, and the MsgId that it had.
@@ -286,6 +290,7 @@ impl Prepared {
             explanation: recipients.explanation,
             protection: protection.as_ref().map(|account| account.json.clone()),
             evidence: protection.as_ref().map(|account| account.evidence.clone()).unwrap_or_default(),
+            versions: recipients.versions,
         }
     }
 }

@@ -21,6 +21,7 @@ mod run;
 mod schema_diff;
 mod seal;
 mod send;
+mod series;
 mod sign;
 mod trace;
 mod translate;
@@ -45,6 +46,7 @@ enum Command {
     Check(check::Command),
     Send(send::Command),
     Trace(trace::Command),
+    Series(series::Command),
     Ledger(ledger::Command),
     DeadLetter(dead_letter::Command),
     Explain(explain::Command),
@@ -107,6 +109,7 @@ impl Cli {
             Command::Check(command) => command.run(&mut out),
             Command::Send(command) => command.run(&mut out),
             Command::Trace(command) => command.run(&mut out),
+            Command::Series(command) => command.run(&mut out),
             Command::Ledger(command) => command.run(&mut out),
             Command::DeadLetter(command) => command.run(&mut out),
             Command::Explain(command) => command.run(&mut out),

@@ -14,11 +14,13 @@ use crate::transport::Label;
 use crate::verdict::{Fault, Kept};
 use jiff::Timestamp;
 use message_schemas::apprec::{Due, Envelope, ErrorCode, Ownership, Silence, receipts_due};
+use message_schemas::document::SharedDocument;
 use message_schemas::head::{Party, Receiver, Role};
 use message_schemas::ids::MsgId;
 use message_schemas::xml::{self, Tree};
 use message_schemas::{Finding, HerId, MessageHead, document};
 use routing_rules::{Answers, Decision, Facts, Format, Leg, PartyEntry, ReceiptDeadline, route};
+use sharing::series::Version;
 
 /// What a message leaves behind in the journal besides itself.
 #[derive(Debug, Default)]
@@ -27,10 +29,14 @@ pub(super) struct Recipients {
     pub(super) documents: Vec<Document>,
     pub(super) closings: Vec<Closing>,
     pub(super) remarks: Vec<Remark>,
+    /// Of its documents, for the series that they belong to.
+    pub(super) versions: Vec<Version>,
     pub(super) explanation: Option<String>,
     pub(super) findings: Vec<Finding>,
     /// No receipt is written: the transport tells, or nobody does.
     pub(super) silent: bool,
+    /// Its documents, once they were asked for.
+    shared: Option<Result<Vec<SharedDocument>, Fault>>,
 }
 
 impl Recipients {
@@ -267,6 +273,11 @@ impl Recipients {
         }
     }
 
+    /// The documents of the message, made once.
+    pub(super) fn shared(&mut self, bytes: &[u8], world: &World) -> Result<&[SharedDocument], Fault> {
+        self.shared.get_or_insert_with(|| translate(bytes, world)).as_deref().map_err(|fault| *fault)
+    }
+
     /// What a leg sends: the original, or the documents made from it, each made once per message.
     fn payloads(
         &mut self,
@@ -280,8 +291,16 @@ impl Recipients {
             Format::FhirDocument => {
                 let made = |d: &(usize, &Document)| d.1.kind == DocumentKind::FhirJson;
                 if !self.documents.iter().enumerate().any(|d| made(&d)) {
-                    match translate(reading.content(arrival), world) {
-                        Ok(documents) => self.documents.extend(documents),
+                    let document = |d: &SharedDocument| Document {
+                        kind: DocumentKind::FhirJson,
+                        id: d.id,
+                        bytes: d.json.as_slice().into(),
+                    };
+                    match self.shared(reading.content(arrival), world) {
+                        Ok(shared) => {
+                            let documents: Vec<Document> = shared.iter().map(document).collect();
+                            self.documents.extend(documents);
+                        }
                         Err(fault) => return vec![(Payload::Original, Some(fault))],
                     }
                 }
@@ -306,16 +325,12 @@ struct Plan<'a> {
     head: &'a MessageHead,
 }
 
-/// The documents of a message, as bytes.
-fn translate(bytes: &[u8], world: &World) -> Result<Vec<Document>, Fault> {
+/// The documents of a message.
+fn translate(bytes: &[u8], world: &World) -> Result<Vec<SharedDocument>, Fault> {
     let failed = |_| Fault::TranslationFailed;
     let decoded = xml::decode(bytes).map_err(|_| Fault::TranslationFailed)?;
     let tree = Tree::parse(&decoded.text, &world.limits).map_err(|_| Fault::TranslationFailed)?;
-    let documents = document::translate(&decoded.text, &tree, &world.documents).map_err(failed)?;
-    Ok(documents
-        .into_iter()
-        .map(|d| Document { kind: DocumentKind::FhirJson, id: d.id, bytes: d.json.into() })
-        .collect())
+    document::translate(&decoded.text, &tree, &world.documents).map_err(failed)
 }
 
 /// Receivers that are addressed and have not had the message, each HER-id once.

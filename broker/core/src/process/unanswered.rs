@@ -62,6 +62,7 @@ pub fn unanswered(
         explanation: record.explanation.as_ref().map(ToString::to_string),
         protection: record.protection.as_ref().map(ToString::to_string),
         evidence: Vec::new(),
+        versions: Vec::new(),
         arrival,
     })
 }

@@ -187,7 +187,9 @@ impl Queue {
         };
         match self.destination.send(&delivery).await {
             Attempt::HandedOver | Attempt::AlreadyThere => Outcome::Acknowledged,
-            Attempt::Refused { why } | Attempt::Retry { why, .. } => Outcome::Refused(why),
+            Attempt::Refused { why } | Attempt::SetAside { why, .. } | Attempt::Retry { why, .. } => {
+                Outcome::Refused(why)
+            }
             Attempt::Unsure { why } => Outcome::Lost(why),
         }
     }
