@@ -205,3 +205,38 @@ fn completions_are_printed() {
         assert!(text(&budstikke(&["completions", shell])).contains("budstikke"));
     }
 }
+
+/// The example of targets, with nobody behind the store's address.
+fn publishing(folder: &Path, environment: &str) -> String {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ops/config/publishing.toml");
+    let text = fs::read_to_string(example)
+        .unwrap()
+        .replace("token_file = \"secrets/store-token\"\n", "")
+        .replace("https://fhir.example.no/R4", "http://127.0.0.1:1/R4")
+        .replace("environment = \"test\"", &format!("environment = \"{environment}\""));
+    let file = folder.join(format!("{environment}.toml"));
+    fs::write(&file, text).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn publish_tells_refusals_by_code_and_says_when_nobody_knows() {
+    let folder = tempfile::tempdir().unwrap();
+    let (test, production) = (publishing(folder.path(), "test"), publishing(folder.path(), "production"));
+    let message = sample("svarrapport/document-biochemistry-1.4");
+    let message = message.to_str().unwrap();
+    let publish = |config: &str, target: &str, more: &[&str]| {
+        budstikke(&[&["publish", message, "--config", config, "--target", target], more].concat())
+    };
+    let dry = publish(&test, "store", &["--dry-run"]);
+    assert_eq!(code(&dry), 0);
+    assert_eq!(lines(&dry)[0]["type"], "transaction");
+    assert!(text(&publish(&test, "region", &["--dry-run"])).contains("ProvideAndRegisterDocumentSetRequest"));
+    let refused = publish(&production, "store", &["--dry-run"]);
+    assert_eq!(code(&refused), 1);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("budstikke explain N01"));
+    let silent = publish(&test, "store", &[]);
+    assert_eq!(code(&silent), 2);
+    assert!(String::from_utf8_lossy(&silent.stderr).contains("N13"));
+    assert_eq!(code(&publish(&test, "nowhere", &[])), 2);
+}

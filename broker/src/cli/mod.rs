@@ -15,6 +15,7 @@ mod open;
 mod output;
 mod pki;
 mod proof;
+mod publish;
 mod receipt;
 mod route;
 mod run;
@@ -53,6 +54,7 @@ enum Command {
     Validate(validate::Command),
     Inspect(inspect::Command),
     Translate(translate::Command),
+    Publish(publish::Command),
     Receipt(receipt::Command),
     Open(open::Command),
     Sign(sign::Command),
@@ -116,6 +118,7 @@ impl Cli {
             Command::Validate(command) => command.run(&mut out),
             Command::Inspect(command) => command.run(&mut out),
             Command::Translate(command) => command.run(&mut out),
+            Command::Publish(command) => command.run(&mut out),
             Command::Receipt(command) => command.run(&mut out),
             Command::Open(command) => command.run(&mut out),
             Command::Sign(command) => command.run(&mut out),

@@ -71,6 +71,18 @@ pub fn check(config: &Config) -> Checked {
         }
         can_be_made(&registry.cache, "registry.cache", &mut faults);
     }
+    for (name, target) in &config.publish {
+        if let Err(error) = target.publisher() {
+            let message = format!("{}.", crate::exit::chain(&error));
+            let field = format!("publish.{name}");
+            faults.push(fault(
+                Path::new(name),
+                &field,
+                message,
+                "Mend the setting or the file that it names.",
+            ));
+        }
+    }
     let mut keys = 0;
     if let Some(trust) = &config.trust {
         match Material::load(trust, world::named_certificates(config, tables.as_ref().map(|t| &t.parties))) {

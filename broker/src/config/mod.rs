@@ -6,6 +6,7 @@
 
 pub mod amqp;
 pub mod check;
+pub mod publish;
 pub mod read;
 pub mod registry;
 pub mod trust;
@@ -47,6 +48,8 @@ settings! {
         trust: Option<trust::Trust> = None,
         /// The national registry of communication parties; without this section the files alone say who takes part.
         registry: Option<registry::Registry> = None,
+        /// Registries and stores that documents are published to, by name.
+        publish: BTreeMap<String, publish::Publish> = BTreeMap::new(),
         /// What this installation decides for itself: invalid messages, receipts, deadlines, tests.
         policy: Policy = Policy::default(),
         /// How much of one document is read.
@@ -305,6 +308,9 @@ impl Config {
         if let Some(registry) = &self.registry {
             registry.agree(reading);
         }
+        for (name, target) in &self.publish {
+            target.agree(name, reading);
+        }
         if self.work.bytes.0 < self.limits.message_bytes {
             reading.fault_at(
                 "work.bytes",
@@ -433,6 +439,46 @@ mod tests {
             Duration::from_secs(400 * 86_400),
             "the example shows the default"
         );
+    }
+
+    #[test]
+    fn the_publishing_example_in_ops_is_sound() {
+        let text = include_str!("../../../ops/config/publishing.toml");
+        let config = Config::parse(Path::new("/etc/budstikke/publishing.toml"), text).expect("no faults");
+        assert_eq!(config.publish.keys().collect::<Vec<_>>(), ["national", "region", "store"]);
+        let national = config.publish["national"].target();
+        let default = sharing::Target::new(sharing::Kind::MhdNational, sharing::Environment::Test, "2.999.1");
+        assert_eq!(
+            (national.withdraw, national.unique_ids, national.replace_scope),
+            (default.withdraw, default.unique_ids, default.replace_scope)
+        );
+        assert_eq!(
+            config.publish["region"].options().registry_url.as_deref(),
+            Some("https://xds.example.no/registry")
+        );
+    }
+
+    #[test]
+    fn faults_of_targets_are_all_named() {
+        let text = format!(
+            "{EXAMPLE}\n[publish.a]\nkind = \"xds\"\nurl = \"xds.example.no\"\nenvironment = \"test\"\n\
+             home_community = \"urn:oid:1.2\"\ntoken_file = \"t\"\n[publish.a.senders.\"974\"]\n\
+             [publish.a.token]\nurl = \"https://id.example.no\"\nclient_id = \"a\"\nscope = \"b\"\nkey_file = \"c\"\n\
+             [[publish.a.confidential]]\naccess = [\"NOPE\"]\n"
+        );
+        let faults = Config::parse(Path::new("x.toml"), &text).expect_err("faults");
+        let fields: Vec<_> = faults.iter().map(|fault| fault.field.as_str()).collect();
+        for field in [
+            "publish.a.url",
+            "publish.a.home_community",
+            "publish.a.senders.974",
+            "publish.a.source_root",
+            "publish.a.token_file",
+            "publish.a.registry_url",
+            "publish.a.confidential.0.access",
+        ] {
+            assert!(fields.contains(&field), "{field} is missing in {fields:?}");
+        }
     }
 
     #[test]

@@ -339,6 +339,17 @@ impl Setting for routing_rules::DestinationId {
     }
 }
 
+impl Setting for message_schemas::Family {
+    fn read(value: Value<'_>, reading: &mut Reading<'_>) -> Option<Self> {
+        use serde::de::IntoDeserializer;
+        use serde::de::value::{Error, StrDeserializer};
+        parsed(value, reading, "a family, such as referral or result-report", |word| {
+            let word: StrDeserializer<'_, Error> = word.into_deserializer();
+            serde::Deserialize::deserialize(word).ok()
+        })
+    }
+}
+
 impl Setting for amqp_profile::Role {
     fn read(value: Value<'_>, reading: &mut Reading<'_>) -> Option<Self> {
         parsed(value, reading, "async, sync, sync-reply, error or internal", |word| match word {
