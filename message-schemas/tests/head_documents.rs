@@ -368,6 +368,24 @@ fn an_order_is_one_request_for_each_investigation() {
 }
 
 #[test]
+fn what_many_requests_share_is_not_repeated_without_bound() {
+    let text = sample("rekvisisjon/document-laboratory-1.6");
+    let one_more = "<Investigation><Id OT=\"Prøve\"/></Investigation>".repeat(2_000);
+    let long = text.replace("Infeksjon?", &"Lang begrunnelse. ".repeat(5_000)).replacen(
+        "<StandingInv>",
+        &format!("{one_more}<StandingInv>"),
+        1,
+    );
+    let (document, bundle) = one(&long, &Options::default()).expect("a document");
+    assert!(document.json.len() < 40 * long.len(), "{} of {}", document.json.len(), long.len());
+    let requests = resources(&bundle, "ServiceRequest");
+    assert_eq!(requests.len(), 2_003);
+    assert!(requests[0]["reasonCode"][0]["text"].as_str().expect("a text").starts_with("Lang begrunnelse."));
+    assert!(requests[1].get("reasonCode").is_none());
+    assert!(check(&document).is_empty());
+}
+
+#[test]
 fn what_cannot_be_a_document_is_a_fault() {
     let options = Options::default();
     let head = |inside: &str| {

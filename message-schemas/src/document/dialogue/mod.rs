@@ -28,6 +28,7 @@ use super::fhir::{
     Annotation, Attester, CodeableConcept, Communication, CommunicationRequest, DateTime, Identifier,
     Payload, Reference, Resource,
 };
+use super::identifiers::LONGEST;
 use super::identity::Ids;
 use super::msg_head::MsgHead;
 use super::values::{Sourced, When, Words};
@@ -41,6 +42,9 @@ use std::borrow::Cow;
 use uuid::Uuid;
 
 const KINDS: [(&str, &str); 2] = [("I00-1", "Korrespondanse"), ("I02-2", "Brev")];
+
+/// Bytes of case and code of a case that are repeated on every note and question.
+const LONGEST_CASE: usize = 1_000;
 
 /// The parties of a message as resources.
 #[derive(Debug, Clone, Copy)]
@@ -223,9 +227,15 @@ impl<'a, 't> Writer<'a, '_, 't, Dialogue<'t>> {
         author.and_then(|p| self.role(p, true)).or(parties.sender)
     }
 
+    /// What the whole message is about; what would be long to repeat on every note stands in the text alone.
     fn case(&mut self) -> Vec<CodeableConcept<'a>> {
         let body = self.body;
         let mode = self.mode();
+        let nodes =
+            body.case_code.as_ref().map(|c| c.node).into_iter().chain(body.case.as_ref().map(|w| w.node));
+        if nodes.map(|n| n.source().len()).sum::<usize>() > LONGEST_CASE {
+            return Vec::new();
+        }
         let mut category = Vec::new();
         let mut concept = body.case_code.as_ref().and_then(|c| codes::concept(c, None, mode));
         if let Some(code) = &body.case_code {
@@ -263,7 +273,7 @@ impl<'a, 't> Writer<'a, '_, 't, Dialogue<'t>> {
         let question = note.question.as_ref().and_then(|q| q.id.as_ref());
         let parent = self.body.head.conversation.as_ref().and_then(|c| c.parent.as_ref());
         for words in [question, parent].into_iter().flatten() {
-            if let Some(value) = words.id() {
+            if let Some(value) = words.id().filter(|v| v.len() <= LONGEST) {
                 words.mapped(&mut self.coverage, "Communication.inResponseTo");
                 in_response_to.push(named(value));
             }

@@ -42,6 +42,7 @@ use super::fhir::{
     Annotation, CodeableConcept, Collection, DateTime, Identifier, Reference, Resource, ServiceRequest,
     Specimen,
 };
+use super::identifiers::LONGEST;
 use super::identity::Ids;
 use super::parties::Party;
 use super::values::{Code, Sourced, When, Words};
@@ -56,9 +57,14 @@ use uuid::Uuid;
 
 const KINDS: [(&str, &str); 2] = [("I00-1", "Korrespondanse"), ("I01-2", "Henvisninger")];
 
+/// Bytes that may come of repeating on every request what all of them share.
+const REPEATED: usize = 1 << 20;
+
 /// What all requests of a message share.
 #[derive(Debug)]
 struct Common<'a> {
+    /// It stands on each of them; else, where it would come to too much, on the first alone.
+    on_each: bool,
     requester: Option<Uuid>,
     performer: Option<Uuid>,
     reasons: Vec<CodeableConcept<'a>>,
@@ -250,7 +256,15 @@ impl<'a, 't> Writer<'a, '_, 't, Requisition<'t>> {
         }
         let attachments = self.attachments(&body.attachments);
         let authored = self.date_time(body.issued.as_ref(), "ServiceRequest.authoredOn", text::DOCUMENT);
-        Common { requester, performer, reasons, notes, attachments, authored }
+        Common {
+            on_each: body.repeated() <= REPEATED,
+            requester,
+            performer,
+            reasons,
+            notes,
+            attachments,
+            authored,
+        }
     }
 
     /// The requests and the specimens, each list in document order.
@@ -265,28 +279,34 @@ impl<'a, 't> Writer<'a, '_, 't, Requisition<'t>> {
             }
             if asked.investigations.is_empty() {
                 let id = self.id("ServiceRequest", asked.node, 1);
-                self.request(id, common, Some(asked), None, &of_these, cancelled);
+                let shares = common.on_each || requests.is_empty();
+                self.request(id, common, shares, Some(asked), None, &of_these, cancelled);
                 requests.push(id);
             }
-            for investigation in &asked.investigations {
+            for (n, investigation) in asked.investigations.iter().enumerate() {
                 let id = self.id("ServiceRequest", investigation.node, 1);
-                self.request(id, common, Some(asked), Some(investigation), &of_these, cancelled);
+                let shares = common.on_each || requests.is_empty();
+                // Of specimens that are not repeated, the first request of their group still names all.
+                let named = if common.on_each || n == 0 { of_these.as_slice() } else { &[] };
+                self.request(id, common, shares, Some(asked), Some(investigation), named, cancelled);
                 requests.push(id);
             }
             samples.extend(of_these);
         }
         if requests.is_empty() {
             let id = self.id("ServiceRequest", body.node, 1);
-            self.request(id, common, None, None, &[], false);
+            self.request(id, common, true, None, None, &[], false);
             requests.push(id);
         }
         (requests, samples)
     }
 
+    #[expect(clippy::too_many_arguments, reason = "what one request is made of")]
     fn request(
         &mut self,
         id: Uuid,
         common: &Common<'a>,
+        shares: bool,
         asked: Option<&'a Asked<'t>>,
         investigation: Option<&'a Investigation<'t>>,
         samples: &[Uuid],
@@ -297,8 +317,8 @@ impl<'a, 't> Writer<'a, '_, 't, Requisition<'t>> {
         let revoked = cancelled || body.service_code() == Some("C");
         let mut order_detail = Vec::new();
         let details = [
-            (asked.and_then(|a| a.purpose.as_ref()), Some(8248)),
-            (asked.and_then(|a| a.priority.as_ref()), None),
+            (asked.filter(|_| shares).and_then(|a| a.purpose.as_ref()), Some(8248)),
+            (asked.filter(|_| shares).and_then(|a| a.priority.as_ref()), None),
             (investigation.and_then(|i| i.priority.as_ref()), None),
         ];
         let specifications = investigation.map(|i| i.specifications.as_slice()).unwrap_or_default();
@@ -307,8 +327,9 @@ impl<'a, 't> Writer<'a, '_, 't, Requisition<'t>> {
             code.mapped(&mut self.coverage, "ServiceRequest.orderDetail");
             order_detail.extend(codes::concept(code, list, mode));
         }
-        let mut note = common.notes.clone();
-        let own = [asked.and_then(|a| a.comment.as_ref()), investigation.and_then(|i| i.comment.as_ref())];
+        let mut note = if shares { common.notes.clone() } else { Vec::new() };
+        let of_all = asked.filter(|_| shares).and_then(|a| a.comment.as_ref());
+        let own = [of_all, investigation.and_then(|i| i.comment.as_ref())];
         for words in own.into_iter().flatten() {
             words.mapped(&mut self.coverage, "ServiceRequest.note");
             note.push(Annotation { text: Cow::Borrowed(&*words.value) });
@@ -324,7 +345,12 @@ impl<'a, 't> Writer<'a, '_, 't, Requisition<'t>> {
             requisition,
             status: Some(if revoked { "revoked" } else { "active" }),
             intent: Some("order"),
-            category: body.discipline.iter().filter_map(|c| codes::concept(c, Some(8202), mode)).collect(),
+            category: body
+                .discipline
+                .iter()
+                .filter(|_| shares)
+                .filter_map(|c| codes::concept(c, Some(8202), mode))
+                .collect(),
             code: Some(self.code_of(investigation)),
             order_detail,
             subject: self.subject,
@@ -332,8 +358,13 @@ impl<'a, 't> Writer<'a, '_, 't, Requisition<'t>> {
             authored_on: common.authored,
             requester: common.requester.map(Reference::to),
             performer: common.performer.map(Reference::to).into_iter().collect(),
-            reason_code: common.reasons.clone(),
-            supporting_info: common.attachments.iter().map(|id| Reference::to(*id)).collect(),
+            reason_code: if shares { common.reasons.clone() } else { Vec::new() },
+            supporting_info: common
+                .attachments
+                .iter()
+                .filter(|_| shares)
+                .map(|id| Reference::to(*id))
+                .collect(),
             specimen: samples.iter().map(|id| Reference::to(*id)).collect(),
             note,
             ..ServiceRequest::default()
@@ -365,7 +396,7 @@ impl<'a, 't> Writer<'a, '_, 't, Requisition<'t>> {
         by: Option<&'a Party<'t>>,
     ) -> Option<Identifier<'a>> {
         let words = words?;
-        let value = words.id()?;
+        let value = words.id().filter(|v| v.len() <= LONGEST)?;
         words.mapped(&mut self.coverage, target);
         let assigner = by.and_then(Party::organisation_display);
         let assigner =

@@ -157,6 +157,25 @@ impl<'t> Requisition<'t> {
         self.service_type.as_ref().and_then(Code::code)
     }
 
+    /// Bytes, about, that all requests come to with what they share on each of them.
+    pub(super) fn repeated(&self) -> usize {
+        let requests: usize = self.asked.iter().map(|a| a.investigations.len().max(1)).sum();
+        let of_group = |a: &Asked<'t>| {
+            let nodes = [&a.purpose, &a.priority].into_iter().flatten().map(|c| c.node);
+            let texts = nodes.chain(a.comment.as_ref().map(|c| c.node)).map(|n| n.source().len());
+            texts.sum::<usize>() + 64 * a.samples.len()
+        };
+        let codes = [&self.discipline, &self.report_priority].into_iter().flatten().map(|c| c.node);
+        let texts = codes.chain(self.comment.as_ref().map(|c| c.node)).map(|n| n.source().len());
+        let reasons = self.reasons.iter().map(|r| {
+            let codes = r.heading.iter().chain(&r.codes).map(|c| c.node);
+            codes.chain(r.value).map(|n| n.source().len() + 64).sum::<usize>()
+        });
+        let shared = texts.sum::<usize>() + reasons.sum::<usize>() + 64 * self.attachments.len();
+        let largest = self.asked.iter().map(of_group).max().unwrap_or(0);
+        requests.saturating_mul(shared.saturating_add(largest))
+    }
+
     /// Resources that it may come to.
     pub(super) fn size(&self) -> usize {
         let asked = self.asked.iter().map(|a| 1 + a.investigations.len() + a.samples.len());
