@@ -1,6 +1,5 @@
 //! Events as Encounters, and where they were.
 
-use super::EVENTS;
 use super::read::{Discharge, Event, Place};
 use super::relation;
 use crate::document::clinical::Told;
@@ -183,7 +182,7 @@ impl<'a, 't> Writer<'a, '_, 't, Discharge<'t>> {
         said.splice(0..0, description);
         let out = Location {
             id: Some(id),
-            name: Some(name.unwrap_or(Cow::Borrowed(EVENTS))).filter(|n| !n.is_empty()),
+            name,
             description: (!said.is_empty()).then(|| Cow::Owned(said.join(", "))),
             kind: place.kind.iter().filter_map(|c| codes::concept(c, None, mode)).collect(),
             address: place

@@ -193,10 +193,14 @@ impl<'t> Referral<'t> {
                 "ServProvider" => party(&mut r.provider, e),
                 "Requester" => party(&mut r.requester, e),
                 "CopyDest" => r.copies.push(Party::read(e)),
-                "RefDoc" => {
-                    r.attachments.push(RefDoc::read(e));
-                    r.bookings.extend(e.child("Booking").map(Booking::read));
-                }
+                // In 1.0 it may hold a booking, which is no attachment.
+                "RefDoc" => match e.child("Booking") {
+                    Some(booking) => {
+                        r.bookings.push(Booking::read(booking));
+                        r.told.push((super::ENCLOSED, e));
+                    }
+                    None => r.attachments.push(RefDoc::read(e)),
+                },
                 "ReasonAsText" => r.reasons.push(Headed::read(e)),
                 "Diagnosis" => r.diagnoses.push(Concept::read(e)),
                 "ReqServ" => first(&mut r.wanted, Some(Wanted::read(e))),

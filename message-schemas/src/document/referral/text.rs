@@ -59,9 +59,6 @@ impl<'a, 't> Writer<'a, '_, 't, Referral<'t>> {
                 chapter.shows(*id);
             }
         }
-        for booking in &body.bookings {
-            self.tell(booking.node, ENCLOSED, Some("Time"), c);
-        }
         for id in &parts.bookings {
             c.named(ENCLOSED).shows(*id);
         }
