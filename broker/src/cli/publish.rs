@@ -202,6 +202,8 @@ pub(super) fn made(
     earlier: &[Published],
     target: &Target,
 ) -> Result<Submission, sharing::Refusal> {
-    let contents = Contents { document, original, fhir_xml: None, pdf: None };
+    // What cannot be written as XML goes as JSON where the target takes that, and is refused by name where not.
+    let fhir_xml = document::fhir_xml(&document.json).ok();
+    let contents = Contents { document, original, fhir_xml: fhir_xml.as_deref(), pdf: None };
     submission(&contents, Version::Whole, earlier, target, SystemClock::new().now())
 }

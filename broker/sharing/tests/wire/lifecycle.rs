@@ -3,7 +3,9 @@
 use crate::given::{document, now, target};
 use message_schemas::document::{Attached, Format, SharedDocument};
 use sharing::target::{Kind, ReplaceScope, Withdraw};
-use sharing::{Contents, Link, Published, Submission, Target, Version, Withdrawal, submission, withdrawal};
+use sharing::{
+    Contents, Link, Published, Submission, Target, Version, Withdrawal, clearing, submission, withdrawal,
+};
 
 /// A version of the same series, with so many attachments.
 fn version(msg_id: &str, attachments: u32) -> (SharedDocument, Vec<u8>) {
@@ -148,4 +150,23 @@ fn what_is_kept_comes_back_as_it_was() {
         .published(|entry| Some(format!("DocumentReference/{entry}")));
     let text = serde_json::to_string(&old).expect("JSON");
     assert_eq!(serde_json::from_str::<Vec<Published>>(&text).expect("JSON"), old);
+}
+
+#[test]
+fn what_has_no_successor_goes_in_the_way_of_the_target() {
+    let of = |withdraw| {
+        let target = Target { withdraw, replace_scope: ReplaceScope::EachFormat, ..target(Kind::Xds) };
+        let old = made("m1", 2, Version::Whole, &[], &target).published(|_| None);
+        let second = made("m2", 0, Version::Whole, &old, &target);
+        let way = clearing(&second, &target);
+        (second, old, way)
+    };
+    let (second, _, way) = of(Withdraw::Delete);
+    assert!(second.obsolete.len() == 2 && way == Some(Withdrawal::Delete(second.obsolete)));
+    let (second, _, way) = of(Withdraw::Deprecate);
+    let Some(Withdrawal::Deprecate { set, entries }) = way else { panic!("a set says so") };
+    assert!(set.entries.is_empty() && set.set.id != second.set.id && entries == second.obsolete);
+    let (second, old, way) = of(Withdraw::Tombstone);
+    assert!(second.obsolete.is_empty() && way.is_none());
+    assert!(links(&second, &old).contains(&"kith-xml replaces +attachment-2".to_owned()));
 }
