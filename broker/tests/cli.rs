@@ -125,9 +125,53 @@ fn translate_gives_a_bundle_a_line_and_a_report_of_every_piece() {
     assert!(!bundles.is_empty());
     assert!(bundles.iter().all(|b| b["resourceType"] == "Bundle" && b["type"] == "document"));
     let report = lines(&budstikke(&["translate", good.to_str().unwrap(), "--report", "-"]));
-    assert!(report.iter().all(|l| l["path"].is_string() && l["reason"].is_string()));
-    assert!(report.iter().any(|l| l["outcome"] == "mapped"));
+    let (last, pieces) = report.split_last().unwrap();
+    assert!(pieces.iter().all(|l| l["path"].is_string() && l["reason"].is_string()));
+    for outcome in ["mapped", "narrative", "dropped"] {
+        let count = pieces.iter().filter(|l| l["outcome"] == outcome).count();
+        assert_eq!(last["totals"][outcome], count);
+    }
+    assert!(last["totals"]["mapped"].as_u64().unwrap() > 0);
+    assert_eq!(report, lines(&budstikke(&["translate", good.to_str().unwrap(), "--report"])));
     assert_eq!(code(&run(&["translate", "-"], b"<x/>")), 1);
+}
+
+#[test]
+fn translate_gives_a_document_in_every_form() {
+    let good = sample("svarrapport/document-biochemistry-1.4");
+    let form = |form: &str| budstikke(&["translate", "--to", form, good.to_str().unwrap()]);
+    for (name, begins) in [
+        ("fhir-json", "{\"resourceType\":\"Bundle\""),
+        ("fhir-xml", "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Bundle xmlns=\"http://hl7.org/fhir\">"),
+        ("html", "<!DOCTYPE html>"),
+    ] {
+        let output = form(name);
+        assert_eq!(code(&output), 0, "{name}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(output.stdout.starts_with(begins.as_bytes()), "{name}");
+        assert_eq!(output.stdout, form(name).stdout, "{name}: the same bytes again");
+    }
+    assert_eq!(code(&form("word")), 2);
+}
+
+#[test]
+fn several_documents_become_numbered_files() {
+    let several = sample("svarrapport/document-several-reports-1.3");
+    let several = several.to_str().unwrap();
+    let refused = budstikke(&["translate", "--to", "html", several]);
+    assert_eq!(code(&refused), 2);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("--out"), "the remedy is said");
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("svar.html");
+    let write = |more: &[&str]| {
+        let fixed = ["translate", "--to", "html", several, "--out", out.to_str().unwrap()];
+        code(&budstikke(&[&fixed, more].concat()))
+    };
+    assert_eq!(write(&[]), 0);
+    for name in ["svar-1.html", "svar-2.html"] {
+        assert!(std::fs::read(folder.path().join(name)).unwrap().starts_with(b"<!DOCTYPE html>"), "{name}");
+    }
+    assert_eq!(write(&[]), 2, "what is there is not written over");
+    assert_eq!(write(&["--force"]), 0);
 }
 
 #[test]

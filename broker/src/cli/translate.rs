@@ -1,31 +1,93 @@
-//! `translate`: a message as shared documents.
+//! `translate`: a message as shared documents, in the form that is asked for.
 
+use super::output::{self, Readable};
 use super::{files, json_line};
 use crate::exit::{Failure, Verdict};
-use message_schemas::document::{self, Options};
+use message_schemas::document::view::{self, View};
+use message_schemas::document::{self, Options, Outcome, SharedDocument};
 use message_schemas::xml::{self, Tree};
 use message_schemas::{Finding, Limits};
+use serde::Serialize;
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// Translate a laboratory report into FHIR R4 documents, one Bundle a line on standard output.
+/// Translate a message into shared documents: FHIR R4, or pages for people.
 ///
-/// What can be read is translated, whether the message is valid or not.
+/// What can be read is translated, whether the message is valid or not. Most messages give one document; a message
+/// with several reports gives one for each.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   budstikke translate report.xml | jq .
+  budstikke translate --to fhir-xml report.xml --out bundle.xml
+  budstikke translate --to html referral.xml > referral.html
+  budstikke translate report.xml --report
   budstikke translate report.xml --report losses.jsonl > bundle.json
-  budstikke translate report.xml --report - | grep dropped
 
 Exit codes: 0 translated, 1 there is no document in it; standard error says why.")]
 pub(super) struct Command {
     /// The message; `-` is standard input.
     file: PathBuf,
-    /// Write what became of every piece of the source: one JSON object a line with path, outcome (mapped,
-    /// narrative or dropped) and reason. `-` prints it instead of the documents.
+    /// The form to give the documents.
+    #[arg(long, value_enum, value_name = "FORM", default_value_t)]
+    to: Form,
+    /// Write to this file instead of standard output. Several documents are numbered: `out.xml` becomes
+    /// `out-1.xml`, `out-2.xml`.
     #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Write over what is there.
+    #[arg(long, requires = "out")]
+    force: bool,
+    /// Tell what became of every piece of the source: one JSON object a line with path, outcome (mapped, narrative
+    /// or dropped) and reason, and the totals in the last line. Without FILE, or with `-`, it is printed instead
+    /// of the documents.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     report: Option<PathBuf>,
+}
+
+/// What a document can be written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+enum Form {
+    /// FHIR R4 Bundle in JSON, one a line.
+    #[default]
+    FhirJson,
+    /// The same in XML.
+    FhirXml,
+    /// For people, on a screen: one HTML file that needs no other.
+    Html,
+}
+
+impl Form {
+    fn write(self, document: &SharedDocument) -> Result<Vec<u8>, String> {
+        let view = || View::read(&document.json);
+        match self {
+            Self::FhirJson => {
+                let mut line = document.json.clone();
+                line.push(b'\n');
+                Ok(line)
+            }
+            Self::FhirXml => document::fhir_xml(&document.json).map_err(|fault| fault.to_string()),
+            Self::Html => view().map(|view| view::html(&view)).map_err(|fault| fault.to_string()),
+        }
+    }
+
+    /// One behind the other, several of them can still be told apart.
+    const fn joins(self) -> bool {
+        matches!(self, Self::FhirJson)
+    }
+}
+
+/// How many pieces of the source ended where.
+#[derive(Debug, Default, Serialize)]
+struct Totals {
+    mapped: usize,
+    narrative: usize,
+    dropped: usize,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct LastLine {
+    totals: Totals,
 }
 
 impl Command {
@@ -54,22 +116,78 @@ impl Command {
                 return Ok(Verdict::Negative);
             }
         };
-        let lines = || documents.iter().flat_map(|document| document.coverage.lines(&tree));
         match &self.report {
             Some(path) if files::is_stdin(path) => {
-                return lines().try_for_each(|line| json_line(out, &line)).map(|()| Verdict::Good);
+                return report(&documents, &tree, out).map(|()| Verdict::Good);
             }
             Some(path) => {
-                let mut report = BufWriter::new(File::create(path).map_err(Failure::file(path))?);
-                lines().try_for_each(|line| json_line(&mut report, &line))?;
-                report.flush().map_err(Failure::file(path))?;
+                let mut file = BufWriter::new(File::create(path).map_err(Failure::file(path))?);
+                report(&documents, &tree, &mut file)?;
+                file.flush().map_err(Failure::file(path))?;
             }
             None => {}
         }
-        for document in &documents {
-            out.write_all(&document.json)?;
-            out.write_all(b"\n")?;
+        self.write(&documents, out)
+    }
+
+    fn write(&self, documents: &[SharedDocument], out: &mut dyn Write) -> Result<Verdict, Failure> {
+        let to_output = self.out.as_deref().is_none_or(files::is_stdin);
+        if to_output && documents.len() > 1 && !self.to.joins() {
+            return Err(Failure::Usage(format!(
+                "the message holds {} documents, which cannot follow one another in this form; name a file with --out",
+                documents.len()
+            )));
+        }
+        for (n, document) in documents.iter().enumerate() {
+            let bytes = match self.to.write(document) {
+                Ok(bytes) => bytes,
+                Err(fault) => {
+                    crate::exit::say(&format!("Not written: {fault}."));
+                    return Ok(Verdict::Negative);
+                }
+            };
+            match self.out.as_deref().filter(|_| !to_output) {
+                Some(path) if documents.len() > 1 => {
+                    output::write(&numbered(path, n + 1), &bytes, Readable::ByOwner, self.force)?;
+                }
+                Some(path) => output::write(path, &bytes, Readable::ByOwner, self.force)?,
+                None => out.write_all(&bytes)?,
+            }
         }
         Ok(Verdict::Good)
+    }
+}
+
+fn report(documents: &[SharedDocument], tree: &Tree, out: &mut dyn Write) -> Result<(), Failure> {
+    let mut last = LastLine::default();
+    for line in documents.iter().flat_map(|document| document.coverage.lines(tree)) {
+        match line.outcome {
+            Outcome::Mapped => last.totals.mapped += 1,
+            Outcome::Narrative => last.totals.narrative += 1,
+            Outcome::Dropped => last.totals.dropped += 1,
+        }
+        json_line(out, &line)?;
+    }
+    json_line(out, &last)
+}
+
+/// `out.xml` as `out-2.xml`.
+fn numbered(path: &Path, number: usize) -> PathBuf {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let name = match path.extension() {
+        Some(extension) => format!("{stem}-{number}.{}", extension.to_string_lossy()),
+        None => format!("{stem}-{number}"),
+    };
+    path.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_documents_are_numbered_before_the_ending() {
+        assert_eq!(numbered(Path::new("a/out.xml"), 2), Path::new("a/out-2.xml"));
+        assert_eq!(numbered(Path::new("out"), 1), Path::new("out-1"));
     }
 }
