@@ -17,6 +17,7 @@ use crate::protection::{self, Again, Maker, Material};
 use crate::queues::{self, Board, Queues, Way};
 use crate::registry;
 use crate::reload::Reload;
+use crate::series;
 use crate::timers::Timers;
 use crate::wake::Wake;
 use crate::world::{self, Tables};
@@ -28,7 +29,7 @@ use arc_swap::ArcSwap;
 use broker_core::Protection;
 use broker_core::journal::Delivery;
 use broker_core::ports::{Clock, Destination, Store};
-use dead_letter::Attempt;
+use dead_letter::{Attempt, BreakerSettings, Schedule};
 use metrics_exporter_prometheus::PrometheusHandle;
 use routing_rules::DestinationId;
 use std::sync::Arc;
@@ -38,6 +39,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+/// Series that are told to one target at the same time.
+const PUBLISHING: usize = 4;
+/// Calls that telling a target of one message may take.
+const CALLS: u32 = 10;
 
 pub use crate::journal::Journal;
 
@@ -80,7 +86,9 @@ pub async fn run(config: Config) -> Result<Verdict, Failure> {
         revocation.add_lists(material.lists).await;
     }
 
-    let wake = Wake::new(config.destinations.keys());
+    let targets: Vec<DestinationId> =
+        config.publish.keys().filter_map(|name| world::publishing_to(name)).collect();
+    let wake = Wake::new(config.destinations.keys().chain(&targets));
     let pool = Arc::new(Pool::start(config.work.threads).map_err(|e| Failure::Start(e.to_string()))?);
     let budget = Budget::new(budget::Options {
         message_bytes: narrow(config.limits.message_bytes),
@@ -123,6 +131,33 @@ pub async fn run(config: Config) -> Result<Verdict, Failure> {
         let served = delivery::Loop::new(options, Arc::clone(&store), place, clock, bell, health.clone());
         let stop = stop.clone();
         parts.spawn(async move { ("delivery", served.run(stop).await) });
+    }
+    for (name, settings) in &config.publish {
+        let failed = |why: &str| Failure::Start(format!("publish.{name}: {why}"));
+        let destination =
+            world::publishing_to(name).ok_or_else(|| failed("its name cannot be that of a destination"))?;
+        let registry = settings.publisher().map_err(|error| failed(&chain(&error)))?;
+        let options = delivery::Options {
+            destination: destination.clone(),
+            concurrency: PUBLISHING,
+            // Several calls each; the adapter ends every one of them itself.
+            timeout: settings.timeout * CALLS,
+            schedule: Schedule::default(),
+            breaker: BreakerSettings::default(),
+        };
+        let target = series::publishing::Target {
+            store: Arc::clone(&store),
+            world: Arc::clone(&world),
+            clock: Arc::clone(&port),
+            registry,
+        };
+        let bell = wake.bell(&destination);
+        let clock = Arc::clone(&clock) as Arc<dyn Clock>;
+        let served =
+            delivery::Loop::new(options, Arc::clone(&store), Arc::new(target), clock, bell, health.clone());
+        let stop = stop.clone();
+        tracing::info!(target = name, "Documents are published to the target {name}.");
+        parts.spawn(async move { ("publishing", served.run(stop).await) });
     }
     let timers = Timers {
         store: Arc::clone(&store),

@@ -4,10 +4,11 @@ use crate::config::Config;
 use crate::config::read::Fault;
 use adapters::registry::look_at_parties;
 use broker_core::journal::Provenance;
+use broker_core::policy::{Policy, Publish};
 use broker_core::{ContentHash, Protection, World};
 use message_schemas::schema::SchemaSet;
 use message_schemas::{HerId, document, head};
-use routing_rules::{Parties, RegistryEntry, Rules};
+use routing_rules::{DestinationId, Parties, RegistryEntry, Rules};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -80,7 +81,7 @@ impl Tables {
         if faults.is_empty() { Ok(Self { parties, rules }) } else { Err(faults) }
     }
 
-    fn destinations(parties: &Parties, rules: &Rules) -> Vec<(routing_rules::DestinationId, String)> {
+    fn destinations(parties: &Parties, rules: &Rules) -> Vec<(DestinationId, String)> {
         let of_parties =
             parties.destinations().map(|(d, party)| (d.clone(), format!("party {}", party.her_id)));
         let of_rules =
@@ -108,6 +109,22 @@ pub fn named_certificates(config: &Config, parties: Option<&Parties>) -> BTreeMa
     named.map(|p| (p.her_id, p.protection.certificates.iter().map(find).collect())).collect()
 }
 
+/// The destination under which deliveries to a target are known; none for a name that can be none.
+#[must_use]
+pub fn publishing_to(name: &str) -> Option<DestinationId> {
+    format!("publish:{name}").parse().ok()
+}
+
+/// What is published where.
+fn published(config: &Config) -> Vec<Publish> {
+    let targets = config.publish.iter().filter_map(|(name, settings)| {
+        let target = settings.target();
+        let tests = target.environment == sharing::Environment::Test;
+        Some(Publish { to: publishing_to(name)?, families: target.families, tests })
+    });
+    targets.collect()
+}
+
 /// Everything that messages are judged by, with the hashes that are stored with each decision.
 #[must_use]
 pub fn world(
@@ -129,7 +146,7 @@ pub fn world(
         schemas,
         parties: Arc::new(tables.parties),
         rules: Arc::new(tables.rules),
-        policy: Arc::new(config.policy.clone()),
+        policy: Arc::new(Policy { publish: published(config), ..config.policy.clone() }),
         trust,
         limits: config.limits,
         heads: head::Settings::default(),

@@ -1,5 +1,8 @@
 //! Series of documents: what the journal knows of one, gathered.
 
+mod making;
+pub mod publishing;
+
 use broker_core::ports::{Store, StoreError};
 use broker_core::series::{Kept, ShownAt, Sought};
 use message_schemas::MessageId;

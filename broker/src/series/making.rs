@@ -1,0 +1,131 @@
+//! The documents of a series as they are published: made again from the messages in the journal, the same each time.
+
+use broker_core::World;
+use broker_core::journal::DocumentKind;
+use broker_core::ports::{Store, StoreError};
+use message_schemas::document::{self, Fault, SharedDocument};
+use message_schemas::xml::{self, Tree};
+use sharing::series::{Document, State, Version, fold};
+use std::sync::Arc;
+
+/// A document with the bytes that are published of it.
+pub(super) struct Made {
+    /// What was made, and what its metadata are made of.
+    pub(super) document: SharedDocument,
+    /// The newest message as it was inside its envelope.
+    pub(super) original: Arc<[u8]>,
+    /// The FHIR document as XML.
+    pub(super) fhir_xml: Option<Vec<u8>>,
+}
+
+/// Why a document could not be made.
+#[derive(Debug)]
+pub(super) enum NotMade {
+    /// The journal does not answer.
+    Journal(StoreError),
+    /// It is not known, or its bytes are gone.
+    Gone,
+    /// It gives no document.
+    Fault(Fault),
+    /// It cannot be read.
+    Unreadable,
+    /// The program failed on it.
+    Failed,
+}
+
+impl From<StoreError> for NotMade {
+    fn from(error: StoreError) -> Self {
+        Self::Journal(error)
+    }
+}
+
+impl std::fmt::Display for NotMade {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Journal(error) => write!(f, "the journal: {error}"),
+            Self::Gone => f.write_str("a message of the series is no longer in the journal"),
+            Self::Fault(fault) => write!(f, "{}: {fault}", fault.code()),
+            Self::Unreadable => f.write_str("a message of the series cannot be read"),
+            Self::Failed => f.write_str("the program failed on it"),
+        }
+    }
+}
+
+/// Makes the document of these messages of a series, oldest first. `incomplete`: the one that opened it is not known.
+pub(super) async fn make<S: Store>(
+    store: &S,
+    world: &Arc<World>,
+    versions: &[Version],
+    of: &[String],
+    incomplete: bool,
+) -> Result<Made, NotMade> {
+    let mut members = Vec::with_capacity(of.len());
+    let mut bodies = Vec::with_capacity(of.len());
+    for id in of {
+        let version = versions.iter().find(|v| v.msg_id == *id).ok_or(NotMade::Gone)?;
+        bodies.push(content(store, version).await?.ok_or(NotMade::Gone)?);
+        members.push(version.clone());
+    }
+    let world = Arc::clone(world);
+    let original = bodies.last().map(Arc::clone).ok_or(NotMade::Gone)?;
+    // Large messages take long, and the loops of other destinations run on these threads too.
+    let make = move || {
+        let document = translate(&bodies, &members, incomplete, &world)?;
+        let fhir_xml = document::fhir_xml(&document.json).ok();
+        Ok((document, fhir_xml))
+    };
+    let made: Result<_, NotMade> = tokio::task::spawn_blocking(make).await.map_err(|_| NotMade::Failed)?;
+    let (document, fhir_xml) = made?;
+    Ok(Made { document, original, fhir_xml })
+}
+
+/// The KITH XML of a message: what was inside, if it came sealed.
+async fn content<S: Store>(store: &S, version: &Version) -> Result<Option<Arc<[u8]>>, StoreError> {
+    let opened = store.documents(version.message).await?.into_iter().rev();
+    match opened.into_iter().find(|d| d.kind == DocumentKind::Opened) {
+        Some(opened) => Ok(Some(opened.bytes)),
+        None => store.body(version.message).await,
+    }
+}
+
+fn translate(
+    bodies: &[Arc<[u8]>],
+    members: &[Version],
+    incomplete: bool,
+    world: &World,
+) -> Result<SharedDocument, NotMade> {
+    let mut read = Vec::with_capacity(bodies.len());
+    for body in bodies {
+        let decoded = xml::decode(body).map_err(|_| NotMade::Unreadable)?;
+        let tree = Tree::parse(&decoded.text, &world.limits).map_err(|_| NotMade::Unreadable)?;
+        read.push((decoded, tree));
+    }
+    let options = &*world.documents;
+    let id = members.last().map(|v| v.msg_id.as_str()).unwrap_or_default();
+    if let ([(decoded, tree)], [_], false) = (read.as_slice(), members, incomplete) {
+        let documents = document::translate(&decoded.text, tree, options).map_err(NotMade::Fault)?;
+        return documents.into_iter().find(|d| d.keys.msg_id == id).ok_or(NotMade::Gone);
+    }
+    // What these messages come to by themselves: of several, the last whole one and the differences behind it.
+    let folded = fold(members);
+    let visible = folded.series.values().find_map(|series| match &series.state {
+        State::Visible(visible) => visible.documents.first(),
+        State::Nothing | State::Withdrawn { .. } => None,
+    });
+    let Some(Document { parts }) = visible else { return Err(NotMade::Gone) };
+    let parts: Option<Vec<document::Part<'_>>> = parts
+        .iter()
+        .map(|part| {
+            let ((decoded, tree), version) = read.get(part.version).zip(members.get(part.version))?;
+            Some(document::Part {
+                text: &decoded.text,
+                tree,
+                nth: version.msg_id.rsplit_once('#').and_then(|(_, n)| n.parse().ok()).unwrap_or(1),
+                results: part.items.as_deref().unwrap_or_default(),
+            })
+        })
+        .collect();
+    let of: Vec<String> = members.iter().map(|v| v.msg_id.clone()).collect();
+    let merged = sharing::series::merged_id(&of);
+    document::merge(&parts.ok_or(NotMade::Gone)?, &merged, incomplete, options).map_err(NotMade::Fault)
+}

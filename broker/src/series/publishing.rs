@@ -1,0 +1,380 @@
+//! Publishing: a target is told what is visible of a series, whichever of its messages is being delivered.
+//!
+//! What the target shall show is made from all that the journal knows of the series at that moment, and from what the
+//! target shows by the journal ([`sharing::series`]). So the order of arrival does not matter, and a delivery that finds
+//! everything as it should be has nothing to do.
+//!
+//! **Invariant:** what goes out is written down before it goes, and again when its answer is there. An answer that was
+//! lost, or a broker that died, leaves something begun; the next attempt finishes just that, with the same ids, before it
+//! looks at what has arrived since. The journal hands out one message of a series at a time for each target.
+
+use super::making::{self, NotMade};
+use super::{Gathered, gather};
+use adapters::publish::{Outcome, Publisher};
+use arc_swap::ArcSwap;
+use broker_core::World;
+use broker_core::journal::Delivery;
+use broker_core::ports::{Clock, Destination, Store, StoreError};
+use broker_core::series::{Showing, ShownAt};
+use dead_letter::{Attempt, Reason};
+use message_schemas::document::SharedDocument;
+use sharing::series::{
+    Assembled, Change, Conflict, Entry, Fate, Folded, Formats, Habits, Made, Planned, Shown, State, Status,
+    Step, Strand, Version, Wanted, assemble, expected, fold, plan,
+};
+use sharing::target::{Also, Environment, ReplaceScope, Withdraw};
+use sharing::{
+    Contents, Published, Refusal, Submission, Version as Kind, Withdrawal, submission, withdrawal,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::sync::Arc;
+
+/// What was begun is finished, and then there may be more to do; a plan that does not come to an end is a fault of ours.
+const MOST_ROUNDS: usize = 4;
+
+/// A registry that can be told: [`Publisher`] over a network, and in tests one in memory.
+pub trait Registry: Send + Sync + 'static {
+    /// What is set for it.
+    fn target(&self) -> &sharing::Target;
+    /// Publishes.
+    fn publish(&self, submission: &Submission) -> impl Future<Output = Outcome> + Send;
+    /// Takes back.
+    fn withdraw(&self, withdrawal: &Withdrawal) -> impl Future<Output = Outcome> + Send;
+}
+
+impl Registry for Publisher {
+    fn target(&self) -> &sharing::Target {
+        self.target()
+    }
+
+    async fn publish(&self, submission: &Submission) -> Outcome {
+        self.publish(submission).await
+    }
+
+    async fn withdraw(&self, withdrawal: &Withdrawal) -> Outcome {
+        self.withdraw(withdrawal).await
+    }
+}
+
+/// A target, as a destination of deliveries.
+pub struct Target<S, R> {
+    /// Where versions are known, and what is shown is written down.
+    pub store: Arc<S>,
+    /// How documents are made.
+    pub world: Arc<ArcSwap<World>>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Whom to tell.
+    pub registry: R,
+}
+
+/// Why a target was not told all.
+#[derive(Debug)]
+enum Stop {
+    /// As an attempt ends.
+    Attempt(Attempt),
+    /// It is for a person.
+    Aside(Reason, String),
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Self::Attempt(Attempt::Retry { why: format!("the journal: {error}"), after: None })
+    }
+}
+
+impl From<NotMade> for Stop {
+    fn from(not: NotMade) -> Self {
+        match not {
+            NotMade::Journal(error) => error.into(),
+            NotMade::Gone | NotMade::Fault(_) | NotMade::Unreadable | NotMade::Failed => {
+                Self::Aside(Reason::NotPublishable, not.to_string())
+            }
+        }
+    }
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Aside(Reason::NotPublishable, format!("{}: {refusal}", refusal.code()))
+    }
+}
+
+impl<S: Store, R: Registry> Destination for Target<S, R> {
+    async fn send(&self, delivery: &Delivery) -> Attempt {
+        match self.tell(delivery).await {
+            Ok(attempt) => attempt,
+            Err(Stop::Attempt(attempt)) => attempt,
+            Err(Stop::Aside(reason, why)) => Attempt::SetAside { reason, why },
+        }
+    }
+}
+
+impl<S: Store, R: Registry> Target<S, R> {
+    async fn tell(&self, delivery: &Delivery) -> Result<Attempt, Stop> {
+        let target = self.registry.target();
+        let Gathered { versions, shown } = gather(&*self.store, BTreeSet::from([delivery.message])).await?;
+        let tests = target.environment == Environment::Test;
+        let versions: Vec<Version> = versions.into_iter().filter(|v| v.test == tests).collect();
+        let folded = fold(&versions);
+        let mut series = Series {
+            target: self,
+            of: delivery,
+            folded: &folded,
+            versions: &versions,
+            shown: shown.into_iter().filter(|s| s.target == delivery.destination).collect(),
+            passed_over: BTreeSet::new(),
+        };
+        let told = series.settle().await?;
+        // Whatever this message is itself, the target shows what it should now.
+        let own = versions.iter().zip(&folded.fates).filter(|(v, _)| v.message == delivery.message);
+        let conflict = own.filter_map(|(_, fate)| match fate {
+            Fate::Parked { conflict } => Some(*conflict),
+            Fate::Visible
+            | Fate::Superseded { .. }
+            | Fate::Withdrawn { .. }
+            | Fate::Cancels
+            | Fate::Hidden
+            | Fate::NotShown
+            | Fate::Repeat { .. } => None,
+        });
+        match conflict.min() {
+            Some(conflict) => {
+                Ok(Attempt::SetAside { reason: reason(conflict), why: conflict.words().to_owned() })
+            }
+            None if told => Ok(Attempt::HandedOver),
+            None => Ok(Attempt::AlreadyThere),
+        }
+    }
+
+    fn formats(&self) -> Formats {
+        let also = &self.registry.target().also;
+        Formats {
+            fhir: also.contains(&Also::Fhir),
+            pdf: also.contains(&Also::Pdf),
+            attachments: also.contains(&Also::Attachments),
+        }
+    }
+
+    fn habits(&self) -> Habits {
+        let target = self.registry.target();
+        Habits {
+            cascades: target.replace_scope == ReplaceScope::Original,
+            deletes: target.withdraw == Withdraw::Delete,
+        }
+    }
+}
+
+/// Where a person reads what to do.
+const fn reason(conflict: Conflict) -> Reason {
+    match conflict {
+        Conflict::OtherContent => Reason::ConflictingContent,
+        Conflict::OtherPatient => Reason::SeriesOtherPatient,
+        Conflict::NotItsOwner => Reason::SeriesNotItsOwner,
+        Conflict::AfterCancel => Reason::SeriesClosed,
+        Conflict::NotSafe => Reason::DocumentNotSafe,
+        Conflict::Unlinked => Reason::SeriesUnlinked,
+    }
+}
+
+/// What one delivery has to do with its series.
+struct Series<'d, S, R> {
+    target: &'d Target<S, R>,
+    of: &'d Delivery,
+    folded: &'d Folded,
+    versions: &'d [Version],
+    shown: Vec<ShownAt>,
+    /// What the target does not take: a document that is too large, or of another kind.
+    passed_over: BTreeSet<Entry>,
+}
+
+impl<S: Store, R: Registry> Series<'_, S, R> {
+    /// Tells the target until it shows what it should. Returns whether there was anything to tell.
+    async fn settle(&mut self) -> Result<bool, Stop> {
+        let wanted = Wanted::of(self.folded, self.versions, self.target.formats());
+        for round in 0..MOST_ROUNDS {
+            let shown: Vec<Shown> = self.shown.iter().map(|s| s.shown.clone()).collect();
+            let mut steps = plan(&wanted, &shown, self.target.habits());
+            for step in &mut steps {
+                if let Step::Submit { entries, .. } = step {
+                    entries.retain(|p| !self.passed_over.contains(&p.entry));
+                }
+            }
+            steps.retain(|step| !matches!(step, Step::Submit { entries, .. } if entries.is_empty()));
+            if steps.is_empty() {
+                return Ok(round > 0);
+            }
+            for step in steps {
+                match step {
+                    Step::Submit { submission, entries, supersedes, again } => {
+                        self.submit(submission, &entries, &supersedes, again).await?;
+                    }
+                    Step::Withdraw { entries } => self.withdraw(&entries).await?,
+                }
+            }
+        }
+        Err(Stop::Aside(Reason::InternalFault, "the plan does not come to an end".to_owned()))
+    }
+
+    async fn submit(
+        &mut self,
+        number: u64,
+        planned: &[Planned],
+        supersedes: &[Entry],
+        again: bool,
+    ) -> Result<(), Stop> {
+        let mut made = Vec::new();
+        let different: BTreeSet<&Vec<String>> = planned.iter().map(|p| &p.entry.of).collect();
+        let now = self.target.clock.now();
+        for of in different {
+            let document = self.make(of).await?;
+            let contents = Contents {
+                document: &document.document,
+                original: &document.original,
+                fhir_xml: document.fhir_xml.as_deref(),
+                pdf: None,
+            };
+            let submission = submission(&contents, Kind::Whole, &[], self.target.registry.target(), now)?;
+            made.push(Made { of: of.clone(), submission });
+        }
+        let shown: Vec<Shown> = self.shown.iter().map(|s| s.shown.clone()).collect();
+        let assembled = assemble(planned, made, &shown, number);
+        let taken: BTreeSet<Entry> =
+            assembled.iter().flat_map(|a| &a.entries).map(|p| p.entry.clone()).collect();
+        self.passed_over.extend(planned.iter().map(|p| p.entry.clone()).filter(|e| !taken.contains(e)));
+        let Some(Assembled { submission, entries }) = assembled else { return Ok(()) };
+
+        if !again {
+            self.record(entries.iter().map(|p| Shown {
+                entry: p.entry.clone(),
+                status: Status::Sending,
+                links: p.links.clone(),
+                submission: number,
+                published: None,
+            }))
+            .await?;
+        }
+        match self.target.registry.publish(&submission).await {
+            Outcome::Done(published) => {
+                let mut by_id: BTreeMap<_, Published> = published.into_iter().map(|p| (p.entry, p)).collect();
+                let approved: Vec<Shown> = entries
+                    .iter()
+                    .zip(&submission.entries)
+                    .map(|(p, sent)| Shown {
+                        entry: p.entry.clone(),
+                        status: Status::Approved,
+                        links: p.links.clone(),
+                        submission: number,
+                        published: by_id.remove(&sent.entry),
+                    })
+                    .collect();
+                let superseded = self.standing(supersedes, Status::Superseded);
+                self.record(approved.into_iter().chain(superseded)).await
+            }
+            Outcome::Refused(trouble) => {
+                let refused: Vec<Entry> = entries.into_iter().map(|p| p.entry).collect();
+                self.record(self.standing(&refused, Status::Refused)).await?;
+                Err(Stop::Attempt(Attempt::Refused { why: trouble.to_string() }))
+            }
+            // Whether it is there, only the next attempt will tell.
+            Outcome::Again { trouble, .. } => {
+                Err(Stop::Attempt(Attempt::Unsure { why: trouble.to_string() }))
+            }
+        }
+    }
+
+    async fn withdraw(&mut self, entries: &[Entry]) -> Result<(), Stop> {
+        let published: Vec<Published> = self
+            .shown
+            .iter()
+            .filter(|s| entries.contains(&s.shown.entry))
+            .map(|s| self.published_of(&s.shown))
+            .collect();
+        self.record(self.standing(entries, Status::Withdrawing)).await?;
+        if !published.is_empty() {
+            let document = self.withdrawing(entries).await?;
+            let target = self.target.registry.target();
+            let withdrawal = withdrawal(&document, &published, target, self.target.clock.now())?;
+            match self.target.registry.withdraw(&withdrawal).await {
+                Outcome::Done(_) => {}
+                Outcome::Refused(trouble) => {
+                    return Err(Stop::Attempt(Attempt::Refused { why: trouble.to_string() }));
+                }
+                Outcome::Again { trouble, after } => {
+                    return Err(Stop::Attempt(Attempt::Retry { why: trouble.to_string(), after }));
+                }
+            }
+        }
+        self.record(self.standing(entries, Status::Withdrawn)).await
+    }
+
+    async fn make(&self, of: &[String]) -> Result<making::Made, NotMade> {
+        let world = self.target.world.load_full();
+        making::make(&*self.target.store, &world, self.versions, of, self.is_incomplete(of)).await
+    }
+
+    /// Whether the message that opened the series is not known.
+    fn is_incomplete(&self, of: &[String]) -> bool {
+        let newest = of.last();
+        let holds = |at: &usize| self.versions.get(*at).map(|v| &v.msg_id) == newest;
+        self.folded.series.values().any(|series| match &series.state {
+            State::Visible(visible) => visible.incomplete && visible.originals.iter().any(holds),
+            State::Nothing | State::Withdrawn { .. } => false,
+        })
+    }
+
+    /// The document of the message for which entries go: the cancellation, else the newest of those that take their place.
+    async fn withdrawing(&self, entries: &[Entry]) -> Result<SharedDocument, NotMade> {
+        let ids: BTreeSet<&String> = entries.iter().filter_map(|e| e.of.last()).collect();
+        let holds = |at: &usize| self.versions.get(*at).is_some_and(|v| ids.contains(&v.msg_id));
+        let series = self.folded.series.values().find(|s| s.versions.iter().any(holds));
+        let all: Vec<&Version> = series
+            .map(|s| s.versions.iter().filter_map(|at| self.versions.get(*at)).collect())
+            .unwrap_or_default();
+        let cancels = all.iter().find(|v| v.change == Change::Cancelled).or(all.last());
+        let of = cancels.map(|v| v.msg_id.clone()).ok_or(NotMade::Gone)?;
+        Ok(self.make(&[of]).await?.document)
+    }
+
+    /// As it is known at the target: as it answered, or as it must be called if its answer was lost.
+    fn published_of(&self, shown: &Shown) -> Published {
+        shown.published.clone().unwrap_or_else(|| expected(&shown.entry, self.target.registry.target()))
+    }
+
+    /// How these stand from now on.
+    fn standing(&self, entries: &[Entry], status: Status) -> Vec<Shown> {
+        let of = self.shown.iter().filter(|s| entries.contains(&s.shown.entry));
+        of.map(|s| Shown { status, ..s.shown.clone() }).collect()
+    }
+
+    /// Writes down how entries stand, before anything rests on it.
+    async fn record(&mut self, entries: impl IntoIterator<Item = Shown>) -> Result<(), Stop> {
+        let entries: Vec<ShownAt> = entries
+            .into_iter()
+            .map(|shown| ShownAt {
+                target: self.of.destination.clone(),
+                strand: self.strand_of(&shown.entry),
+                shown,
+            })
+            .collect();
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let showing =
+            Showing { message: self.of.message, entries: entries.clone(), at: self.target.clock.now() };
+        self.target.store.show(showing).await?;
+        for entry in entries {
+            self.shown.retain(|s| s.shown.entry != entry.shown.entry);
+            self.shown.push(entry);
+        }
+        Ok(())
+    }
+
+    fn strand_of(&self, entry: &Entry) -> Strand {
+        let newest = entry.of.last();
+        let version = self.versions.iter().find(|v| Some(&v.msg_id) == newest);
+        let known = || self.shown.iter().find(|s| s.shown.entry == *entry).map(|s| s.strand);
+        version.map(Version::strand).or_else(known).unwrap_or(Strand(entry.id()))
+    }
+}
