@@ -33,6 +33,7 @@ pub(crate) const fn kind_name(kind: DocumentKind) -> &'static str {
         DocumentKind::Receipt => "receipt",
         DocumentKind::FhirJson => "fhir-json",
         DocumentKind::Opened => "opened",
+        DocumentKind::Signed => "signed",
         DocumentKind::Sealed => "sealed",
         DocumentKind::TransportError => "transport-error",
     }

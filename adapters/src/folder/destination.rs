@@ -162,7 +162,7 @@ impl FileName {
         let recipient = MessageId(delivery.recipient.0).short().replace('-', "");
         let ending = match delivery.kind {
             None | Some(DocumentKind::Opened) => "xml",
-            Some(DocumentKind::Sealed) => "p7m",
+            Some(DocumentKind::Signed | DocumentKind::Sealed) => "p7m",
             Some(DocumentKind::Receipt) => "receipt.xml",
             Some(DocumentKind::FhirJson) => "fhir.json",
             Some(DocumentKind::TransportError) => "error.json",
@@ -189,7 +189,8 @@ struct Meta<'a> {
     short: String,
     recipient: Uuid,
     document: Option<Uuid>,
-    /// `message`, `receipt`, `fhir-document`, `transport-error`; `sealed-message` or `sealed-receipt` for a CMS envelope.
+    /// `message`, `receipt`, `fhir-document`, `transport-error`; `signed-…` or `sealed-…` for a message or
+    /// receipt in a CMS envelope.
     kind: &'static str,
     family: Option<&'a str>,
     receiver_her_id: Option<HerId>,
@@ -212,6 +213,8 @@ impl<'a> Meta<'a> {
             kind: match delivery.kind {
                 None if delivery.book == Book::Receipt => "receipt",
                 None | Some(DocumentKind::Opened) => "message",
+                Some(DocumentKind::Signed) if delivery.book == Book::Receipt => "signed-receipt",
+                Some(DocumentKind::Signed) => "signed-message",
                 Some(DocumentKind::Sealed) if delivery.book == Book::Receipt => "sealed-receipt",
                 Some(DocumentKind::Sealed) => "sealed-message",
                 Some(DocumentKind::Receipt) => "receipt",

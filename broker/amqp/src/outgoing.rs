@@ -103,7 +103,11 @@ pub fn make(
             Some(serde_json::from_slice::<TransportError>(&delivery.bytes).map_err(|_| Unsendable::Error)?)
         }
         Some(
-            DocumentKind::Receipt | DocumentKind::FhirJson | DocumentKind::Opened | DocumentKind::Sealed,
+            DocumentKind::Receipt
+            | DocumentKind::FhirJson
+            | DocumentKind::Opened
+            | DocumentKind::Signed
+            | DocumentKind::Sealed,
         )
         | None => None,
     };
@@ -145,6 +149,10 @@ pub fn make(
         // An empty body, and the type of a protected one: the reference library then stops before it decodes, and does not
         // answer an error with an error.
         Some(_) => (PROTECTED, Arc::from([])),
+        // The newer profile has no type for what is signed only; a peer that gets it so has agreed to it.
+        None if delivery.kind == Some(DocumentKind::Signed) => {
+            (delivery.media_type(), Arc::clone(&delivery.bytes))
+        }
         None if is_protected(delivery) => (PROTECTED, Arc::clone(&delivery.bytes)),
         None if options.unprotected => ("text/plain", Arc::clone(&delivery.bytes)),
         None => return Err(Unsendable::Unprotected),

@@ -247,6 +247,8 @@ pub enum DocumentKind {
     FhirJson,
     /// What was inside a sealed, signed or packed message, byte for byte.
     Opened,
+    /// Signed by us: SignedData.
+    Signed,
     /// Signed by us and sealed for its receiver: SignedData inside EnvelopedData.
     Sealed,
     /// What is wrong with a message as its transport brought it, for its sender's error queue: JSON
@@ -256,8 +258,8 @@ pub enum DocumentKind {
 
 impl DocumentKind {
     /// All kinds.
-    pub const ALL: [Self; 5] =
-        [Self::Receipt, Self::FhirJson, Self::Opened, Self::Sealed, Self::TransportError];
+    pub const ALL: [Self; 6] =
+        [Self::Receipt, Self::FhirJson, Self::Opened, Self::Signed, Self::Sealed, Self::TransportError];
 
     /// Media type of the bytes.
     #[must_use]
@@ -266,6 +268,7 @@ impl DocumentKind {
             Self::Receipt | Self::Opened => "application/xml",
             Self::FhirJson => "application/fhir+json",
             Self::TransportError => "application/json",
+            Self::Signed => "application/pkcs7-mime; smime-type=signed-data",
             // So the profile names it; it is SignedData nested in EnvelopedData (HITS 1216:2018 §2.3).
             Self::Sealed => "application/pkcs7-mime; smime-type=signed-and-enveloped-data",
         }
@@ -481,6 +484,7 @@ impl Delivery {
             Some(
                 DocumentKind::Receipt
                 | DocumentKind::Opened
+                | DocumentKind::Signed
                 | DocumentKind::Sealed
                 | DocumentKind::TransportError,
             )

@@ -68,7 +68,7 @@ pub struct ProtectionPolicy {
     pub document_signature: PerFamily<DocumentSignature>,
     /// Old algorithms that everybody may use: `sha1`, `triple-des`. Better named for single parties.
     pub allow: Vec<Legacy>,
-    /// What receivers get: `plain`, `signed-and-sealed`.
+    /// What receivers get: `plain`, `signed`, `signed-and-sealed`.
     pub gets: Gets,
     /// How it is encrypted: `aes256-cbc`, `aes256-gcm`.
     pub cipher: Cipher,

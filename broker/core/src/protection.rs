@@ -141,6 +141,21 @@ impl Protection {
         }
     }
 
+    /// Signs: SignedData, with the content in it. Its time is `now`, so its bytes are kept and sent as they are.
+    ///
+    /// # Errors
+    /// [`Kind::CannotSeal`] where a key is missing or not good.
+    pub fn sign(&self, content: &[u8], now: Timestamp) -> Result<Vec<u8>, Fault> {
+        let key = self.keys.signing(now).ok_or_else(|| {
+            Fault::new(
+                Kind::CannotSeal,
+                "There is no key of ours to sign with: none is configured that is valid now and for signing.",
+                "Configure our key and certificate for signatures, and judge the message again.",
+            )
+        })?;
+        cms::sign(content, &**key, Some(now))
+    }
+
     /// Signs and seals for a party, in the nested form of the profile. Draws on chance, so its bytes are kept and
     /// sent as they are.
     ///
@@ -155,18 +170,11 @@ impl Protection {
         now: Timestamp,
     ) -> Result<Vec<u8>, Fault> {
         let certificate = self.sealing_certificate(party, now)?;
-        let key = self.keys.signing(now).ok_or_else(|| {
-            Fault::new(
-                Kind::CannotSeal,
-                "There is no key of ours to sign with: none is configured that is valid now and for signing.",
-                "Configure our key and certificate for signatures, and judge the message again.",
-            )
-        })?;
+        let signed = self.sign(content, now)?;
         let cipher = match cipher {
             Cipher::Aes256Cbc => ContentCipher::Aes256Cbc,
             Cipher::Aes256Gcm => ContentCipher::Aes256Gcm,
         };
-        let signed = cms::sign(content, &**key, Some(now))?;
         cms::seal(&signed, &[certificate], cipher)
     }
 

@@ -68,7 +68,7 @@ pub enum What {
     Document,
     /// What was inside it.
     Opened,
-    /// What was sent, signed and sealed.
+    /// What was sent, signed, and sealed where its receiver gets it so.
     Sealed,
     /// An error that its sender was told on its error queue.
     TransportError,

@@ -94,7 +94,7 @@ pub fn pack(case: &Case, program: &str, made: Timestamp, signer: Option<&Signer>
             DocumentKind::Receipt => (What::Receipt, "xml"),
             DocumentKind::FhirJson => (What::Document, "json"),
             DocumentKind::Opened => (What::Opened, ending(&document.bytes)),
-            DocumentKind::Sealed => (What::Sealed, "p7m"),
+            DocumentKind::Signed | DocumentKind::Sealed => (What::Sealed, "p7m"),
             DocumentKind::TransportError => (What::TransportError, "json"),
         };
         packing.put(format!("made/{}.{ending}", document.id), what, Arc::clone(&document.bytes));

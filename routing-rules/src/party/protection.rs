@@ -65,6 +65,8 @@ pub enum Gets {
     /// None: the way to it is protected otherwise, or does not leave the house.
     #[default]
     Plain,
+    /// Signed by us, and open to read: where the way there is encrypted by other means.
+    Signed,
     /// Signed by us and sealed for it.
     SignedAndSealed,
 }

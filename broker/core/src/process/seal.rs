@@ -50,10 +50,11 @@ pub(super) fn protect(
         let answered = || reading.addressing.sender.as_ref().and_then(|sender| party_of(sender, world));
         let Some(party) = named.or_else(|| answered().filter(|_| to.is_answer(payload))) else { continue };
         let (gets, cipher) = gets(party, &world.parties, &world.policy.protection);
-        match gets {
+        let kind = match gets {
             Gets::Plain => continue,
-            Gets::SignedAndSealed => {}
-        }
+            Gets::Signed => DocumentKind::Signed,
+            Gets::SignedAndSealed => DocumentKind::Sealed,
+        };
         if let Some(at) = sealed.get(&(payload, party.her_id)) {
             recipient.payload = Payload::Document(*at);
             continue;
@@ -63,9 +64,14 @@ pub(super) fn protect(
             Payload::Document(at) => to.documents.get(at).map(|d| &d.bytes),
         };
         let Some(content) = content.map(Arc::clone) else { continue };
-        match protection.seal(&content, party, cipher, now) {
+        let made = if kind == DocumentKind::Signed {
+            protection.sign(&content, now)
+        } else {
+            protection.seal(&content, party, cipher, now)
+        };
+        match made {
             Ok(bytes) => {
-                let at = to.add(DocumentKind::Sealed, bytes.into(), ids);
+                let at = to.add(kind, bytes.into(), ids);
                 sealed.insert((payload, party.her_id), at);
                 recipient.payload = Payload::Document(at);
             }

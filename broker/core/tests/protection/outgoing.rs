@@ -10,8 +10,15 @@ use trust::open::{Context, Directory, Layer, open};
 use trust::verified::Form;
 use trust::{Allowed, KeyRing};
 
-/// Opens what we sent, with the GP's keys.
+/// Opens what we signed and sealed, with the GP's keys.
 fn open_as_the_gp(bytes: &[u8]) -> Vec<u8> {
+    let (payload, sealed) = opened_by_the_gp(bytes);
+    assert!(sealed);
+    payload
+}
+
+/// What is inside, and whether it was sealed.
+fn opened_by_the_gp(bytes: &[u8]) -> (Vec<u8>, bool) {
     let (demo, limits) = (demo(), Limits::default());
     let (keys, anchors, evidence): (KeyRing, _, _) = (demo.sender.keys(), demo.anchors(), evidence(&[]));
     let context = Context {
@@ -27,11 +34,10 @@ fn open_as_the_gp(bytes: &[u8]) -> Vec<u8> {
         limits: &limits,
     };
     let opened = open(bytes, &context).expect("the GP can open it");
-    assert!(opened.was_sealed());
     let signer = opened.proof(Form::Cms).expect("a signature").signer.certificate();
     assert_eq!(signer.organisation, Some(demo.receiver.number));
-    assert!(matches!(opened.layers(), [Layer::Sealed(_), Layer::Signed(_)]));
-    opened.payload().to_vec()
+    assert!(matches!(opened.layers(), [Layer::Sealed(_), Layer::Signed(_)] | [Layer::Signed(_)]));
+    (opened.payload().to_vec(), opened.was_sealed())
 }
 
 #[test]
@@ -56,6 +62,18 @@ fn a_sealed_message_goes_in_and_a_sealed_receipt_goes_out() {
     let named = account.to_string();
     assert!(entry.evidence.iter().all(|e| named.contains(&e.hash.to_string())), "{named}");
     assert!(!named.contains("Kari"), "no content");
+}
+
+#[test]
+fn who_gets_it_signed_can_read_it_without_a_key() {
+    let mut scene = Scene { partners: Vec::new(), ..Scene::default() };
+    scene.parties = scene.parties.replace("gets = \"signed-and-sealed\"", "gets = \"signed\"");
+    let entry = judge(&wrapped(&letter(202)), &scene.world());
+    assert_eq!(rows(&entry, Book::Receipt), ["101 waiting signed"]);
+    let signed = entry.documents.iter().find(|d| d.kind == DocumentKind::Signed).expect("a signed receipt");
+    assert_eq!(signed.kind.media_type(), "application/pkcs7-mime; smime-type=signed-data");
+    let (inside, sealed) = opened_by_the_gp(&signed.bytes);
+    assert_eq!((receipt(&inside).as_str(), sealed), ("ok", false));
 }
 
 #[test]

@@ -173,7 +173,7 @@ impl Replay {
 
 const UNPROVEN: &str = "its protection does not hold or is not as agreed, so nothing that it says is proven; let the \
                         sender send it anew";
-const IN_THE_CLEAR: &str = "it was made to leave in the clear, and its receiver gets signed and sealed now; let the \
+const IN_THE_CLEAR: &str = "it was made to leave with less protection than its receiver gets now; let the \
                             sender send it anew under a new id";
 
 impl Now<'_> {
@@ -187,8 +187,9 @@ impl Now<'_> {
         let Some(party) = recipient.receiver.and_then(|her_id| parties.get(her_id)) else { return Ok(false) };
         match gets(party, parties, &self.config.policy.protection).0 {
             Gets::Plain => return Ok(false),
+            Gets::Signed if matches!(recipient.payload.as_str(), "signed" | "sealed") => return Ok(false),
             Gets::SignedAndSealed if recipient.payload == "sealed" => return Ok(false),
-            Gets::SignedAndSealed => {}
+            Gets::Signed | Gets::SignedAndSealed => {}
         }
         // What its sender sealed for the receiver itself was never opened, and leaves as it came.
         let record = self.journal.message(message).await?;
