@@ -445,6 +445,60 @@ with_server! {
         assert_ne!(walks(), before);
     }
 
+    async fn a_day_that_grows_costs_no_more_to_work_in(rig) {
+        // The server knows nothing yet of the tables of this day; what it planned when they were empty must not last.
+        const ROUNDS: u128 = 60;
+        const EACH: u128 = 20;
+        let store = rig.open().await;
+        for round in 0..ROUNDS {
+            let entries = (0..EACH).map(|n| message(round * EACH + n).to("folder:a")).collect();
+            store.commit(entries).await.expect("a commit");
+            let claimed = store.claim(&destination("folder:a"), at(10), 1000).await.expect("claims");
+            assert_eq!(claimed.len() as u128, EACH);
+            let done: Vec<_> = claimed.iter().map(|d| settlement(d.recipient, Event::HandOver)).collect();
+            assert_eq!(store.settle(&done, at(11)).await, Ok(claimed.len()));
+        }
+        store.close().await;
+        all_have_gone(&rig).await;
+        let read = |table: &str| -> u128 {
+            let sql = "SELECT coalesce(sum(seq_tup_read), 0) + coalesce(sum(idx_tup_fetch), 0) FROM pg_stat_user_tables
+                WHERE relname LIKE 'TABLE';";
+            rig.sql(&sql.replace("TABLE", table)).trim().parse().expect("a number")
+        };
+        for table in ["recipient%", "message%", "body%", "pending"] {
+            let read = read(table);
+            assert!(read < ROUNDS * EACH * 12, "{read} rows of {table} read for {} messages", ROUNDS * EACH);
+        }
+    }
+
+    async fn claims_that_come_together_are_each_answered_with_their_own(rig) {
+        let store = rig.open().await;
+        for n in 0..40 {
+            commit(&store, message(n).to(&format!("folder:d{}", n % 4))).await;
+        }
+        let claims = (0..12).map(|n| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let name = format!("folder:d{}", n % 5);
+                let claimed = store.claim(&destination(&name), at(100), 4).await.expect("claims");
+                (name, claimed)
+            })
+        });
+        let mut seen = HashMap::new();
+        for claim in claims.collect::<Vec<_>>() {
+            let (name, claimed) = claim.await.expect("it ends");
+            assert!(claimed.len() <= 4);
+            for delivery in claimed {
+                let to = rig.sql(&format!("SELECT destination FROM pending WHERE id = '{}'", delivery.recipient.0));
+                assert_eq!(to.trim(), name);
+                assert!(seen.insert(delivery.recipient, name.clone()).is_none(), "claimed twice");
+            }
+        }
+        // Destinations 0 and 1 were asked three times for four each of ten, 2 and 3 twice, the last has nothing.
+        let of = |n: u8| seen.values().filter(|name| **name == format!("folder:d{n}")).count();
+        assert_eq!([of(0), of(1), of(2), of(3), of(4)], [10, 10, 8, 8, 0]);
+    }
+
     async fn the_survey_names_what_endangers_the_journal(rig) {
         let survey = PostgresStore::survey(&rig.options(Mode::Read)).await.expect("an answer");
         let grave: Vec<_> = survey.concerns.iter().filter(|c| c.grave).map(|c| c.sentence.as_str()).collect();

@@ -17,8 +17,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// First and longest pause before a lost connection is made again.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(20));
+/// First and longest pause before a lost connection is made again: after a long outage too, messages go on within seconds.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 /// A connection that lasted so long was a good one: pauses begin anew.
 const GOOD: Duration = Duration::from_secs(10);
 /// How often a connection is looked at, whatever its events said.

@@ -19,6 +19,8 @@ use uuid::Uuid;
 /// A batch takes in at most so many rows and bytes, unless one call alone is larger.
 const BATCH_ROWS: usize = 256;
 const BATCH_BYTES: usize = 8 << 20;
+/// A claim may take so many times what it finds, on the average of many destinations.
+const CLAIM_FINDS: usize = 16;
 /// Calls that may wait; further callers wait for a place.
 const QUEUE_CALLS: usize = 1024;
 
@@ -245,7 +247,8 @@ impl Call {
         match self {
             Self::Commit(entries) => (entries.len(), entries.iter().map(Prepared::weight_bytes).sum()),
             Self::Settle(settlements, _) => (settlements.len(), 0),
-            Self::Claim(_, _, limit) => (*limit, 0),
+            // Most find less than they may take.
+            Self::Claim(_, _, limit) => (limit.div_ceil(CLAIM_FINDS), 0),
             Self::Replay(recipients, _, _) => (recipients.len(), 0),
             Self::Show(shown, ..) => (shown.len(), shown.iter().map(|s| s.record.len()).sum()),
             Self::Recover(_) | Self::TakeOver(_) | Self::Note(..) => (1, 0),

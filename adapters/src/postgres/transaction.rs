@@ -40,15 +40,19 @@ pub(super) struct Author<'a> {
     pub(super) provenances: &'a HashMap<String, i64>,
 }
 
-/// What is due at a destination. A line that another broker is changing is left to the next claim.
+/// What is due at several destinations, for each so much. A line that another broker is changing is left to the next
+/// claim. In the order of the destinations and, of each, in the order in which it became due.
 const CLAIM: &str = concat!(
-    "SELECT day, seq, id, message, destination, order_key, state, reason, detail, tries,
-    maybe_arrived, receipt_deadline, expires, since, next_attempt, instance,
-    message_day, book, receiver, kind, document, body_day, body, size, receipt_written, label
-    FROM pending WHERE owner = $1 AND destination = $2 AND due IS NOT NULL AND due <= $3
-        AND (order_key IS NULL OR ",
+    "SELECT p.*, c.place FROM unnest($2, $3, $4) WITH ORDINALITY AS c(destination, until, most, place)
+    CROSS JOIN LATERAL (
+        SELECT day, seq, id, message, destination, order_key, state, reason, detail, tries,
+            maybe_arrived, receipt_deadline, expires, since, next_attempt, instance,
+            message_day, book, receiver, kind, document, body_day, body, size, receipt_written, label, due
+        FROM pending WHERE owner = $1 AND destination = c.destination AND due IS NOT NULL AND due <= c.until
+            AND (order_key IS NULL OR ",
     line_lock!("pg_try_advisory_xact_lock", "$1", "destination", "order_key"),
-    ") ORDER BY due, seq LIMIT $4 FOR UPDATE SKIP LOCKED"
+    ") ORDER BY due, seq LIMIT c.most FOR UPDATE SKIP LOCKED) p
+    ORDER BY c.place, p.due, p.seq"
 );
 
 const LAST_EVENT: &str = "SELECT at FROM event WHERE owner = $1 ORDER BY day DESC, number DESC LIMIT 1";
@@ -112,18 +116,24 @@ pub(super) async fn perform(
                 Done::Count(shown.len())
             }
             Call::Claim(destination, now, limit) => {
-                claims.push((done.len(), destination, *now, *limit));
+                claims.push(Claim { job: done.len(), destination, now: *now, limit: *limit });
                 Done::Count(0)
             }
         });
     }
     write::add(transaction.connection, place, &transaction.batch, numbers, author.provenances).await?;
     transaction.change().await?;
-    for (at, destination, now, limit) in claims {
-        let claimed = transaction.claim(destination, now, limit).await?;
-        attempted.extend(claimed.iter().map(|c| (c.recipient, now)));
-        if let Some(done) = done.get_mut(at) {
-            *done = Done::Claimed(claimed, now);
+    while !claims.is_empty() {
+        // Of two claims at one destination the later sees what the earlier has left.
+        let mut seen = HashSet::new();
+        let (now, later): (Vec<_>, Vec<_>) =
+            claims.into_iter().partition(|c: &Claim<'_>| seen.insert(c.destination));
+        claims = later;
+        for (claim, claimed) in now.iter().zip(transaction.claim(&now).await?) {
+            attempted.extend(claimed.iter().map(|c| (c.recipient, claim.now)));
+            if let Some(done) = done.get_mut(claim.job) {
+                *done = Done::Claimed(claimed, claim.now);
+            }
         }
     }
     let Transaction { connection, batch, .. } = transaction;
@@ -150,6 +160,15 @@ fn unlocked_lines(
         }
     }
     lines.difference(locked).cloned().collect()
+}
+
+/// A claim of a batch.
+struct Claim<'b> {
+    /// Place of its call in the batch.
+    job: usize,
+    destination: &'b DestinationId,
+    now: Timestamp,
+    limit: usize,
 }
 
 struct Transaction<'c> {
@@ -203,31 +222,32 @@ impl Transaction<'_> {
         write::change(self.connection, self.place, &mut found.recipients, &lines).await
     }
 
-    async fn claim(
-        &mut self,
-        destination: &DestinationId,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<Claimed>, Failure> {
+    /// Claims at several destinations, each named once. What was claimed, for each.
+    async fn claim(&mut self, claims: &[Claim<'_>]) -> Result<Vec<Vec<Claimed>>, Failure> {
         let rows = sqlx::query(CLAIM)
             .bind(self.place.owner)
-            .bind(destination.as_str())
-            .bind(now.as_microsecond())
-            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .bind(claims.iter().map(|c| c.destination.as_str()).collect::<Vec<_>>())
+            .bind(claims.iter().map(|c| c.now.as_microsecond()).collect::<Vec<_>>())
+            .bind(claims.iter().map(|c| i64::try_from(c.limit).unwrap_or(i64::MAX)).collect::<Vec<_>>())
             .fetch_all(&mut *self.connection)
             .await?;
-        let mut claimed = Vec::with_capacity(rows.len());
-        let mut bytes = 0i64;
+        let mut all: Vec<Vec<Claimed>> = claims.iter().map(|_| Vec::new()).collect();
+        let mut bytes = vec![0i64; claims.len()];
         for row in &rows {
-            let size: i64 = row.try_get(23)?;
-            if !claimed.is_empty() && bytes + size > CLAIM_BYTES {
-                break;
+            let place = usize::try_from(row.try_get::<i64, _>(27)?.saturating_sub(1)).unwrap_or(usize::MAX);
+            let (Some(claimed), Some(bytes), Some(claim)) =
+                (all.get_mut(place), bytes.get_mut(place), claims.get(place))
+            else {
+                continue;
+            };
+            *bytes = bytes.saturating_add(row.try_get(23)?);
+            if !claimed.is_empty() && *bytes > CLAIM_BYTES {
+                continue;
             }
-            bytes += size;
             let (id, loaded, _) = recipient(row, true)?;
             let tries = loaded.standing.tries;
             self.batch.found.recipients.insert(id, loaded);
-            if !self.batch.change(id, &Change::plain(Event::Claim), now) {
+            if !self.batch.change(id, &Change::plain(Event::Claim), claim.now) {
                 continue;
             }
             let Some(loaded) = self.batch.found.recipients.get(&id) else { continue };
@@ -253,6 +273,6 @@ impl Transaction<'_> {
         // Of a line the one that is claimed was the one with its turn: nobody else's changes.
         self.batch.lines.clear();
         self.change().await?;
-        Ok(claimed)
+        Ok(all)
     }
 }

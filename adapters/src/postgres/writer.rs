@@ -25,8 +25,9 @@ use tokio::sync::oneshot;
 
 /// A batch is decided anew so often when other brokers stand in its way.
 const ATTEMPTS: u32 = 6;
-/// No answer for so long: the connection is given up. The server gives up earlier, if it still hears us.
-const PATIENCE: Duration = Duration::from_secs(40);
+/// No answer for so long: the connection is given up, and the server ends what it was doing when it sees that nobody
+/// listens. A batch takes milliseconds; a connection that is half gone must be noticed well within 30 seconds.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// Connecting may take so long.
 pub(super) const CONNECTING: Duration = Duration::from_secs(5);
 /// What is owed is tried again after so long, if nobody calls before.
