@@ -41,7 +41,9 @@ async fn main() -> Result<(), Failure> {
     }
     if wanted("latency") {
         for (protection, goal) in WANTED {
-            latency(&cluster, &binary, protection, goal / 2).await?;
+            for rate in [goal / 5, goal / 2] {
+                latency(&cluster, &binary, protection, rate).await?;
+            }
         }
     }
     if wanted("hanging") {
