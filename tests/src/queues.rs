@@ -203,7 +203,10 @@ impl Reading {
             let came = Came(came?);
             // It may do anything, also send to a queue.
             tokio::task::block_in_place(|| (self.take)(&came));
-            came.0.ack(BasicAckOptions::default()).await?;
+            let acknowledged = timeout(PATIENCE, came.0.ack(BasicAckOptions::default())).await;
+            // A server that is silent now is away: what it did not hear comes again on the next connection.
+            let Ok(acknowledged) = acknowledged else { return Ok(()) };
+            acknowledged?;
         }
         // A server that does not answer will notice by itself.
         timeout(PATIENCE, connection.close(200, "done".into())).await.unwrap_or(Ok(()))
