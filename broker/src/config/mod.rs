@@ -386,6 +386,14 @@ mod tests {
         assert_eq!(server.heartbeat, Duration::from_secs(20), "the example shows the defaults");
         assert_eq!(server.message_bytes, Bytes(16_000_000));
         assert_eq!(server.server().check().err().map(|e| e.to_string().contains("password")), Some(true));
+
+        let parties: toml::Table =
+            include_str!("../../../ops/config/distributed-parties/parties.toml").parse().expect("TOML");
+        let named = parties["party"].as_array().expect("parties").iter().filter_map(|p| p.get("destination"));
+        let missing: Vec<_> = named
+            .filter(|name| !config.destinations.keys().any(|known| Some(known.as_str()) == name.as_str()))
+            .collect();
+        assert!(missing.is_empty(), "its parties name {missing:?}");
     }
 
     #[test]
