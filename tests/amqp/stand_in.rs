@@ -15,7 +15,7 @@ use system_tests::drive::{Region, terminate};
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_read_over_one_version_is_read_over_the_other() {
     let (Some(rig), Some(proton)) = (Rig::new("standin").await, Proton::find("standin")) else { return };
-    for queue in ["inbox", "other", "specialist", "granheim"] {
+    for queue in ["inbox", "late", "other", "specialist", "granheim"] {
         rig.queue(queue, FieldTable::default()).await;
     }
     let (letter, mut offered) = (letters(), BTreeMap::new());
@@ -24,13 +24,20 @@ async fn what_cannot_be_read_over_one_version_is_read_over_the_other() {
         offered.insert(id.clone(), letter.clone().into_bytes());
         (id, letter)
     };
-    let by_uuid = |(id, letter): (String, String)| {
+    let over_10 = |queue: &str, id: &str, kind: &str, letter: &str| {
         let (proton, vhost, rabbit) = (proton.clone(), rig.vhost.clone(), rig.rabbit);
         let message =
-            json!({ "id": id, "id_type": "uuid", "correlation_id": id, "body": STANDARD.encode(letter) });
-        let sending = move || proton.send(rabbit, &vhost, "/amq/queue/inbox", &[message]);
+            json!({ "id": id, "id_type": kind, "correlation_id": id, "body": STANDARD.encode(letter) });
+        let queue = format!("/amq/queue/{queue}");
+        let sending = move || proton.send(rabbit, &vhost, &queue, &[message]);
         async move { tokio::task::spawn_blocking(sending).await.unwrap().unwrap() }
     };
+    let by_uuid = |(id, letter): (String, String)| over_10("inbox", &id, "uuid", &letter);
+    // With these it is the server that ends the connection when it is to write them over 0-9-1.
+    for (id, kind) in [("4711", "ulong"), ("i".repeat(300).as_str(), "string")] {
+        assert_eq!(over_10("late", id, kind, &fresh().1).await, ["ACCEPTED"]);
+    }
+    rig.holds("late", 2).await;
     assert_eq!(by_uuid(fresh()).await, ["ACCEPTED"]);
     for _ in 0..2 {
         // The name of a field of a table in a list, of a byte that is no text.
@@ -56,8 +63,12 @@ async fn what_cannot_be_read_over_one_version_is_read_over_the_other() {
     rig.holds("inbox", 4).await;
 
     let region = Region::lay_out("standin", |settings| {
-        let other = "[sources.amqp.other]\nconnection = \"bus\"\nqueue = \"other\"\nrole = \"internal\"\n";
-        over_queues(&settings, &rig, "0-9-1") + other
+        let source = |queue| {
+            format!(
+                "[sources.amqp.{queue}]\nconnection = \"bus\"\nqueue = \"{queue}\"\nrole = \"internal\"\n"
+            )
+        };
+        over_queues(&settings, &rig, "0-9-1") + &source("other") + &source("late")
     })
     .unwrap();
     let log = region.folder.join("broker.log");
@@ -69,7 +80,7 @@ async fn what_cannot_be_read_over_one_version_is_read_over_the_other() {
     for queue in ["specialist", "granheim"] {
         rig.holds(queue, all).await;
     }
-    for queue in ["inbox", "other"] {
+    for queue in ["inbox", "late", "other"] {
         rig.holds(queue, 0).await;
     }
     // What stands in is told to stop like any other.

@@ -34,6 +34,11 @@ pub type StandIn = dyn Fn(CancellationToken) -> Pin<Box<dyn Future<Output = ()> 
 
 /// First and longest pause before a queue that could not be read is tried again.
 const AWAY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// A connection that is lost so soon after a queue began to be read, several times in a row, is lost because of what is in the
+/// queue: some messages of AMQP 1.0 publishers make RabbitMQ 3.10 itself end the connection that it would write them to.
+const SOON: Duration = Duration::from_secs(3);
+/// How many times in a row.
+const LOST_SOON: u32 = 2;
 /// A queue that was read for so long was read well.
 const GOOD: Duration = Duration::from_secs(10);
 /// After an unreadable message somewhere on the shared connection, each queue has a connection of its own for so long,
@@ -74,7 +79,7 @@ impl Source {
     /// it. Intake must run on until this has ended.
     pub async fn run(self, stop: CancellationToken) {
         let mut backoff = Backoff::new(AWAY.0, AWAY.1);
-        let mut apart = false;
+        let (mut apart, mut lost_soon) = (false, 0u32);
         while !stop.is_cancelled() {
             let Some(connection) = stop.run_until_cancelled(self.connection(apart)).await else { return };
             let connection = match connection {
@@ -94,18 +99,23 @@ impl Source {
             if since.elapsed() >= GOOD {
                 backoff.reset();
             }
+            let soon = matches!(ended, Ended::Lost(_)) && since.elapsed() < SOON;
+            lost_soon = if soon { lost_soon.saturating_add(1) } else { 0 };
             match ended {
                 Ended::Stopped => return,
                 Ended::Over => apart = false,
-                Ended::Lost(why) if why != UNREADABLE => {
+                Ended::Lost(why) if why != UNREADABLE && lost_soon < LOST_SOON => {
                     // The link says what it is, and when there is a connection again.
                     self.tell(QueueNews::Down(&why));
                     if apart {
                         stop.run_until_cancelled(sleep(backoff.pause())).await;
                     }
                 }
-                Ended::Lost(_) if !apart => apart = true,
-                Ended::Lost(_) => self.unreadable(&stop, backoff.pause()).await,
+                Ended::Lost(_) if !apart => (apart, lost_soon) = (true, 0),
+                Ended::Lost(_) => {
+                    self.unreadable(&stop, backoff.pause()).await;
+                    lost_soon = 0;
+                }
                 Ended::Queue(why) => {
                     self.down(&why);
                     stop.run_until_cancelled(sleep(backoff.pause())).await;
