@@ -11,11 +11,13 @@ pub(super) struct Failure {
     pub(super) again: bool,
     /// The table of a day is not there: it is made, and the same is tried again.
     pub(super) day: bool,
+    /// The connection is to a server that takes no changes, or does not on this connection: the next may.
+    pub(super) elsewhere: bool,
 }
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Self { error, again: false, day: false }
+        Self { error, again: false, day: false, elsewhere: false }
     }
 }
 
@@ -28,7 +30,7 @@ impl From<Failure> for StoreError {
 impl Failure {
     /// Another broker was faster.
     pub(super) fn overtaken(what: &str) -> Self {
-        Self { error: StoreError::Unavailable(what.to_owned()), again: true, day: false }
+        Self { error: StoreError::Unavailable(what.to_owned()), again: true, day: false, elsewhere: false }
     }
 }
 
@@ -54,7 +56,7 @@ impl From<sqlx::Error> for Failure {
         let again = code == "23505" || class == "40" || code == "55P03";
         // check_violation of a partitioned table says only this in words.
         let day = code == "23514" && error.to_string().contains("no partition");
-        Self { error: sorted, again, day }
+        Self { error: sorted, again, day, elsewhere: code == "25006" }
     }
 }
 

@@ -62,8 +62,7 @@ impl Presence {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
-            let word = sqlx::query(BEAT_NOW).bind(self.instance).execute(&self.pool);
-            if let Ok(Ok(_)) = tokio::time::timeout(WORD, word).await {
+            if let Ok(Ok(())) = tokio::time::timeout(WORD, self.word()).await {
                 let now = self.now();
                 // Only after a silence.
                 let began = self.heard.compare_exchange(-1, now, Ordering::AcqRel, Ordering::Acquire);
@@ -74,6 +73,16 @@ impl Presence {
                 self.heard.store(-1, Ordering::Release);
             }
         }
+    }
+
+    async fn word(&self) -> Result<(), Failure> {
+        let mut connection = self.pool.acquire().await?;
+        let said = sqlx::query(BEAT_NOW).bind(self.instance).execute(&mut *connection).await;
+        let failure = said.map(drop).map_err(Failure::from);
+        if failure.as_ref().is_err_and(|failure| failure.elsewhere) {
+            connection.close().await?;
+        }
+        failure
     }
 
     /// True if there is something to take over. After a silence of the journal's own nobody is taken for dead before

@@ -30,7 +30,7 @@ const SETTINGS: &str =
     "SELECT current_setting('server_version_num')::integer, current_setting('server_version'),
     current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_commit'),
     current_setting('data_checksums'), current_setting('server_encoding'), pg_is_in_recovery(),
-    current_setting('wal_sync_method')";
+    current_setting('transaction_read_only')";
 
 /// Asks the server.
 pub(super) async fn survey(place: &Place, password: Option<&str>) -> Result<Survey, Failure> {
@@ -51,6 +51,8 @@ pub(super) async fn survey(place: &Place, password: Option<&str>) -> Result<Surv
     }
     if row.try_get::<bool, _>(7)? {
         concern(true, "the server is a standby, and takes no changes");
+    } else if text(8)? != "off" {
+        concern(true, "the database takes no changes: default_transaction_read_only is on");
     }
     if text(6)? != "UTF8" {
         concern(true, "the database is not in UTF8, and cannot hold every message id");

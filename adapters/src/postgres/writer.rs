@@ -148,7 +148,11 @@ impl Task {
                 Err(_) => Err(StoreError::Unavailable("the server does not answer".into()).into()),
             };
             let Err(failure) = result else { return result.map_err(StoreError::from) };
-            self.roll_back().await;
+            if failure.elsewhere {
+                self.connection = None;
+            } else {
+                self.roll_back().await;
+            }
             if failure.day && attempt < ATTEMPTS {
                 if let Some(connection) = &mut self.connection {
                     schema::make_days(connection).await?;
