@@ -166,7 +166,13 @@ impl<S: Store, D: Destination> Loop<S, D> {
         };
         self.show_breaker();
         let now = self.clock.now();
-        let due = match self.store.claim(&self.options.destination, now, limit).await {
+        let due = self.store.claim(&self.options.destination, now, limit).await;
+        if !due.as_ref().is_ok_and(|due| !due.is_empty()) {
+            // Another broker was faster, or the journal is away: it was no probe.
+            self.breaker.unused(self.steady());
+            self.show_breaker();
+        }
+        let due = match due {
             Ok(due) => due,
             Err(error) => return self.journal_failed("claim", &error),
         };
@@ -241,17 +247,17 @@ impl<S: Store, D: Destination> Loop<S, D> {
         match self.breaker.record(&attempt, steady, for_breaker) {
             Change::None => {}
             Change::Opened => {
-                self.show_breaker();
                 alarm(
                     Reason::DestinationDown,
                     format_args!("Destination {destination} fails again and again; its deliveries wait."),
                 );
             }
             Change::Closed => {
-                self.show_breaker();
                 tracing::info!(destination, "Destination {destination} answers again.");
             }
         }
+        // Also where nobody hears of it: a probe that failed leaves it open.
+        self.show_breaker();
         let now = self.clock.now();
         let next =
             after_attempt(&attempt, claimed.tries, &self.options.schedule, now, claimed.expires, for_retry);

@@ -11,6 +11,7 @@ use broker_core::transport::{ErrorCondition, TransportError};
 use dead_letter::{Attempt, Reason, Wake};
 use jiff::{SignedDuration, Timestamp};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use routing_rules::DestinationId;
 use std::fmt::Display;
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -274,8 +275,12 @@ pub fn difference(balance: &Balance) -> u64 {
     named.max(balance.accepted.abs_diff(balance.states.values().sum()))
 }
 
-/// What waits.
-pub fn backlog(backlog: &[Backlog], now: Timestamp) {
+/// What waits: nothing, at those of all destinations that the backlog does not name.
+pub fn backlog<'a>(all: impl IntoIterator<Item = &'a DestinationId>, backlog: &[Backlog], now: Timestamp) {
+    for empty in all.into_iter().filter(|all| !backlog.iter().any(|waiting| waiting.destination == **all)) {
+        metrics::gauge!(names::BACKLOG.name, "destination" => empty.to_string()).set(0.0);
+        metrics::gauge!(names::BACKLOG_AGE.name, "destination" => empty.to_string()).set(0.0);
+    }
     for waiting in backlog {
         let destination = waiting.destination.to_string();
         let age = waiting.oldest.map_or(0.0, |oldest| now.duration_since(oldest).as_secs_f64().max(0.0));

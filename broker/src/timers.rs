@@ -176,7 +176,7 @@ impl<S: Store, C: Clock> Timers<S, C> {
     /// Holds the states against the events, and shows both.
     async fn check_books(&self) {
         match self.store.backlog().await {
-            Ok(backlog) => telemetry::backlog(&backlog, self.clock.now()),
+            Ok(backlog) => telemetry::backlog(self.wake.destinations(), &backlog, self.clock.now()),
             Err(error) => telemetry::journal_failed(&self.health, "backlog", &error),
         }
         match self.store.ledger().await {

@@ -30,6 +30,11 @@ impl Wake {
         }
     }
 
+    /// All destinations.
+    pub fn destinations(&self) -> impl Iterator<Item = &DestinationId> {
+        self.0.keys()
+    }
+
     /// Rings all.
     pub fn ring_all(&self) {
         for bell in self.0.values() {

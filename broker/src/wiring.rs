@@ -74,6 +74,14 @@ pub async fn run(config: Config) -> Result<Verdict, Failure> {
     let world = world::world(&config, schemas, tables, protection.map(Arc::new));
     let world = Arc::new(ArcSwap::from_pointee(world));
     let config = Arc::new(config);
+    // Before anything runs that would have to be stopped again.
+    let admin = match config.admin.bind {
+        Some(bind) => {
+            let bound = TcpListener::bind(bind).await;
+            Some((bind, bound.map_err(|e| Failure::Start(format!("admin.bind {bind}: {e}")))?))
+        }
+        None => None,
+    };
 
     let store = Arc::new(Journal::open(&config, Mode::Run).await?);
     begin(&config, &store, clock.now()).await?;
@@ -232,15 +240,13 @@ pub async fn run(config: Config) -> Result<Verdict, Failure> {
         reload.run(stop_reload).await;
         ("reload", 0)
     });
-    if let Some(bind) = config.admin.bind {
-        let listener =
-            TcpListener::bind(bind).await.map_err(|e| Failure::Start(format!("admin.bind {bind}: {e}")))?;
+    if let Some((bind, listener)) = admin {
         let refresh = Arc::new(move || telemetry::bytes_in_flight(budget.in_flight()));
-        let admin = Admin { health: health.clone(), metrics, refresh };
+        let server = Admin { health: health.clone(), metrics, refresh };
         tracing::info!(address = %bind, "Metrics and health are at http://{bind}/metrics and /health/ready.");
         let stop = stop.clone();
         parts.spawn(async move {
-            if let Err(error) = admin.run(listener, stop).await {
+            if let Err(error) = server.run(listener, stop).await {
                 tracing::error!("Metrics and health are gone: {error}.");
             }
             ("admin", 0)

@@ -118,6 +118,13 @@ impl Breaker {
         }
     }
 
+    /// There was nothing to probe with: the permit for a probe goes back, and the next may be had at once.
+    pub fn unused(&mut self, now: Timestamp) {
+        if let BreakerState::HalfOpen { times, .. } = self.state {
+            self.state = BreakerState::Open { until: now, times };
+        }
+    }
+
     /// Records the outcome of an attempt; `chance` is any random number.
     pub fn record(&mut self, attempt: &Attempt, now: Timestamp, chance: u64) -> Change {
         let failed = match attempt {
@@ -212,6 +219,20 @@ mod tests {
             assert_eq!(breaker.record(&attempt, at(0), 0), change, "{before:?}, {attempt:?}");
             assert_eq!(breaker.state(), after, "{before:?}, {attempt:?}");
         }
+    }
+
+    #[test]
+    fn a_probe_that_had_nothing_to_probe_with_can_be_had_again() {
+        let mut breaker = Breaker { state: BreakerState::Open { until: at(5), times: 2 }, ..breaker() };
+        assert_eq!((breaker.permit(at(6)), breaker.permit(at(6))), (Permit::Probe, Permit::Wait(at(306))));
+        breaker.unused(at(7));
+        assert_eq!(breaker.permit(at(7)), Permit::Probe);
+        breaker.record(&failed(), at(8), 0);
+        assert_eq!(breaker.state(), BreakerState::Open { until: at(8 + 40), times: 3 });
+        // Where it is closed there is nothing to give back.
+        let mut closed = Breaker { state: BreakerState::Closed { failures: 1 }, ..breaker };
+        closed.unused(at(9));
+        assert_eq!(closed.state(), BreakerState::Closed { failures: 1 });
     }
 
     #[test]
