@@ -77,6 +77,7 @@ fn entry(offer: &Offer) -> Entry {
         explanation: None,
         protection: None,
         evidence: Vec::new(),
+        versions: Vec::new(),
         arrival,
     }
 }

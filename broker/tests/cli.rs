@@ -168,7 +168,7 @@ fn several_documents_become_numbered_files() {
     };
     assert_eq!(write(&[]), 0);
     for name in ["svar-1.html", "svar-2.html"] {
-        assert!(std::fs::read(folder.path().join(name)).unwrap().starts_with(b"<!DOCTYPE html>"), "{name}");
+        assert!(fs::read(folder.path().join(name)).unwrap().starts_with(b"<!DOCTYPE html>"), "{name}");
     }
     assert_eq!(write(&[]), 2, "what is there is not written over");
     assert_eq!(write(&["--force"]), 0);

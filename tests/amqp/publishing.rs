@@ -76,7 +76,10 @@ async fn send(to: &Arc<Destination>, deliveries: impl IntoIterator<Item = Delive
 
 fn why(attempt: &Attempt) -> &str {
     match attempt {
-        Attempt::Retry { why, .. } | Attempt::Refused { why } | Attempt::Unsure { why } => why,
+        Attempt::Retry { why, .. }
+        | Attempt::Refused { why }
+        | Attempt::SetAside { why, .. }
+        | Attempt::Unsure { why } => why,
         Attempt::HandedOver | Attempt::AlreadyThere => "",
     }
 }
@@ -209,7 +212,9 @@ async fn through_alarms_restarts_and_kills_nothing_is_said_to_be_sent_that_is_no
                 match attempt {
                     Attempt::HandedOver => drop(handed.insert(n)),
                     Attempt::Retry { .. } | Attempt::Unsure { .. } => {}
-                    Attempt::AlreadyThere | Attempt::Refused { .. } => panic!("{attempt:?}"),
+                    Attempt::AlreadyThere | Attempt::Refused { .. } | Attempt::SetAside { .. } => {
+                        panic!("{attempt:?}")
+                    }
                 }
             }
             n += 50;

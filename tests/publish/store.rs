@@ -106,7 +106,7 @@ impl State {
         let entries = self.entries.lock().expect("not poisoned");
         let found: Vec<Value> = entries
             .values()
-            .filter(|k| k.patient == wanted && (k.current || form.get("status").is_none()))
+            .filter(|k| k.patient == wanted && (k.current || !form.contains_key("status")))
             .map(|k| json!({ "resource": k.reference }))
             .collect();
         let bundle = json!({ "resourceType": "Bundle", "type": "searchset", "entry": found });

@@ -331,6 +331,7 @@ mod tests {
             other @ (Attempt::HandedOver
             | Attempt::AlreadyThere
             | Attempt::Refused { .. }
+            | Attempt::SetAside { .. }
             | Attempt::Unsure { .. }) => panic!("{other:?}"),
         };
         assert_eq!(wait(&[("retry-after", "7")]), Some(7));

@@ -78,6 +78,7 @@ fn entry(number: u128) -> Entry {
         explanation: None,
         protection: None,
         evidence: Vec::new(),
+        versions: Vec::new(),
     }
 }
 
