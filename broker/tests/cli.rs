@@ -124,7 +124,7 @@ fn translate_gives_a_bundle_a_line_and_a_report_of_every_piece() {
     let bundles = lines(&output);
     assert!(!bundles.is_empty());
     assert!(bundles.iter().all(|b| b["resourceType"] == "Bundle" && b["type"] == "document"));
-    let report = lines(&budstikke(&["translate", good.to_str().unwrap(), "--report", "-"]));
+    let report = lines(&budstikke(&["translate", good.to_str().unwrap(), "--report=-"]));
     let (last, pieces) = report.split_last().unwrap();
     assert!(pieces.iter().all(|l| l["path"].is_string() && l["reason"].is_string()));
     for outcome in ["mapped", "narrative", "dropped"] {
@@ -144,6 +144,8 @@ fn translate_gives_a_document_in_every_form() {
         ("fhir-json", "{\"resourceType\":\"Bundle\""),
         ("fhir-xml", "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Bundle xmlns=\"http://hl7.org/fhir\">"),
         ("html", "<!DOCTYPE html>"),
+        ("mhd", "{\"resourceType\":\"Bundle\""),
+        ("xds", "Content-Type: multipart/related"),
     ] {
         let output = form(name);
         assert_eq!(code(&output), 0, "{name}: {}", String::from_utf8_lossy(&output.stderr));
@@ -151,6 +153,40 @@ fn translate_gives_a_document_in_every_form() {
         assert_eq!(output.stdout, form(name).stdout, "{name}: the same bytes again");
     }
     assert_eq!(code(&form("word")), 2);
+
+    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ops/config/publishing.toml");
+    let at = |form: &str, target: &str| {
+        let config = config.to_str().unwrap();
+        budstikke(&[
+            "translate",
+            "--to",
+            form,
+            good.to_str().unwrap(),
+            "--config",
+            config,
+            "--target",
+            target,
+        ])
+    };
+    for (form, target, expected) in
+        [("mhd", "store", 0), ("xds", "store", 2), ("html", "store", 2), ("mhd", "nobody", 2)]
+    {
+        let output = at(form, target);
+        assert_eq!(code(&output), expected, "{form} {target}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    // What is only shown needs none of the target's keys.
+    let config = config.to_str().unwrap();
+    let shown = budstikke(&[
+        "publish",
+        good.to_str().unwrap(),
+        "--config",
+        config,
+        "--target",
+        "national",
+        "--dry-run",
+    ]);
+    assert_eq!(code(&shown), 0, "{}", String::from_utf8_lossy(&shown.stderr));
+    assert!(text(&shown).contains("\"transaction\""));
 }
 
 #[test]

@@ -1,10 +1,13 @@
 //! `publish`: one message's documents at one target, without the running broker.
 
 use super::{ConfigArg, Format, files, json_line};
+use crate::config::Config;
+use crate::config::publish::Publish;
 use crate::exit::{Failure, Verdict, say};
 use adapters::clock::SystemClock;
 use adapters::publish::{Outcome, Publisher, not_as_published};
 use broker_core::ports::Clock;
+use jiff::Timestamp;
 use message_schemas::Limits;
 use message_schemas::document::{self, Options, SharedDocument};
 use message_schemas::xml::{self, Tree};
@@ -56,11 +59,11 @@ pub(super) struct Command {
 impl Command {
     pub(super) fn run(self, out: &mut dyn Write) -> Result<Verdict, Failure> {
         let config = self.config.load()?;
-        let publish = config.publish.get(&self.target).ok_or_else(|| {
-            let known: Vec<_> = config.publish.keys().map(String::as_str).collect();
-            Failure::Usage(format!("there is no target {:?}; known are: {}", self.target, known.join(", ")))
-        })?;
-        let publisher = publish.publisher().map_err(|error| Failure::Start(crate::exit::chain(&error)))?;
+        let publish = named(&config, &self.target)?;
+        let target = publish.target();
+        // What is only shown needs no key and no token.
+        let publisher = (!self.dry_run).then(|| publish.publisher()).transpose();
+        let publisher = publisher.map_err(|error| Failure::Start(crate::exit::chain(&error)))?;
         let limits = Limits::default();
         let bytes = files::read_message(&self.file, limits.message_bytes)?;
         let documents = match translated(&bytes, &limits) {
@@ -77,7 +80,10 @@ impl Command {
             .map_err(|error| Failure::Start(format!("no runtime: {error}")))?;
         let mut verdict = Verdict::Good;
         for document in &documents {
-            let done = runtime.block_on(self.one(&publisher, document, &bytes, &earlier, out))?;
+            let done = match &publisher {
+                Some(publisher) => runtime.block_on(self.one(publisher, document, &bytes, &earlier, out))?,
+                None => show(document, &bytes, &earlier, &target, out)?,
+            };
             if done == Verdict::Negative {
                 verdict = Verdict::Negative;
             }
@@ -101,16 +107,10 @@ impl Command {
                 Err(refusal) => refused(refusal.code(), &refusal.to_string()),
             };
         }
-        let submission = match made(document, original, earlier, target) {
+        let submission = match made(document, original, earlier, target, now) {
             Ok(submission) => submission,
             Err(refusal) => return refused(refusal.code(), &refusal.to_string()),
         };
-        if self.dry_run {
-            let sent = wire(&submission, target, document.keys.set())?;
-            out.write_all(&sent)?;
-            out.write_all(b"\n")?;
-            return Ok(Verdict::Good);
-        }
         for left in &submission.left_out {
             say(&format!("Left out {}: {}.", sharing::published::format::name(left.format), left.why));
         }
@@ -170,6 +170,32 @@ impl Command {
     }
 }
 
+/// A target of the configuration.
+pub(super) fn named<'c>(config: &'c Config, name: &str) -> Result<&'c Publish, Failure> {
+    config.publish.get(name).ok_or_else(|| {
+        let known: Vec<_> = config.publish.keys().map(String::as_str).collect();
+        Failure::Usage(format!("there is no target {name:?}; known are: {}", known.join(", ")))
+    })
+}
+
+/// Prints what would be sent.
+fn show(
+    document: &SharedDocument,
+    original: &[u8],
+    earlier: &[Published],
+    target: &Target,
+    out: &mut dyn Write,
+) -> Result<Verdict, Failure> {
+    match made(document, original, earlier, target, SystemClock::new().now()) {
+        Ok(submission) => {
+            out.write_all(&wire(&submission, target, document.keys.set())?)?;
+            out.write_all(b"\n")?;
+            Ok(Verdict::Good)
+        }
+        Err(refusal) => refused(refusal.code(), &refusal.to_string()),
+    }
+}
+
 fn refused(code: &str, why: &str) -> Result<Verdict, Failure> {
     say(&format!("Not published: {why}. See: budstikke explain {code}."));
     Ok(Verdict::Negative)
@@ -195,15 +221,16 @@ pub(super) fn wire(submission: &Submission, target: &Target, id: uuid::Uuid) -> 
     }
 }
 
-/// The submission of one document, with the forms that the target wants.
+/// The submission of one document at `now`, with the forms that the target wants.
 pub(super) fn made(
     document: &SharedDocument,
     original: &[u8],
     earlier: &[Published],
     target: &Target,
+    now: Timestamp,
 ) -> Result<Submission, sharing::Refusal> {
     // What cannot be written as XML goes as JSON where the target takes that, and is refused by name where not.
     let fhir_xml = document::fhir_xml(&document.json).ok();
     let contents = Contents { document, original, fhir_xml: fhir_xml.as_deref(), pdf: None };
-    submission(&contents, Version::Whole, earlier, target, SystemClock::new().now())
+    submission(&contents, Version::Whole, earlier, target, now)
 }

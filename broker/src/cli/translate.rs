@@ -1,13 +1,17 @@
 //! `translate`: a message as shared documents, in the form that is asked for.
 
 use super::output::{self, Readable};
-use super::{files, json_line};
+use super::{files, json_line, publish};
+use crate::config::Config;
 use crate::exit::{Failure, Verdict};
 use message_schemas::document::view::{self, View};
 use message_schemas::document::{self, Options, Outcome, SharedDocument};
 use message_schemas::xml::{self, Tree};
 use message_schemas::{Finding, Limits};
 use serde::Serialize;
+use sharing::codes::{Code, list};
+use sharing::target::Environment;
+use sharing::{Kind, Target};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -22,7 +26,8 @@ use std::path::{Path, PathBuf};
   budstikke translate --to fhir-xml report.xml --out bundle.xml
   budstikke translate --to html referral.xml > referral.html
   budstikke translate report.xml --report
-  budstikke translate report.xml --report losses.jsonl > bundle.json
+  budstikke translate report.xml --report=losses.jsonl > bundle.json
+  budstikke translate --to mhd report.xml --config broker.toml --target store
 
 Exit codes: 0 translated, 1 there is no document in it; standard error says why.")]
 pub(super) struct Command {
@@ -41,8 +46,15 @@ pub(super) struct Command {
     /// Tell what became of every piece of the source: one JSON object a line with path, outcome (mapped, narrative
     /// or dropped) and reason, and the totals in the last line. Without FILE, or with `-`, it is printed instead
     /// of the documents.
-    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-")]
     report: Option<PathBuf>,
+    /// For `mhd` and `xds`: the target whose settings the metadata follow, by its name under `publish` in `--config`.
+    /// Without it they are shown with the example OID 2.999 and a general practice setting.
+    #[arg(long, value_name = "NAME", requires = "config")]
+    target: Option<String>,
+    /// The configuration file that names the target.
+    #[arg(long, value_name = "FILE", requires = "target")]
+    config: Option<PathBuf>,
 }
 
 /// What a document can be written as.
@@ -55,10 +67,29 @@ enum Form {
     FhirXml,
     /// For people, on a screen: one HTML file that needs no other.
     Html,
+    /// As it is published by IHE MHD (ITI-65): the transaction with metadata and documents.
+    Mhd,
+    /// As it is published by IHE XDS.b (ITI-41): the SOAP package, after its header.
+    Xds,
 }
 
 impl Form {
-    fn write(self, document: &SharedDocument) -> Result<Vec<u8>, String> {
+    /// How it is published, where it is a form to publish in.
+    const fn publishes(self) -> Option<Kind> {
+        match self {
+            Self::Mhd => Some(Kind::Mhd),
+            Self::Xds => Some(Kind::Xds),
+            Self::FhirJson | Self::FhirXml | Self::Html => None,
+        }
+    }
+
+    /// `target` is where the forms to publish in would go; `original` is the message as it came.
+    fn write(
+        self,
+        document: &SharedDocument,
+        original: &[u8],
+        target: Option<&Target>,
+    ) -> Result<Vec<u8>, String> {
         let view = || View::read(&document.json);
         match self {
             Self::FhirJson => {
@@ -68,6 +99,16 @@ impl Form {
             }
             Self::FhirXml => document::fhir_xml(&document.json).map_err(|fault| fault.to_string()),
             Self::Html => view().map(|view| view::html(&view)).map_err(|fault| fault.to_string()),
+            Self::Mhd | Self::Xds => {
+                let kind = self.publishes().unwrap_or(Kind::Mhd);
+                let example = example(kind, document);
+                let target = target.unwrap_or(&example);
+                // The time of submission is the message's own: the same message gives the same bytes.
+                let made = publish::made(document, original, &[], target, document.generated);
+                let told = |code: &str, why: &str| format!("{why}. See: budstikke explain {code}");
+                let submission = made.map_err(|refusal| told(refusal.code(), &refusal.to_string()))?;
+                publish::wire(&submission, target, document.keys.set()).map_err(|failure| failure.to_string())
+            }
         }
     }
 
@@ -75,6 +116,16 @@ impl Form {
     const fn joins(self) -> bool {
         matches!(self, Self::FhirJson)
     }
+}
+
+/// A target that nobody has, to show how a document would be published.
+fn example(kind: Kind, document: &SharedDocument) -> Target {
+    let environment = if document.synthetic_patient { Environment::Test } else { Environment::Production };
+    let mut target = Target::new(kind, environment, "2.999");
+    target.families.insert(document.described.family);
+    target.source_root = Some("2.999".to_owned());
+    target.practice = Some(Code::new(list("8655"), "A", "Andre helsehjelpsområder"));
+    target
 }
 
 /// How many pieces of the source ended where.
@@ -127,10 +178,32 @@ impl Command {
             }
             None => {}
         }
-        self.write(&documents, out)
+        let target = self.target()?;
+        self.write(&documents, &bytes, target.as_ref(), out)
     }
 
-    fn write(&self, documents: &[SharedDocument], out: &mut dyn Write) -> Result<Verdict, Failure> {
+    fn target(&self) -> Result<Option<Target>, Failure> {
+        let (Some(name), Some(config)) = (&self.target, &self.config) else { return Ok(None) };
+        let Some(kind) = self.to.publishes() else {
+            return Err(Failure::Usage(
+                "--target says where mhd and xds would go; the other forms go nowhere".into(),
+            ));
+        };
+        let target = publish::named(&Config::load(config).map_err(Failure::Config)?, name)?.target();
+        let fits = (target.kind == Kind::Xds) == (kind == Kind::Xds);
+        if !fits {
+            return Err(Failure::Usage(format!("the target {name:?} is not spoken to in this form")));
+        }
+        Ok(Some(target))
+    }
+
+    fn write(
+        &self,
+        documents: &[SharedDocument],
+        original: &[u8],
+        target: Option<&Target>,
+        out: &mut dyn Write,
+    ) -> Result<Verdict, Failure> {
         let to_output = self.out.as_deref().is_none_or(files::is_stdin);
         if to_output && documents.len() > 1 && !self.to.joins() {
             return Err(Failure::Usage(format!(
@@ -139,7 +212,7 @@ impl Command {
             )));
         }
         for (n, document) in documents.iter().enumerate() {
-            let bytes = match self.to.write(document) {
+            let bytes = match self.to.write(document, original, target) {
                 Ok(bytes) => bytes,
                 Err(fault) => {
                     crate::exit::say(&format!("Not written: {fault}."));
