@@ -177,6 +177,13 @@ impl<'a> Chapter<'_, 'a> {
         &mut self.made.html
     }
 
+    /// Rows that were made elsewhere; none open no table.
+    pub(in crate::document) fn add_rows(&mut self, head: &'static str, rows: &Html) {
+        if !rows.is_empty() {
+            self.rows(head).append(rows);
+        }
+    }
+
     /// A resource that the text shows.
     pub(in crate::document) fn shows(&mut self, id: Uuid) {
         self.made.entry.push(Reference::to(id));

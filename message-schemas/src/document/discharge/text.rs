@@ -132,7 +132,7 @@ impl<'a, 't> Writer<'a, '_, 't, Discharge<'t>> {
             party.describe(&mut words);
             html.row(label.unwrap_or("Deltaker"), &words);
         }
-        c.named(EVENTS).rows(PLAIN).append(&html);
+        c.named(EVENTS).add_rows(PLAIN, &html);
     }
 
     fn places_told(&mut self, event: &'a Event<'t>, html: &mut Html) {
@@ -209,7 +209,7 @@ impl<'a, 't> Writer<'a, '_, 't, Discharge<'t>> {
             html.row("Forventet ventetid", &amount_text(amount));
         }
         if !html.is_empty() {
-            c.named(PLANS).rows(PLAIN).append(&html);
+            c.named(PLANS).add_rows(PLAIN, &html);
         }
     }
 
@@ -240,7 +240,7 @@ impl<'a, 't> Writer<'a, '_, 't, Discharge<'t>> {
             return;
         }
         let mut chapter = c.named(PATIENT);
-        chapter.rows(PLAIN).append(&html);
+        chapter.add_rows(PLAIN, &html);
         for id in patient.iter().chain(relatives) {
             chapter.shows(*id);
         }
@@ -296,7 +296,7 @@ impl<'a, 't> Writer<'a, '_, 't, Discharge<'t>> {
         if html.is_empty() {
             html.row("Henvisning", "uten opplysninger");
         }
-        c.named(REFERRAL).rows(PLAIN).append(&html);
+        c.named(REFERRAL).add_rows(PLAIN, &html);
     }
 
     fn information(&mut self, c: &mut Chapters<'a>, cover: &Cover<'a>) {
@@ -334,6 +334,6 @@ impl<'a, 't> Writer<'a, '_, 't, Discharge<'t>> {
         if self.envelope.is_test() {
             html.row("Test", "Meldingen er merket som test");
         }
-        c.named(INFORMATION).rows(PLAIN).append(&html);
+        c.named(INFORMATION).add_rows(PLAIN, &html);
     }
 }

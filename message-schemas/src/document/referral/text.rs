@@ -126,7 +126,7 @@ impl<'a, 't> Writer<'a, '_, 't, Referral<'t>> {
         row_words(&mut html, "Merknad", body.category_note.as_ref());
         row_words(&mut html, "Kommentar til henvisningen", body.comment.as_ref());
         html.row("Status", super::state(body.service()));
-        c.named(WANTED).rows(PLAIN).append(&html);
+        c.named(WANTED).add_rows(PLAIN, &html);
     }
 
     fn pathways(&mut self, c: &mut Chapters<'a>) {
@@ -165,7 +165,10 @@ impl<'a, 't> Writer<'a, '_, 't, Referral<'t>> {
             let mut html = Html::new();
             who.rows(["Id hos tjenesteyter", "Id hos rekvirent"], PATIENT, &mut html, &mut self.coverage);
             who.address_rows(PATIENT, &mut html, &mut self.coverage);
-            c.named(PATIENT).rows(PLAIN).append(&html);
+            if html.is_empty() {
+                c.named(PATIENT).text().raw("<p>Ingen opplysninger om pasienten.</p>");
+            }
+            c.named(PATIENT).add_rows(PLAIN, &html);
         }
         if let Some(basis) = &body.basis {
             basis.told(&mut self.coverage, PATIENT);
@@ -232,6 +235,6 @@ impl<'a, 't> Writer<'a, '_, 't, Referral<'t>> {
                 }
             }
         }
-        c.named(INFORMATION).rows(PLAIN).append(&html);
+        c.named(INFORMATION).add_rows(PLAIN, &html);
     }
 }
