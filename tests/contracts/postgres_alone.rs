@@ -453,10 +453,10 @@ with_server! {
         for round in 0..ROUNDS {
             let entries = (0..EACH).map(|n| message(round * EACH + n).to("folder:a")).collect();
             store.commit(entries).await.expect("a commit");
-            let claimed = store.claim(&destination("folder:a"), at(10), 1000).await.expect("claims");
+            let claimed = store.claim(&destination("folder:a"), at(1_000_000), 1000).await.expect("claims");
             assert_eq!(claimed.len() as u128, EACH);
             let done: Vec<_> = claimed.iter().map(|d| settlement(d.recipient, Event::HandOver)).collect();
-            assert_eq!(store.settle(&done, at(11)).await, Ok(claimed.len()));
+            assert_eq!(store.settle(&done, at(1_000_001)).await, Ok(claimed.len()));
         }
         store.close().await;
         all_have_gone(&rig).await;
