@@ -449,7 +449,13 @@ with_server! {
         // The server knows nothing yet of the tables of this day; what it planned when they were empty must not last.
         const ROUNDS: u128 = 60;
         const EACH: u128 = 20;
+        const THERE: u128 = 6_000;
         let store = rig.open().await;
+        // So many that it would be dear to look at all of them for one batch.
+        for batch in 0..THERE / 500 {
+            let entries = (0..500).map(|n| message(100_000 + batch * 500 + n).to("folder:b")).collect();
+            store.commit(entries).await.expect("a commit");
+        }
         for round in 0..ROUNDS {
             let entries = (0..EACH).map(|n| message(round * EACH + n).to("folder:a")).collect();
             store.commit(entries).await.expect("a commit");
