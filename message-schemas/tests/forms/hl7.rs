@@ -4,7 +4,7 @@
 //! `known.tsv`, and what is explained there must still occur: each line is severity, id of the message, a piece of
 //! its text, and the reason, between tabs. One error is explained: what a national profile demands.
 
-use crate::everything;
+use crate::{everything, official};
 use message_schemas::document;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -96,6 +96,10 @@ fn hl7s_validator_has_nothing_to_say_that_is_not_explained() {
         .map(|(what, (times, first))| format!("{times} times: {what}\n    first {first}"))
         .collect();
     assert!(listed.is_empty(), "{} findings:\n{}", listed.len(), listed.join("\n"));
+    if official().is_empty() {
+        // Some remarks are about official samples only.
+        return;
+    }
     let gone: Vec<&str> =
         known.iter().enumerate().filter(|(at, _)| !seen.contains(at)).map(|(_, k)| k.id.as_str()).collect();
     assert!(gone.is_empty(), "explained in known.tsv, and gone: {gone:?}");
