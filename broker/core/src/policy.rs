@@ -39,7 +39,7 @@ pub struct Publish {
     pub to: DestinationId,
     /// The families whose documents are published there.
     pub families: BTreeSet<Family>,
-    /// It takes messages that are marked as tests, and no others.
+    /// It takes messages that are marked as tests or are about synthetic patients, and no others.
     pub tests: bool,
 }
 

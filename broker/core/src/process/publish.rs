@@ -24,16 +24,25 @@ pub(super) fn add(
     ids: &mut impl Ids,
 ) {
     let Some(head) = &reading.head else { return };
-    let takes = |to: &&Publish| to.families.contains(&head.kind.family) && to.tests == head.test;
-    let mut targets = world.policy.publish.iter().filter(takes).peekable();
-    if targets.peek().is_none() {
+    let publishes = |to: &&Publish| to.families.contains(&head.kind.family) && (to.tests || !head.test);
+    if !world.policy.publish.iter().any(|to| publishes(&to)) {
         return;
     }
     let content = reading.content(arrival);
+    let mut synthetic = false;
     let versions = recipients.shared(content, world).map(|shared| {
+        synthetic = shared.iter().any(|document| document.synthetic_patient);
         let hash = Sha::of(content);
         shared.iter().map(|document| Version::of(document, head, arrival.id, hash)).collect::<Vec<_>>()
     });
+    // A target for tests takes what is marked as a test, and what is about nobody who lives; a production target is offered
+    // all that is not marked, and refuses the latter by code.
+    let targets: Vec<_> = (world.policy.publish.iter().filter(publishes))
+        .filter(|to| !to.tests || head.test || synthetic)
+        .collect();
+    if targets.is_empty() {
+        return;
+    }
     let (fault, order_key) = match versions {
         Ok(versions) => {
             // One message at a time for each series at each target: the plan for one must know what came of the last.
@@ -43,7 +52,7 @@ pub(super) fn add(
         }
         Err(fault) => (Some(fault), None),
     };
-    recipients.list.extend(targets.map(|target| Recipient {
+    recipients.list.extend(targets.into_iter().map(|target| Recipient {
         id: RecipientId(ids.fresh()),
         book: Book::Message,
         receiver: None,
