@@ -386,10 +386,10 @@ async fn nothing_is_lost_when_server_and_connections_end() {
         spawn_blocking(move || rabbit.start_again()).await.unwrap().unwrap();
     };
     let faults = async {
-        let count =
-            |good| attempts.lock().unwrap().iter().filter(|a| (**a == Attempt::HandedOver) == good).count();
+        let count = |of: fn(&Attempt) -> bool| attempts.lock().unwrap().iter().filter(|a| of(a)).count();
+        let done = |attempt: &Attempt| *attempt == Attempt::HandedOver;
         let reached = async |fifth| {
-            while count(true) < MESSAGES * fifth / 5 {
+            while count(done) < MESSAGES * fifth / 5 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
@@ -397,14 +397,20 @@ async fn nothing_is_lost_when_server_and_connections_end() {
         proxy.cut();
         reached(2).await;
         // Cut again and again in the middle of something, until attempts have failed by it.
-        let before = count(false);
+        let failed = |attempt: &Attempt| *attempt != Attempt::HandedOver;
+        let before = count(failed);
         proxy.set(Mode::CutAfter(3_000));
-        while count(false) < before + 3 {
+        while count(failed) < before + 3 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         proxy.set(Mode::Pass);
         reached(3).await;
+        let away = count(|attempt| matches!(attempt, Attempt::Retry { .. }));
         rabbit.kill().unwrap();
+        // It stays away until that is noticed, however fast it would be back.
+        while count(|attempt| matches!(attempt, Attempt::Retry { .. })) == away {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         start_again().await;
         reached(4).await;
         rabbit.stop().unwrap();
