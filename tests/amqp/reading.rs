@@ -121,7 +121,7 @@ async fn a_cut_connection_brings_everything_unsettled_again_under_the_same_key()
     for _ in 0..3 {
         first.push(reader.next().await);
     }
-    let key = |offer: &broker_core::ports::Offer| (body(offer), offer.arrival.idempotency_key.clone());
+    let key = |offer: &Offer| (body(offer), offer.arrival.idempotency_key.clone());
     let keys: BTreeSet<_> = first.iter().map(key).collect();
     let connections = format!(
         r#"[rabbit_networking:close_connection(P, "closed by a test") || P <- rabbit_networking:connections(),
