@@ -17,6 +17,7 @@ pub mod protection;
 pub mod queues;
 pub mod registry;
 pub mod reload;
+mod renderings;
 pub mod schemas;
 pub mod series;
 pub mod telemetry;

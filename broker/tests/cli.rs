@@ -144,6 +144,7 @@ fn translate_gives_a_document_in_every_form() {
         ("fhir-json", "{\"resourceType\":\"Bundle\""),
         ("fhir-xml", "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Bundle xmlns=\"http://hl7.org/fhir\">"),
         ("html", "<!DOCTYPE html>"),
+        ("pdf", "%PDF-1.7"),
         ("mhd", "{\"resourceType\":\"Bundle\""),
         ("xds", "Content-Type: multipart/related"),
     ] {
@@ -190,21 +191,36 @@ fn translate_gives_a_document_in_every_form() {
 }
 
 #[test]
+fn a_pdf_is_not_thrown_at_a_terminal() {
+    let good = sample("svarrapport/document-biochemistry-1.4");
+    let line = format!("{} translate --to pdf {}", env!("CARGO_BIN_EXE_budstikke"), good.display());
+    // It gives the command a terminal of its own.
+    let Ok(output) = Command::new("script").args(["-qec", &line, "/dev/null"]).stdin(Stdio::null()).output()
+    else {
+        println!("skipped: a PDF before a terminal (script is not installed)");
+        return;
+    };
+    assert_eq!(code(&output), 2);
+    let said = text(&output);
+    assert!(said.contains("--out") && !said.contains("%PDF"), "{said}");
+}
+
+#[test]
 fn several_documents_become_numbered_files() {
     let several = sample("svarrapport/document-several-reports-1.3");
     let several = several.to_str().unwrap();
-    let refused = budstikke(&["translate", "--to", "html", several]);
+    let refused = budstikke(&["translate", "--to", "pdf", several]);
     assert_eq!(code(&refused), 2);
     assert!(String::from_utf8_lossy(&refused.stderr).contains("--out"), "the remedy is said");
     let folder = tempfile::tempdir().unwrap();
-    let out = folder.path().join("svar.html");
+    let out = folder.path().join("svar.pdf");
     let write = |more: &[&str]| {
-        let fixed = ["translate", "--to", "html", several, "--out", out.to_str().unwrap()];
+        let fixed = ["translate", "--to", "pdf", several, "--out", out.to_str().unwrap()];
         code(&budstikke(&[&fixed, more].concat()))
     };
     assert_eq!(write(&[]), 0);
-    for name in ["svar-1.html", "svar-2.html"] {
-        assert!(fs::read(folder.path().join(name)).unwrap().starts_with(b"<!DOCTYPE html>"), "{name}");
+    for name in ["svar-1.pdf", "svar-2.pdf"] {
+        assert!(fs::read(folder.path().join(name)).unwrap().starts_with(b"%PDF-1.7"), "{name}");
     }
     assert_eq!(write(&[]), 2, "what is there is not written over");
     assert_eq!(write(&["--force"]), 0);

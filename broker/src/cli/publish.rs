@@ -4,6 +4,7 @@ use super::{ConfigArg, Format, files, json_line};
 use crate::config::Config;
 use crate::config::publish::Publish;
 use crate::exit::{Failure, Verdict, say};
+use crate::renderings::Renderings;
 use adapters::clock::SystemClock;
 use adapters::publish::{Outcome, Publisher, not_as_published};
 use broker_core::ports::Clock;
@@ -230,7 +231,7 @@ pub(super) fn made(
     now: Timestamp,
 ) -> Result<Submission, sharing::Refusal> {
     // What cannot be written as XML goes as JSON where the target takes that, and is refused by name where not.
-    let fhir_xml = document::fhir_xml(&document.json).ok();
-    let contents = Contents { document, original, fhir_xml: fhir_xml.as_deref(), pdf: None };
+    let Renderings { fhir_xml, pdf } = Renderings::of(document, &target.also);
+    let contents = Contents { document, original, fhir_xml: fhir_xml.as_deref(), pdf: pdf.as_deref() };
     submission(&contents, Version::Whole, earlier, target, now)
 }

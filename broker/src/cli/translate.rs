@@ -4,6 +4,7 @@ use super::output::{self, Readable};
 use super::{files, json_line, publish};
 use crate::config::Config;
 use crate::exit::{Failure, Verdict};
+use crate::renderings;
 use message_schemas::document::view::{self, View};
 use message_schemas::document::{self, Options, Outcome, SharedDocument};
 use message_schemas::xml::{self, Tree};
@@ -13,7 +14,7 @@ use sharing::codes::{Code, list};
 use sharing::target::Environment;
 use sharing::{Kind, Target};
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 /// Translate a message into shared documents: FHIR R4, or pages for people.
@@ -24,6 +25,7 @@ use std::path::{Path, PathBuf};
 #[command(after_help = "Examples:
   budstikke translate report.xml | jq .
   budstikke translate --to fhir-xml report.xml --out bundle.xml
+  budstikke translate --to pdf referral.xml --out referral.pdf
   budstikke translate --to html referral.xml > referral.html
   budstikke translate report.xml --report
   budstikke translate report.xml --report=losses.jsonl > bundle.json
@@ -36,8 +38,8 @@ pub(super) struct Command {
     /// The form to give the documents.
     #[arg(long, value_enum, value_name = "FORM", default_value_t)]
     to: Form,
-    /// Write to this file instead of standard output. Several documents are numbered: `out.xml` becomes
-    /// `out-1.xml`, `out-2.xml`.
+    /// Write to this file instead of standard output. Several documents are numbered: `out.pdf` becomes
+    /// `out-1.pdf`, `out-2.pdf`.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Write over what is there.
@@ -65,6 +67,8 @@ enum Form {
     FhirJson,
     /// The same in XML.
     FhirXml,
+    /// For people, on paper: PDF/A.
+    Pdf,
     /// For people, on a screen: one HTML file that needs no other.
     Html,
     /// As it is published by IHE MHD (ITI-65): the transaction with metadata and documents.
@@ -79,7 +83,7 @@ impl Form {
         match self {
             Self::Mhd => Some(Kind::Mhd),
             Self::Xds => Some(Kind::Xds),
-            Self::FhirJson | Self::FhirXml | Self::Html => None,
+            Self::FhirJson | Self::FhirXml | Self::Pdf | Self::Html => None,
         }
     }
 
@@ -90,7 +94,6 @@ impl Form {
         original: &[u8],
         target: Option<&Target>,
     ) -> Result<Vec<u8>, String> {
-        let view = || View::read(&document.json);
         match self {
             Self::FhirJson => {
                 let mut line = document.json.clone();
@@ -98,7 +101,11 @@ impl Form {
                 Ok(line)
             }
             Self::FhirXml => document::fhir_xml(&document.json).map_err(|fault| fault.to_string()),
-            Self::Html => view().map(|view| view::html(&view)).map_err(|fault| fault.to_string()),
+            Self::Pdf => renderings::pdf(document),
+            Self::Html => {
+                let view = View::read(&document.json).map_err(|fault| fault.to_string())?;
+                Ok(view::html(&view))
+            }
             Self::Mhd | Self::Xds => {
                 let kind = self.publishes().unwrap_or(Kind::Mhd);
                 let example = example(kind, document);
@@ -115,6 +122,10 @@ impl Form {
     /// One behind the other, several of them can still be told apart.
     const fn joins(self) -> bool {
         matches!(self, Self::FhirJson)
+    }
+
+    const fn is_text(self) -> bool {
+        !matches!(self, Self::Pdf)
     }
 }
 
@@ -205,6 +216,12 @@ impl Command {
         out: &mut dyn Write,
     ) -> Result<Verdict, Failure> {
         let to_output = self.out.as_deref().is_none_or(files::is_stdin);
+        if to_output && !self.to.is_text() && io::stdout().is_terminal() {
+            return Err(Failure::Usage(
+                "a PDF is no text for a terminal; name a file with --out, or send it into one with >"
+                    .to_owned(),
+            ));
+        }
         if to_output && documents.len() > 1 && !self.to.joins() {
             return Err(Failure::Usage(format!(
                 "the message holds {} documents, which cannot follow one another in this form; name a file with --out",
@@ -244,7 +261,7 @@ fn report(documents: &[SharedDocument], tree: &Tree, out: &mut dyn Write) -> Res
     json_line(out, &last)
 }
 
-/// `out.xml` as `out-2.xml`.
+/// `out.pdf` as `out-2.pdf`.
 fn numbered(path: &Path, number: usize) -> PathBuf {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let name = match path.extension() {
@@ -260,7 +277,7 @@ mod tests {
 
     #[test]
     fn several_documents_are_numbered_before_the_ending() {
-        assert_eq!(numbered(Path::new("a/out.xml"), 2), Path::new("a/out-2.xml"));
+        assert_eq!(numbered(Path::new("a/out.pdf"), 2), Path::new("a/out-2.pdf"));
         assert_eq!(numbered(Path::new("out"), 1), Path::new("out-1"));
     }
 }

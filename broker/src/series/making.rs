@@ -1,11 +1,14 @@
 //! The documents of a series as they are published: made again from the messages in the journal, the same each time.
 
+use crate::renderings::Renderings;
 use broker_core::World;
 use broker_core::journal::DocumentKind;
 use broker_core::ports::{Store, StoreError};
 use message_schemas::document::{self, Fault, SharedDocument};
 use message_schemas::xml::{self, Tree};
 use sharing::series::{Document, State, Version, fold};
+use sharing::target::Also;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// A document with the bytes that are published of it.
@@ -14,8 +17,8 @@ pub(super) struct Made {
     pub(super) document: SharedDocument,
     /// The newest message as it was inside its envelope.
     pub(super) original: Arc<[u8]>,
-    /// The FHIR document as XML.
-    pub(super) fhir_xml: Option<Vec<u8>>,
+    /// Its other forms.
+    pub(super) renderings: Renderings,
 }
 
 /// Why a document could not be made.
@@ -51,13 +54,15 @@ impl std::fmt::Display for NotMade {
     }
 }
 
-/// Makes the document of these messages of a series, oldest first. `incomplete`: the one that opened it is not known.
+/// Makes the document of these messages of a series, oldest first, and the forms of it that are named in `also`.
+/// `incomplete`: the message that opened the series is not known.
 pub(super) async fn make<S: Store>(
     store: &S,
     world: &Arc<World>,
     versions: &[Version],
     of: &[String],
     incomplete: bool,
+    also: &BTreeSet<Also>,
 ) -> Result<Made, NotMade> {
     let mut members = Vec::with_capacity(of.len());
     let mut bodies = Vec::with_capacity(of.len());
@@ -66,17 +71,17 @@ pub(super) async fn make<S: Store>(
         bodies.push(content(store, version).await?.ok_or(NotMade::Gone)?);
         members.push(version.clone());
     }
-    let world = Arc::clone(world);
+    let (world, also) = (Arc::clone(world), also.clone());
     let original = bodies.last().map(Arc::clone).ok_or(NotMade::Gone)?;
     // Large messages take long, and the loops of other destinations run on these threads too.
     let make = move || {
         let document = translate(&bodies, &members, incomplete, &world)?;
-        let fhir_xml = document::fhir_xml(&document.json).ok();
-        Ok((document, fhir_xml))
+        let renderings = Renderings::of(&document, &also);
+        Ok((document, renderings))
     };
     let made: Result<_, NotMade> = tokio::task::spawn_blocking(make).await.map_err(|_| NotMade::Failed)?;
-    let (document, fhir_xml) = made?;
-    Ok(Made { document, original, fhir_xml })
+    let (document, renderings) = made?;
+    Ok(Made { document, original, renderings })
 }
 
 /// The KITH XML of a message: what was inside, if it came sealed.

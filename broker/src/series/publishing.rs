@@ -232,8 +232,8 @@ impl<S: Store, R: Registry> Series<'_, S, R> {
             let contents = Contents {
                 document: &document.document,
                 original: &document.original,
-                fhir_xml: document.fhir_xml.as_deref(),
-                pdf: None,
+                fhir_xml: document.renderings.fhir_xml.as_deref(),
+                pdf: document.renderings.pdf.as_deref(),
             };
             let submission = submission(&contents, Kind::Whole, &[], self.target.registry.target(), now)?;
             made.push(Made { of: of.clone(), submission });
@@ -311,7 +311,8 @@ impl<S: Store, R: Registry> Series<'_, S, R> {
 
     async fn make(&self, of: &[String]) -> Result<making::Made, NotMade> {
         let world = self.target.world.load_full();
-        making::make(&*self.target.store, &world, self.versions, of, self.is_incomplete(of)).await
+        let also = &self.target.registry.target().also;
+        making::make(&*self.target.store, &world, self.versions, of, self.is_incomplete(of), also).await
     }
 
     /// Whether the message that opened the series is not known.
