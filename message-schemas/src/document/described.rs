@@ -160,10 +160,14 @@ const PROCEDURES: [u16; 4] = [7270, 7220, 7210, 7010];
 pub(super) fn procedures(body: Node<'_>) -> Vec<DescribedCode> {
     let mut seen = HashSet::default();
     let mut found = Vec::new();
-    for node in body.descendants().filter(|n| n.is_element() && n.attr("S").is_some()) {
+    let listed = |oid: &str| codes::national(oid).filter(|n| PROCEDURES.contains(n));
+    for node in body.descendants() {
+        // Few elements name a list, and fewer one of these: only those are read.
+        if node.attr("S").and_then(|oid| listed(oid.trim())).is_none() {
+            continue;
+        }
         let code = Code::read(node);
-        let listed = code.system.and_then(codes::national).filter(|n| PROCEDURES.contains(n));
-        if let (Some(list), Some(value)) = (listed, code.code())
+        if let (Some(list), Some(value)) = (code.system.and_then(listed), code.code())
             && seen.insert((list, value.to_owned()))
         {
             found.extend(DescribedCode::of(&code, None));

@@ -13,16 +13,21 @@ use sha2::{Digest as _, Sha256};
 //# key = (sorted Investigation/Id codes, else their text; first RefAnalysedSubject; running number among equal keys in
 //# document order); not IdResultItem, which senders change between versions, and not nested items.
 pub(super) fn top_results(items: &[Item<'_>], links: &Links) -> Vec<TopResult> {
-    let mut running: HashMap<String, u32> = HashMap::new();
+    let mut running: HashMap<String, u32> = HashMap::with_capacity(items.len());
     let top = items.iter().zip(&links.shown_under).filter(|(_, under)| under.is_none());
     top.map(|(item, _)| {
         let name = name_of(item);
-        let nth = running.entry(name.clone()).or_default();
+        // What senders write has no longest length, so it is hashed.
+        let hash = Sha256::new().chain_update(&name).chain_update("\n");
+        let nth = running.entry(name).or_default();
         *nth += 1;
-        // What senders write has no longest length.
-        let hash = Sha256::digest(format!("{name}\n{nth}").as_bytes());
-        let key = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        TopResult { key, cancelled: item.service_code() == "C" }
+        let hash = hash.chain_update(nth.to_string()).finalize();
+        let mut first = [0; 16];
+        first.iter_mut().zip(hash).for_each(|(to, from)| *to = from);
+        TopResult {
+            key: format!("{:032x}", u128::from_be_bytes(first)),
+            cancelled: item.service_code() == "C",
+        }
     })
     .collect()
 }
@@ -32,7 +37,7 @@ fn name_of(item: &Item<'_>) -> String {
     let ids = || item.investigations.iter().flat_map(|i| &i.ids);
     // The same code in two lists is two tests.
     let mut names: Vec<String> =
-        ids().filter_map(|id| Some(format!("{}|{}", id.system.unwrap_or_default(), id.code()?))).collect();
+        ids().filter_map(|id| Some([id.system.unwrap_or_default(), "|", id.code()?].concat())).collect();
     if names.is_empty() {
         names = ids().filter_map(Code::words).map(str::to_owned).collect();
     }
@@ -43,7 +48,7 @@ fn name_of(item: &Item<'_>) -> String {
     names.sort_unstable();
     names.dedup();
     let sample = item.subjects.first().and_then(Words::id).unwrap_or_default();
-    format!("{}\n{sample}", names.join("\n"))
+    [&names.join("\n"), "\n", sample].concat()
 }
 
 /// Keeps these top-level results, by their places among those, and all that stands under them.
