@@ -59,6 +59,7 @@ mod identifiers;
 mod identity;
 mod individual;
 mod json;
+mod json_text;
 mod labels;
 mod lists;
 mod markup;

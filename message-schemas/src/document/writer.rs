@@ -18,7 +18,9 @@ use super::narrative::Html;
 use super::parties::{Party, Unit};
 use super::roles::Role;
 use super::values::{Sourced, When};
-use super::{Fault, Mode, NoteKind, Notes, Options, Publishable, SharedDocument, Withheld, markup};
+use super::{
+    Fault, Mode, NoteKind, Notes, Options, Publishable, SharedDocument, Withheld, json_text, markup,
+};
 use crate::head::ServiceType;
 use crate::time::{Precision, Stamp};
 use crate::xml::{Node, Tree};
@@ -275,8 +277,8 @@ impl<'a, 'p, 't, B> Writer<'a, 'p, 't, B> {
             timestamp: issued,
             entry: entries,
         };
-        let mut json = Vec::with_capacity(size * 4 + 4096);
-        serde_json::to_writer(&mut json, &bundle).map_err(|_| Fault::NotWritten)?;
+        let mut json = String::with_capacity(size * 4 + 4096);
+        json_text::write(&bundle, &mut json).map_err(|_| Fault::NotWritten)?;
         Ok(SharedDocument {
             id,
             kith_xml: keys.document(Format::KithXml),
@@ -292,7 +294,7 @@ impl<'a, 'p, 't, B> Writer<'a, 'p, 't, B> {
             synthetic_patient: judged.is_some_and(|j| j.synthetic),
             described: Described { attachments: attached, ..described },
             results: Vec::new(),
-            json,
+            json: json.into_bytes(),
             coverage,
             notes: notes.into_list(),
             keys,

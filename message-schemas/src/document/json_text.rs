@@ -1,0 +1,374 @@
+//! The JSON of a document, written: straight into one text, from resources that serialize themselves.
+//!
+//! A third of all work on a document is this, so it does no more than resources need: their names of properties
+//! are our own and never escaped, and a text is looked through once. Bytes are taken for JSON that is written
+//! already, which is how a decimal keeps its digits ([`super::decimal`]). What no resource has (numbers with a
+//! binary fraction, enums with content) is an error.
+
+use serde::ser::{self, Impossible};
+use serde::{Serialize, Serializer};
+use std::fmt;
+
+/// Adds a value to `out` as compact JSON.
+///
+/// # Errors
+/// [`Unwritable`], if it holds what resources never hold.
+pub(super) fn write(value: &impl Serialize, out: &mut String) -> Result<(), Unwritable> {
+    value.serialize(&mut Writer { out })
+}
+
+/// A value is of a kind that no resource has.
+#[derive(Debug, thiserror::Error)]
+#[error("no resource holds such a value")]
+pub(super) struct Unwritable;
+
+impl ser::Error for Unwritable {
+    fn custom<T: fmt::Display>(_: T) -> Self {
+        Self
+    }
+}
+
+struct Writer<'o> {
+    out: &'o mut String,
+}
+
+impl Writer<'_> {
+    fn text(&mut self, text: &str) {
+        self.out.push('"');
+        // No way out in between, so that many bytes are looked at at once.
+        if text.bytes().fold(true, |plain, b| plain & (ESCAPES[usize::from(b)] == 0)) {
+            self.out.push_str(text);
+        } else {
+            self.escaped(text);
+        }
+        self.out.push('"');
+    }
+
+    fn escaped(&mut self, text: &str) {
+        let mut done = 0;
+        for (at, byte) in text.bytes().enumerate() {
+            let escape = ESCAPES[usize::from(byte)];
+            if escape == 0 {
+                continue;
+            }
+            self.out.push_str(text.get(done..at).unwrap_or_default());
+            self.out.push('\\');
+            self.out.push(char::from(escape));
+            if escape == b'u' {
+                self.out.push_str(if byte < 0x10 { "000" } else { "001" });
+                self.out.push(char::from(HEX[usize::from(byte & 0xF)]));
+            }
+            done = at + 1;
+        }
+        self.out.push_str(text.get(done..).unwrap_or_default());
+    }
+}
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
+//= RFC 8259 §7
+//# the characters that MUST be escaped: quotation mark, reverse solidus, and the control characters (U+0000 through U+001F)
+/// What stands behind the backslash for a byte that must be escaped; 0 for all others.
+const ESCAPES: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut control = 0;
+    while control < 0x20 {
+        table[control] = b'u';
+        control += 1;
+    }
+    table[0x08] = b'b';
+    table[b'\t' as usize] = b't';
+    table[b'\n' as usize] = b'n';
+    table[0x0C] = b'f';
+    table[b'\r' as usize] = b'r';
+    table[b'"' as usize] = b'"';
+    table[b'\\' as usize] = b'\\';
+    table
+};
+
+/// An object or a list that has been opened.
+struct Members<'w, 'o> {
+    writer: &'w mut Writer<'o>,
+    any: bool,
+    close: char,
+}
+
+impl<'w, 'o> Members<'w, 'o> {
+    fn object(writer: &'w mut Writer<'o>) -> Self {
+        writer.out.push('{');
+        Self { writer, any: false, close: '}' }
+    }
+
+    fn list(writer: &'w mut Writer<'o>) -> Self {
+        writer.out.push('[');
+        Self { writer, any: false, close: ']' }
+    }
+
+    fn next(&mut self) -> &mut Writer<'o> {
+        if self.any {
+            self.writer.out.push(',');
+        }
+        self.any = true;
+        self.writer
+    }
+
+    fn close(self) {
+        self.writer.out.push(self.close);
+    }
+}
+
+impl ser::SerializeStruct for Members<'_, '_> {
+    type Ok = ();
+    type Error = Unwritable;
+
+    fn serialize_field<T: Serialize + ?Sized>(
+        &mut self,
+        name: &'static str,
+        value: &T,
+    ) -> Result<(), Unwritable> {
+        let writer = self.next();
+        writer.out.push('"');
+        writer.out.push_str(name);
+        writer.out.push_str("\":");
+        value.serialize(writer)
+    }
+
+    fn end(self) -> Result<(), Unwritable> {
+        self.close();
+        Ok(())
+    }
+}
+
+impl ser::SerializeMap for Members<'_, '_> {
+    type Ok = ();
+    type Error = Unwritable;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, name: &T) -> Result<(), Unwritable> {
+        name.serialize(self.next())
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unwritable> {
+        self.writer.out.push(':');
+        value.serialize(&mut *self.writer)
+    }
+
+    fn end(self) -> Result<(), Unwritable> {
+        self.close();
+        Ok(())
+    }
+}
+
+impl ser::SerializeSeq for Members<'_, '_> {
+    type Ok = ();
+    type Error = Unwritable;
+
+    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unwritable> {
+        value.serialize(self.next())
+    }
+
+    fn end(self) -> Result<(), Unwritable> {
+        self.close();
+        Ok(())
+    }
+}
+
+macro_rules! unwritable {
+    ($($method:ident: $type:ty,)+) => {$(
+        fn $method(self, _: $type) -> Result<(), Unwritable> {
+            Err(Unwritable)
+        }
+    )+};
+}
+
+macro_rules! integers {
+    ($($method:ident: $type:ty,)+) => {$(
+        fn $method(self, value: $type) -> Result<(), Unwritable> {
+            self.out.push_str(&value.to_string());
+            Ok(())
+        }
+    )+};
+}
+
+impl<'w, 'o> Serializer for &'w mut Writer<'o> {
+    type Ok = ();
+    type Error = Unwritable;
+    type SerializeSeq = Members<'w, 'o>;
+    type SerializeTuple = Impossible<(), Unwritable>;
+    type SerializeTupleStruct = Impossible<(), Unwritable>;
+    type SerializeTupleVariant = Impossible<(), Unwritable>;
+    type SerializeMap = Members<'w, 'o>;
+    type SerializeStruct = Members<'w, 'o>;
+    type SerializeStructVariant = Impossible<(), Unwritable>;
+
+    integers! {
+        serialize_i8: i8,
+        serialize_i16: i16,
+        serialize_i32: i32,
+        serialize_i64: i64,
+        serialize_u8: u8,
+        serialize_u16: u16,
+        serialize_u32: u32,
+        serialize_u64: u64,
+    }
+
+    unwritable! {
+        serialize_f32: f32,
+        serialize_f64: f64,
+        serialize_unit_struct: &'static str,
+    }
+
+    fn serialize_bool(self, value: bool) -> Result<(), Unwritable> {
+        self.out.push_str(if value { "true" } else { "false" });
+        Ok(())
+    }
+
+    fn serialize_char(self, value: char) -> Result<(), Unwritable> {
+        self.text(value.encode_utf8(&mut [0; 4]));
+        Ok(())
+    }
+
+    fn serialize_str(self, value: &str) -> Result<(), Unwritable> {
+        self.text(value);
+        Ok(())
+    }
+
+    /// JSON already.
+    fn serialize_bytes(self, json: &[u8]) -> Result<(), Unwritable> {
+        self.out.push_str(std::str::from_utf8(json).map_err(|_| Unwritable)?);
+        Ok(())
+    }
+
+    fn serialize_none(self) -> Result<(), Unwritable> {
+        self.serialize_unit()
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Unwritable> {
+        value.serialize(self)
+    }
+
+    fn serialize_unit(self) -> Result<(), Unwritable> {
+        self.out.push_str("null");
+        Ok(())
+    }
+
+    fn serialize_unit_variant(self, _: &'static str, _: u32, name: &'static str) -> Result<(), Unwritable> {
+        self.text(name);
+        Ok(())
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        value: &T,
+    ) -> Result<(), Unwritable> {
+        value.serialize(self)
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: &T,
+    ) -> Result<(), Unwritable> {
+        Err(Unwritable)
+    }
+
+    fn serialize_seq(self, _: Option<usize>) -> Result<Members<'w, 'o>, Unwritable> {
+        Ok(Members::list(self))
+    }
+
+    fn serialize_tuple(self, _: usize) -> Result<Self::SerializeTuple, Unwritable> {
+        Err(Unwritable)
+    }
+
+    fn serialize_tuple_struct(
+        self,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Self::SerializeTupleStruct, Unwritable> {
+        Err(Unwritable)
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Self::SerializeTupleVariant, Unwritable> {
+        Err(Unwritable)
+    }
+
+    fn serialize_map(self, _: Option<usize>) -> Result<Members<'w, 'o>, Unwritable> {
+        Ok(Members::object(self))
+    }
+
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Members<'w, 'o>, Unwritable> {
+        Ok(Members::object(self))
+    }
+
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Self::SerializeStructVariant, Unwritable> {
+        Err(Unwritable)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(value: &impl Serialize) -> String {
+        let mut out = String::new();
+        write(value, &mut out).expect("it can be written");
+        out
+    }
+
+    #[test]
+    fn texts_are_written_as_serde_json_writes_them() {
+        let all: String = (0..=0x2FF).filter_map(char::from_u32).collect();
+        for text in ["", "plain", "blåbær 😀", "a\"b\\c/d\n\t\u{1f}\u{7f}\u{2028}", "\u{8}\u{c}\r", &all]
+        {
+            assert_eq!(written(&text), serde_json::to_string(text).unwrap(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn objects_and_lists_are_written_as_serde_json_writes_them() {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Thing {
+            some_text: &'static str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            left_out: Option<u8>,
+            list: Vec<Option<i64>>,
+            none: Vec<bool>,
+            inner: std::collections::BTreeMap<&'static str, bool>,
+        }
+        #[derive(Serialize)]
+        #[serde(tag = "kind")]
+        enum Tagged {
+            Thing(Box<Thing>),
+        }
+        let thing = Tagged::Thing(Box::new(Thing {
+            some_text: "æ",
+            left_out: None,
+            list: vec![Some(-1), None, Some(i64::MAX)],
+            none: Vec::new(),
+            inner: [("a\"b", true), ("c", false)].into(),
+        }));
+        assert_eq!(written(&thing), serde_json::to_string(&thing).unwrap());
+        assert_eq!(written(&vec![&thing, &thing]), serde_json::to_string(&[&thing, &thing]).unwrap());
+    }
+
+    #[test]
+    fn what_no_resource_has_is_refused() {
+        assert!(write(&0.5, &mut String::new()).is_err());
+        assert!(write(&("a", 1), &mut String::new()).is_err());
+    }
+}
