@@ -7,9 +7,12 @@
 
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time};
-use jiff::tz::{Offset, TimeZone, TimeZoneDatabase};
+use jiff::tz::{AmbiguousOffset, Offset, TimeZone, TimeZoneDatabase};
 use std::fmt;
 use std::sync::LazyLock;
+pub(crate) use written::Written;
+
+mod written;
 
 /// How much of a time was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -211,7 +214,12 @@ fn oslo_zone() -> &'static TimeZone {
 /// Norwegian local time to a point in time. An hour that occurs twice is its first reading, one that does
 /// not exist is moved on by what was skipped.
 fn oslo(local: DateTime) -> Option<(Timestamp, Offset)> {
-    let at = oslo_zone().to_ambiguous_timestamp(local).compatible().ok()?;
+    let read = oslo_zone().to_ambiguous_timestamp(local);
+    // All but two hours of a year have one offset, and it is known by now.
+    if let AmbiguousOffset::Unambiguous { offset } = read.offset() {
+        return Some((offset.to_timestamp(local).ok()?, offset));
+    }
+    let at = read.compatible().ok()?;
     Some((at, oslo_zone().to_offset(at)))
 }
 
@@ -225,41 +233,47 @@ impl fmt::Debug for FhirDateTime {
     }
 }
 
-impl fmt::Display for FhirDateTime {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let stamp = &self.0;
+impl FhirDateTime {
+    pub(crate) fn written(self) -> Written {
+        let Self(stamp) = self;
+        let day = |d: Date| {
+            let text = Written::new().number(d.year(), 4);
+            text.mark(b'-').number(d.month(), 2).mark(b'-').number(d.day(), 2)
+        };
         let d = stamp.date;
         match stamp.precision {
-            Precision::Year => write!(f, "{:04}", d.year()),
-            Precision::Month => write!(f, "{:04}-{:02}", d.year(), d.month()),
-            Precision::Day => write!(f, "{:04}-{:02}-{:02}", d.year(), d.month(), d.day()),
-            Precision::TimeOfDay => Ok(()),
+            Precision::Year => Written::new().number(d.year(), 4),
+            Precision::Month => Written::new().number(d.year(), 4).mark(b'-').number(d.month(), 2),
+            Precision::Day => day(d),
+            Precision::TimeOfDay => Written::new(),
             Precision::Full => {
-                let Some((at, mut offset)) = stamp.resolved() else {
-                    // Out of the calendar's range by its offset alone: the day is still true.
-                    return write!(f, "{:04}-{:02}-{:02}", d.year(), d.month(), d.day());
-                };
+                // Out of the calendar's range by its offset alone: the day is still true.
+                let Some((at, mut offset)) = stamp.resolved() else { return day(d) };
                 // Local mean time (before 1895) has seconds in its offset, which FHIR cannot write.
                 if offset.seconds() % 60 != 0 {
                     offset = Offset::UTC;
                 }
                 let local = offset.to_datetime(at);
-                let (y, mo, d) = (local.year(), local.month(), local.day());
-                let (h, mi, s) = (local.hour(), local.minute(), local.second());
-                write!(f, "{y:04}-{mo:02}-{d:02}T{h:02}:{mi:02}:{s:02}")?;
+                let mut text = day(local.date()).mark(b'T').number(local.hour(), 2);
+                text = text.mark(b':').number(local.minute(), 2).mark(b':').number(local.second(), 2);
                 if stamp.digits > 0 {
                     let scale = 10_i32.pow(9 - u32::from(stamp.digits.min(9)));
-                    let width = usize::from(stamp.digits);
-                    write!(f, ".{:0width$}", local.subsec_nanosecond() / scale)?;
+                    text = text.mark(b'.').number(local.subsec_nanosecond() / scale, stamp.digits);
                 }
                 if stamp.zone == Zone::Utc || (offset == Offset::UTC && stamp.zone == Zone::Local) {
-                    return f.write_str("Z");
+                    return text.mark(b'Z');
                 }
                 let minutes = offset.seconds() / 60;
-                let sign = if minutes < 0 { '-' } else { '+' };
-                write!(f, "{sign}{:02}:{:02}", minutes.abs() / 60, minutes.abs() % 60)
+                text = text.mark(if minutes < 0 { b'-' } else { b'+' });
+                text.number(minutes.abs() / 60, 2).mark(b':').number(minutes.abs() % 60, 2)
             }
         }
+    }
+}
+
+impl fmt::Display for FhirDateTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.written().as_str())
     }
 }
 

@@ -4,9 +4,8 @@
 //! active content; struck-through and underlined text is therefore a `span` with a style.
 
 use super::fhir;
-use crate::time::{Precision, Stamp};
+use crate::time::{Precision, Stamp, Written};
 use crate::xml::escape_text;
-use std::fmt::Write as _;
 
 /// Writes XHTML.
 #[derive(Debug, Default)]
@@ -31,9 +30,10 @@ impl Html {
 
     /// Text on one line or several; line breaks become `<br/>`.
     pub(super) fn text(&mut self, text: &str) -> &mut Self {
-        if memchr::memchr2(b'\n', b'\r', text.as_bytes()).is_none() {
-            self.push(text);
-            return self;
+        // Most is short and plain, and copied as it is. No way out in between, so that many bytes are looked at at once.
+        let special = |b: u8| matches!(b, b'&' | b'<' | b'>' | b'\n' | b'\r');
+        if !text.bytes().fold(false, |any, b| any | special(b)) {
+            return self.raw(text);
         }
         for (n, line) in text.lines().enumerate() {
             if n > 0 {
@@ -107,13 +107,17 @@ impl Html {
 /// A time as Norwegians write it (`13.09.2017 12:25`), in Norwegian local time, with the precision sent.
 pub(super) fn norwegian(stamp: Stamp, out: &mut String) {
     let Some(local) = stamp.oslo() else { return };
-    let (y, m, d) = (local.year(), local.month(), local.day());
-    let written = match stamp.precision() {
-        Precision::Year => write!(out, "{y:04}"),
-        Precision::Month => write!(out, "{m:02}.{y:04}"),
-        Precision::Day => write!(out, "{d:02}.{m:02}.{y:04}"),
-        Precision::Full => write!(out, "{d:02}.{m:02}.{y:04} {:02}:{:02}", local.hour(), local.minute()),
-        Precision::TimeOfDay => write!(out, "{:02}:{:02}", local.hour(), local.minute()),
+    let year = |text: Written| text.number(local.year(), 4);
+    let month = |text: Written| text.number(local.month(), 2).mark(b'.');
+    let day = |text: Written| text.number(local.day(), 2).mark(b'.');
+    let time = |text: Written| text.number(local.hour(), 2).mark(b':').number(local.minute(), 2);
+    let text = Written::new();
+    let text = match stamp.precision() {
+        Precision::Year => year(text),
+        Precision::Month => year(month(text)),
+        Precision::Day => year(month(day(text))),
+        Precision::Full => time(year(month(day(text))).mark(b' ')),
+        Precision::TimeOfDay => time(text),
     };
-    debug_assert!(written.is_ok(), "writing to a string cannot fail");
+    out.push_str(text.as_str());
 }

@@ -3,11 +3,10 @@
 use super::Text;
 use crate::document::codes::System;
 use crate::document::decimal::Decimal;
-use crate::time::{FhirDateTime, Stamp};
+use crate::time::{FhirDateTime, Stamp, Written};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
-use std::fmt::Write as _;
 use uuid::Uuid;
 
 /// `urn:uuid:…`: how one resource points at another.
@@ -23,35 +22,17 @@ impl Serialize for Urn {
 
 /// A time, written once and copied from then on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::document) struct DateTime {
-    length: u8,
-    bytes: [u8; 40],
-}
+pub(in crate::document) struct DateTime(Written);
 
 impl DateTime {
     /// None for a time of day alone.
     pub(in crate::document) fn new(stamp: Stamp) -> Option<Self> {
         stamp.date()?;
-        let mut written = Self { length: 0, bytes: [0; 40] };
-        write!(written, "{}", FhirDateTime(stamp)).ok()?;
-        Some(written)
+        Some(Self(FhirDateTime(stamp).written()))
     }
 
     pub(in crate::document) fn as_str(&self) -> &str {
-        self.bytes
-            .get(..usize::from(self.length))
-            .and_then(|b| std::str::from_utf8(b).ok())
-            .unwrap_or_default()
-    }
-}
-
-impl std::fmt::Write for DateTime {
-    fn write_str(&mut self, text: &str) -> std::fmt::Result {
-        let from = usize::from(self.length);
-        let room = self.bytes.get_mut(from..from + text.len()).ok_or(std::fmt::Error)?;
-        room.copy_from_slice(text.as_bytes());
-        self.length = u8::try_from(from + text.len()).map_err(|_| std::fmt::Error)?;
-        Ok(())
+        self.0.as_str()
     }
 }
 

@@ -470,22 +470,24 @@ impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
 
 /// The oldest and the newest, by their start; of two that start together the less precise.
 fn span(stamps: &[Option<Stamp>]) -> (Option<Stamp>, Option<Stamp>) {
-    let (mut oldest, mut newest): (Option<Stamp>, Option<Stamp>) = (None, None);
+    // Each with its start, which it takes the time zone's rules to find.
+    let (mut oldest, mut newest) = (None, None);
     let mut last = None;
     for stamp in stamps.iter().flatten() {
         // Results share a few times, one behind the other.
-        if last == Some(stamp) || stamp.start().is_none() {
+        if last == Some(stamp) {
             continue;
         }
         last = Some(stamp);
-        let (start, precision) = (stamp.start(), stamp.precision());
-        if oldest.is_none_or(|o| (start, precision) < (o.start(), o.precision())) {
-            oldest = Some(*stamp);
+        let Some(start) = stamp.start() else { continue };
+        let precision = stamp.precision();
+        if oldest.is_none_or(|(o, oldest): (_, Stamp)| (start, precision) < (o, oldest.precision())) {
+            oldest = Some((start, *stamp));
         }
-        let later = |n: Stamp| start > n.start() || (start == n.start() && precision < n.precision());
+        let later = |(n, newest): (_, Stamp)| start > n || (start == n && precision < newest.precision());
         if newest.is_none_or(later) {
-            newest = Some(*stamp);
+            newest = Some((start, *stamp));
         }
     }
-    (oldest, newest)
+    (oldest.map(|(_, stamp)| stamp), newest.map(|(_, stamp)| stamp))
 }
