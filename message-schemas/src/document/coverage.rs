@@ -194,7 +194,7 @@ impl Coverage {
     pub(super) fn unread<'t>(&self, body: Node<'t>, tree: &'t Tree) -> Vec<(Node<'t>, u8)> {
         let mut found = Vec::new();
         let judge = |node: Node<'t>| {
-            let missing = carried(node) & !self.mark_of(node.id()).map_or(0, |m| m.parts);
+            let missing = carried(node, !self.mark_of(node.id()).map_or(0, |m| m.parts));
             (missing != 0).then_some((node, missing))
         };
         if self.whole_envelope {
@@ -208,7 +208,7 @@ impl Coverage {
             if mark.parts == part::ALL || !node.is_element() {
                 continue;
             }
-            let missing = carried(node) & !mark.parts;
+            let missing = carried(node, !mark.parts);
             if missing != 0 {
                 found.push((node, missing));
             }
@@ -223,7 +223,7 @@ impl Coverage {
         let mut paths = Paths::default();
         let mut lines = Vec::new();
         for node in self.scope(tree) {
-            let carried = carried(node);
+            let carried = carried(node, part::ALL);
             if carried == 0 {
                 continue;
             }
@@ -253,25 +253,31 @@ impl Coverage {
     }
 }
 
-/// The parts of an element that have something in them.
-fn carried(node: Node<'_>) -> u8 {
+/// The parts of an element, of those that are asked for, that have something in them.
+fn carried(node: Node<'_>, asked: u8) -> u8 {
     let mut parts = 0;
     for (namespace, name, value) in node.attributes() {
-        if !value.trim().is_empty() {
-            parts |= part_of(namespace, name);
+        let part = part_of(namespace, name) & asked;
+        if part != 0 && !is_blank(value) {
+            parts |= part;
         }
     }
-    if node.children().any(|n| !n.own_text().trim().is_empty()) {
+    if asked & part::TEXT != 0 && node.children().any(|n| !is_blank(n.own_text())) {
         parts |= part::TEXT;
     }
     parts
+}
+
+/// True of white space alone, which most texts between elements are.
+fn is_blank(text: &str) -> bool {
+    text.bytes().all(|b| matches!(b, b' ' | b'\t' | b'\n' | b'\r')) || text.trim_start().is_empty()
 }
 
 /// Absolute XPaths by the rule of document-sharing §2.1, each parent's children counted once only.
 #[derive(Debug, Default)]
 pub(super) struct Paths {
     /// By node number: 0 unknown, 1 the only one of its name, n + 1 the nth.
-    positions: HashMap<usize, u32>,
+    positions: Vec<u32>,
 }
 
 impl Paths {
@@ -300,24 +306,33 @@ impl Paths {
 
     fn position(&mut self, node: Node<'_>) -> u32 {
         let Some(parent) = node.parent() else { return 1 };
-        if let Some(&known) = self.positions.get(&node.id()) {
+        let known = self.positions.get(node.id()).copied().unwrap_or(0);
+        if known > 0 {
             return known;
         }
-        let mut counts: HashMap<&str, u32> = HashMap::new();
+        let mut seen: HashMap<&str, (usize, u32)> = HashMap::new();
         for child in parent.elements() {
-            *counts.entry(child.name()).or_default() += 1;
+            let (first, count) = seen.entry(child.name()).or_insert((child.id(), 0));
+            *count += 1;
+            match *count {
+                1 => self.keep(child.id(), 1),
+                2 => {
+                    // So the first is not the only one.
+                    self.keep(*first, 2);
+                    self.keep(child.id(), 3);
+                }
+                nth => self.keep(child.id(), nth + 1),
+            }
         }
-        let mut seen: HashMap<&str, u32> = HashMap::new();
-        for child in parent.elements() {
-            let position = if counts.get(child.name()).is_some_and(|n| *n > 1) {
-                let nth = seen.entry(child.name()).or_insert(1);
-                *nth += 1;
-                *nth
-            } else {
-                1
-            };
-            self.positions.insert(child.id(), position);
+        self.positions.get(node.id()).copied().unwrap_or(1)
+    }
+
+    fn keep(&mut self, id: usize, position: u32) {
+        if self.positions.len() <= id {
+            self.positions.resize(id + 1, 0);
         }
-        self.positions.get(&node.id()).copied().unwrap_or(1)
+        if let Some(slot) = self.positions.get_mut(id) {
+            *slot = position;
+        }
     }
 }

@@ -263,12 +263,12 @@ pub(super) fn sign_of(code: &Code<'_>) -> &'static str {
 }
 
 /// The unit of a value, which stands beside it.
-pub(super) fn unit_text(outcome: Option<&Outcome<'_>>) -> String {
+pub(super) fn unit_text<'o>(outcome: Option<&'o Outcome<'_>>) -> &'o str {
     match outcome {
         Some(Outcome::Number { value: Some(amount), .. }) => {
-            amount_text(&Amount { value: None, ..amount.clone() })
+            amount.unit.and_then(units::shown).unwrap_or_default()
         }
-        Some(Outcome::Text(text)) => text.unit.as_ref().map(|u| u.value.to_string()).unwrap_or_default(),
-        Some(Outcome::Number { .. } | Outcome::Interval { .. } | Outcome::Date(_)) | None => String::new(),
+        Some(Outcome::Text(text)) => text.unit.as_ref().map(|u| &*u.value).unwrap_or_default(),
+        Some(Outcome::Number { .. } | Outcome::Interval { .. } | Outcome::Date(_)) | None => "",
     }
 }

@@ -15,13 +15,15 @@ pub(super) enum Unit<'a> {
     Sent { unit: &'a str, ucum: Option<Cow<'a, str>> },
 }
 
+/// A unit as it is shown; none where the sender says that there is none.
+pub(super) fn shown(sent: &str) -> Option<&str> {
+    let sent = sent.trim();
+    (!sent.is_empty() && sent != "0").then_some(sent)
+}
+
 /// Reads a unit.
 pub(super) fn unit(sent: &str) -> Unit<'_> {
-    let sent = sent.trim();
-    if sent.is_empty() || sent == "0" {
-        return Unit::None;
-    }
-    Unit::Sent { unit: sent, ucum: ucum(sent) }
+    shown(sent).map_or(Unit::None, |unit| Unit::Sent { unit, ucum: ucum(unit) })
 }
 
 fn ucum(sent: &str) -> Option<Cow<'_, str>> {
@@ -167,77 +169,138 @@ fn is_exponent(text: &str) -> bool {
     !digits.is_empty() && digits.len() <= 3 && digits.bytes().all(|b| b.is_ascii_digit())
 }
 
+/// An atom, with a prefix if it may have one.
 fn atom(text: &str) -> bool {
-    const METRIC: &[&str] = &[
-        "m", "s", "g", "rad", "K", "C", "cd", "mol", "sr", "Hz", "N", "Pa", "J", "W", "A", "V", "F", "Ohm",
-        "S", "Wb", "Cel", "T", "H", "lm", "lx", "Bq", "Gy", "Sv", "l", "L", "ar", "t", "bar", "u", "eV",
-        "pc", "m[Hg]", "m[H2O]", "U", "kat", "eq", "osm", "[iU]", "[IU]", "[arb'U]", "cal", "B", "dyn",
-        "erg", "G", "Ci", "R", "REM", "bit", "By", "Bd", "st", "mho",
-    ];
-    const PLAIN: &[&str] = &[
-        "%",
-        "[ppth]",
-        "[ppm]",
-        "[ppb]",
-        "[pptr]",
-        "[pi]",
-        "min",
-        "h",
-        "d",
-        "wk",
-        "mo",
-        "a",
-        "mo_j",
-        "a_j",
-        "deg",
-        "'",
-        "''",
-        "[pH]",
-        "[CFU]",
-        "[PFU]",
-        "[HPF]",
-        "[LPF]",
-        "[drp]",
-        "[in_i]",
-        "[ft_i]",
-        "[lb_av]",
-        "[oz_av]",
-        "[degF]",
-        "[APL'U]",
-        "[GPL'U]",
-        "[MPL'U]",
-        "[BAU]",
-        "[AU]",
-        "[ELU]",
-        "[EU]",
-        "[FFU]",
-        "[CCID_50]",
-        "[TCID_50]",
-        "[D'ag'U]",
-        "[USP'U]",
-        "[anti'Xa'U]",
-        "[todd'U]",
-        "[Amb'a'1'U]",
-        "[bdsk'U]",
-        "[kn'U]",
-        "[mclg'U]",
-        "[hp_X]",
-        "[hp_C]",
-        "[S]",
-        "[diop]",
-        "[Ch]",
-        "[mesh_i]",
-        "[IR]",
-        "[dye'U]",
-        "[smgy'U]",
-        "[tb'U]",
-    ];
     const PREFIXES: &[&str] = &[
         "da", "Y", "Z", "E", "P", "T", "G", "M", "k", "h", "d", "c", "m", "u", "n", "p", "f", "a", "z", "y",
     ];
-    PLAIN.contains(&text)
-        || METRIC.contains(&text)
-        || PREFIXES.iter().any(|p| text.strip_prefix(p).is_some_and(|rest| METRIC.contains(&rest)))
+    is_plain(text) || is_metric(text) || PREFIXES.iter().any(|p| text.strip_prefix(p).is_some_and(is_metric))
+}
+
+/// Atoms that may have a prefix.
+fn is_metric(text: &str) -> bool {
+    matches!(
+        text,
+        "m" | "s"
+            | "g"
+            | "rad"
+            | "K"
+            | "C"
+            | "cd"
+            | "mol"
+            | "sr"
+            | "Hz"
+            | "N"
+            | "Pa"
+            | "J"
+            | "W"
+            | "A"
+            | "V"
+            | "F"
+            | "Ohm"
+            | "S"
+            | "Wb"
+            | "Cel"
+            | "T"
+            | "H"
+            | "lm"
+            | "lx"
+            | "Bq"
+            | "Gy"
+            | "Sv"
+            | "l"
+            | "L"
+            | "ar"
+            | "t"
+            | "bar"
+            | "u"
+            | "eV"
+            | "pc"
+            | "m[Hg]"
+            | "m[H2O]"
+            | "U"
+            | "kat"
+            | "eq"
+            | "osm"
+            | "[iU]"
+            | "[IU]"
+            | "[arb'U]"
+            | "cal"
+            | "B"
+            | "dyn"
+            | "erg"
+            | "G"
+            | "Ci"
+            | "R"
+            | "REM"
+            | "bit"
+            | "By"
+            | "Bd"
+            | "st"
+            | "mho"
+    )
+}
+
+/// Atoms that stand alone.
+fn is_plain(text: &str) -> bool {
+    matches!(
+        text,
+        "%" | "[ppth]"
+            | "[ppm]"
+            | "[ppb]"
+            | "[pptr]"
+            | "[pi]"
+            | "min"
+            | "h"
+            | "d"
+            | "wk"
+            | "mo"
+            | "a"
+            | "mo_j"
+            | "a_j"
+            | "deg"
+            | "'"
+            | "''"
+            | "[pH]"
+            | "[CFU]"
+            | "[PFU]"
+            | "[HPF]"
+            | "[LPF]"
+            | "[drp]"
+            | "[in_i]"
+            | "[ft_i]"
+            | "[lb_av]"
+            | "[oz_av]"
+            | "[degF]"
+            | "[APL'U]"
+            | "[GPL'U]"
+            | "[MPL'U]"
+            | "[BAU]"
+            | "[AU]"
+            | "[ELU]"
+            | "[EU]"
+            | "[FFU]"
+            | "[CCID_50]"
+            | "[TCID_50]"
+            | "[D'ag'U]"
+            | "[USP'U]"
+            | "[anti'Xa'U]"
+            | "[todd'U]"
+            | "[Amb'a'1'U]"
+            | "[bdsk'U]"
+            | "[kn'U]"
+            | "[mclg'U]"
+            | "[hp_X]"
+            | "[hp_C]"
+            | "[S]"
+            | "[diop]"
+            | "[Ch]"
+            | "[mesh_i]"
+            | "[IR]"
+            | "[dye'U]"
+            | "[smgy'U]"
+            | "[tb'U]"
+    )
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use super::coverage::{Coverage, Outcome, part};
 use crate::time::Stamp;
-use crate::xml::Node;
+use crate::xml::{Node, trim};
 use std::borrow::Cow;
 
 /// Something that was read from one element, and knows which parts of it.
@@ -98,7 +98,7 @@ impl<'t> Code<'t> {
     pub(super) fn read(node: Node<'t>) -> Self {
         let mut read = Self { node, code: None, system: None, display: None, own: None };
         for (namespace, name, value) in node.attributes() {
-            let value = value.trim();
+            let value = trim(value);
             if !namespace.is_empty() || value.is_empty() {
                 continue;
             }
@@ -152,7 +152,7 @@ pub(super) struct When<'t> {
 
 impl<'t> When<'t> {
     pub(super) fn read(node: Node<'t>) -> Option<Self> {
-        let sent = match node.attr("V").map(str::trim).filter(|v| !v.is_empty()) {
+        let sent = match node.attr("V").map(trim).filter(|v| !v.is_empty()) {
             Some(value) => Cow::Borrowed(value),
             None => node.trimmed()?,
         };
@@ -176,7 +176,7 @@ pub(super) struct Amount<'t> {
 
 impl<'t> Amount<'t> {
     pub(super) fn read(node: Node<'t>) -> Self {
-        let part = |name| node.attr(name).map(str::trim).filter(|v| !v.is_empty());
+        let part = |name| node.attr(name).map(trim).filter(|v| !v.is_empty());
         Self { node, value: part("V"), unit: part("U") }
     }
 }
@@ -218,7 +218,7 @@ pub(super) struct Address<'t> {
 
 impl<'t> Address<'t> {
     pub(super) fn read(node: Node<'t>) -> Option<Self> {
-        let value = match node.attr("V").map(str::trim).filter(|v| !v.is_empty()) {
+        let value = match node.attr("V").map(trim).filter(|v| !v.is_empty()) {
             Some(value) => Cow::Borrowed(value),
             None => node.trimmed()?,
         };

@@ -2,7 +2,7 @@
 
 use super::narrative::{Html, norwegian};
 use super::parties::Party;
-use super::units::{self, Unit};
+use super::units;
 use super::values::{Amount, Code, When, Words};
 
 pub(super) fn row_words(html: &mut Html, label: &str, words: Option<&Words<'_>>) {
@@ -71,7 +71,7 @@ pub(super) fn code_text(code: &Code<'_>, out: &mut String) {
 /// Value and unit as sent.
 pub(super) fn amount_text(amount: &Amount<'_>) -> String {
     let mut text = amount.value.unwrap_or_default().to_owned();
-    if let Some(Unit::Sent { unit, .. }) = amount.unit.map(units::unit) {
+    if let Some(unit) = amount.unit.and_then(units::shown) {
         if !text.is_empty() {
             text.push(' ');
         }

@@ -26,5 +26,6 @@ pub use places::Places;
 pub use read::read;
 pub(crate) use read::read_past_doctype;
 pub use scope::Namespace;
+pub(crate) use tree::trim;
 pub use tree::{Node, Tree, TreeBuilder};
 pub use write::{escape_attribute, escape_text};

@@ -241,6 +241,14 @@ impl Handler for TreeBuilder {
     }
 }
 
+/// The same as `str::trim`, sooner where there is nothing to trim: nearly everywhere.
+pub(crate) fn trim(text: &str) -> &str {
+    match text.as_bytes() {
+        [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
+        _ => text.trim(),
+    }
+}
+
 /// An element or a text of a [`Tree`].
 #[derive(Clone, Copy)]
 pub struct Node<'t> {
@@ -337,10 +345,9 @@ impl<'t> Node<'t> {
     /// The value of an attribute without namespace.
     #[must_use]
     pub fn attr(self, name: &str) -> Option<&'t str> {
-        let tree = self.tree;
-        let name = tree.names.find(name);
-        let mut of_name = self.attribute_list().iter().filter(|a| a.name == name);
-        of_name.find(|a| tree.namespaces.name(a.namespace).is_empty()).map(|a| tree.value(a))
+        self.attributes()
+            .find(|(namespace, local, _)| namespace.is_empty() && *local == name)
+            .map(|(.., v)| v)
     }
 
     /// `(namespace, local name, value)` of every attribute, in order.
@@ -390,8 +397,8 @@ impl<'t> Node<'t> {
     #[must_use]
     pub fn trimmed(self) -> Option<Cow<'t, str>> {
         match self.text() {
-            Cow::Borrowed(t) => Some(Cow::Borrowed(t.trim())),
-            Cow::Owned(t) => Some(Cow::Owned(t.trim().to_owned())),
+            Cow::Borrowed(t) => Some(Cow::Borrowed(trim(t))),
+            Cow::Owned(t) => Some(Cow::Owned(trim(&t).to_owned())),
         }
         .filter(|t| !t.is_empty())
     }
@@ -399,10 +406,14 @@ impl<'t> Node<'t> {
     /// Itself and everything inside it, in document order.
     pub fn descendants(self) -> impl Iterator<Item = Self> + use<'t> {
         let tree = self.tree;
-        let from = self.id;
-        (from..narrow(tree.nodes.len()))
-            .map(move |id| Node { tree, id })
-            .take_while(move |n| n.id == from || n.parent().is_some_and(|p| p.id >= from))
+        (self.id..self.end()).map(move |id| Node { tree, id })
+    }
+
+    /// The number behind that of the last node inside it.
+    fn end(self) -> u32 {
+        let mut around = std::iter::successors(Some(self), |n| n.parent());
+        let behind = around.find_map(|n| n.at(n.data().next_sibling));
+        behind.map_or_else(|| narrow(self.tree.nodes.len()), |n| n.id)
     }
 
     /// The bytes of the decoded source text that an element covers, tags included.

@@ -163,7 +163,7 @@ impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
         html.raw(open).text(&name_of(item)).raw(close).raw("</td><td>").raw(open);
         let named = !item.investigations.is_empty();
         let long = self.outcome_cell(item.outcome.as_ref(), named, html);
-        html.raw(close).raw("</td><td>").text(&unit_text(item.outcome.as_ref())).raw("</td><td>");
+        html.raw(close).raw("</td><td>").text(unit_text(item.outcome.as_ref())).raw("</td><td>");
         for (n, range) in item.references.iter().enumerate() {
             html.raw(if n == 0 { "" } else { "<br/>" }).text(&range.value);
         }

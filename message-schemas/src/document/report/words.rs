@@ -12,14 +12,16 @@ use crate::document::words::{code_text, when_words};
 pub(super) fn name_of(item: &Item<'_>) -> String {
     let mut name = String::new();
     for id in item.investigations.iter().flat_map(|i| &i.ids) {
-        let words = match (id.own, id.display) {
-            (Some(own), Some(display)) if own != display => format!("{own} ({display})"),
-            (Some(one), _) | (None, Some(one)) => one.to_owned(),
-            (None, None) => id.code().unwrap_or_default().to_owned(),
-        };
-        if !words.is_empty() {
-            name.push_str(if name.is_empty() { "" } else { ", " });
-            name.push_str(&words);
+        let Some(words) = id.words() else { continue };
+        name.push_str(if name.is_empty() { "" } else { ", " });
+        name.push_str(words);
+        // The list's text too, where the sender has words of their own.
+        if let (Some(own), Some(display)) = (id.own, id.display)
+            && own != display
+        {
+            name.push_str(" (");
+            name.push_str(display);
+            name.push(')');
         }
     }
     if name.is_empty()
@@ -58,7 +60,7 @@ pub(super) fn details_of(
     effective: Option<crate::time::Stamp>,
     single: Option<&str>,
 ) -> Html {
-    let mut html = Html::new();
+    let mut html = Html::default();
     let mut part = |label: &str, text: &str| {
         html.raw(if html.is_empty() { "" } else { "<br/>" });
         html.text(label).raw(": ").laid_out(text);
