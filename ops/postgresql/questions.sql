@@ -84,7 +84,7 @@ ORDER BY r.received DESC LIMIT 100;
 
 -- question: what is set aside
 SELECT message, id, to_timestamp(received / 1e6) AS received, receiver, destination, state, reason, detail
-FROM recipient WHERE owner = :'owner' AND state IN ('parked', 'expired') ORDER BY seq LIMIT 100;
+FROM recipient WHERE owner = :'owner' AND aside IN ('parked', 'expired') ORDER BY seq LIMIT 100;
 
 -- question: what waits where, and since when
 SELECT destination, state, count(*), to_timestamp(min(received) / 1e6) AS oldest, max(tries) AS most_tries

@@ -73,8 +73,10 @@ with_server! {
 
         // One taken away and one invented keep the sums; the ids tell.
         rig.sql(&format!(
-            "INSERT INTO recipient SELECT (jsonb_populate_record(r, jsonb_build_object('seq', 0, 'state', 'rejected',
-                 'id', '00000000-0000-0000-0000-00000000000a'))).* FROM recipient r WHERE id = '{}'",
+            "INSERT INTO recipient (day, seq, owner, id, message, message_day, book, body_day, body, size, receipt_written,
+                     received, since, state, tries, maybe_arrived)
+                 SELECT day, 0, owner, '00000000-0000-0000-0000-00000000000a', message, message_day, book, body_day, body, size,
+                     receipt_written, received, since, 'rejected', tries, maybe_arrived FROM recipient WHERE id = '{}'",
             ids[0].0
         ));
         let ledger = store.ledger().await.expect("the books");
@@ -384,8 +386,11 @@ with_server! {
                  FROM generate_series(1, 6000) g;
              INSERT INTO message SELECT (jsonb_populate_record(m, jsonb_build_object('seq', n.seq, 'id', n.id, 'short', n.g,
                  'msg_id', n.g::text, 'received', m.received + n.g))).* FROM message m, n;
-             INSERT INTO recipient SELECT (jsonb_populate_record(m, jsonb_build_object('seq', n.seq, 'id', n.r, 'message', n.id,
-                 'state', 'handed_over'))).* FROM recipient m, n WHERE m.kind IS NULL;
+             INSERT INTO recipient (day, seq, owner, id, message, message_day, book, receiver, destination, body_day, body, size,
+                     receipt_written, received, since, state, tries, maybe_arrived)
+                 SELECT day, n.seq, owner, n.r, n.id, message_day, book, receiver, destination, body_day, body, size,
+                     receipt_written, received, since, 'handed_over', tries, maybe_arrived
+                 FROM recipient m, n WHERE m.kind IS NULL;
              INSERT INTO pending SELECT (jsonb_populate_record(m, jsonb_build_object('seq', n.seq, 'id', n.r,
                  'destination', 'folder:' || n.g % 200, 'message', n.id))).* FROM pending m, n WHERE m.kind IS NULL;
              INSERT INTO document SELECT (jsonb_populate_record(m, jsonb_build_object('seq', n.seq, 'id', gen_random_uuid(),

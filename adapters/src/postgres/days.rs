@@ -32,11 +32,10 @@ const OLD: &str = "SELECT day FROM (
     WHERE day < today() - $1 ORDER BY day";
 
 /// Somebody has still to do with a message or a recipient of this day: a loop, a timer, or a person.
-const IN_USE: &str = "SELECT EXISTS (SELECT 1 FROM pending WHERE day = $1)
-    OR EXISTS (SELECT 1 FROM pending WHERE message_day = $1)
-    OR EXISTS (SELECT 1 FROM pending WHERE body_day = $1)
-    OR EXISTS (SELECT 1 FROM recipient WHERE day = $1 AND state = 'parked')
-    OR EXISTS (SELECT 1 FROM recipient WHERE day > $1 AND message_day = $1 AND state = 'parked')";
+const IN_USE: &str =
+    "SELECT EXISTS (SELECT 1 FROM pending WHERE day = $1 OR message_day = $1 OR body_day = $1)
+    OR EXISTS (SELECT 1 FROM recipient WHERE day = $1 AND aside = 'parked')
+    OR EXISTS (SELECT 1 FROM recipient WHERE day > $1 AND message_day = $1 AND aside = 'parked')";
 
 /// Each chain's part of a day. A day is a whole run of each chain: numbers and days grow together.
 const REMEMBER: &str = "INSERT INTO dropped (day, chain, first_seq, last_seq, previous, hash)

@@ -211,7 +211,7 @@ fn bytes(row: &PgRow, first: usize) -> Result<Arc<[u8]>, Failure> {
 const SET_ASIDE: &str =
     "SELECT message, id, book, receiver, destination, kind, document, state, reason, detail,
     tries, NULL::bigint, receipt_deadline, expires
-    FROM recipient WHERE owner = $5 AND state IN ('parked', 'expired') AND ($1 IS NULL OR message = $1)
+    FROM recipient WHERE owner = $5 AND aside IN ('parked', 'expired') AND ($1 IS NULL OR message = $1)
     AND ($2 IS NULL OR reason = $2) AND ($3 IS NULL OR destination = $3)
     ORDER BY seq LIMIT $4";
 

@@ -13,6 +13,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "journal", include_str!("../../migrations/postgres/0001_journal.sql")),
     (2, "series", include_str!("../../migrations/postgres/0002_series.sql")),
+    (3, "fewer entries", include_str!("../../migrations/postgres/0003_fewer_entries.sql")),
 ];
 
 /// The newest version that this program knows.
