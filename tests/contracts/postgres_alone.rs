@@ -201,6 +201,28 @@ with_server! {
         assert!(stores[1].ledger().await.expect("the books").balances());
     }
 
+    async fn what_is_sent_at_once_is_what_the_journal_holds(rig) {
+        // The broker that took a message in has its bytes at hand when it claims; at another attempt, or at another broker,
+        // they are read. Nobody may see a difference.
+        let (here, there) = (rig.open().await, rig.open().await);
+        commit(&here, message(1).head("m-1").to("folder:a").receipt_to("folder:a")).await;
+        commit(&there, message(2).head("m-2").to("folder:a").receipt_to("folder:a")).await;
+        let mut seen = Vec::new();
+        for store in [&here, &there, &here] {
+            let claimed = store.claim(&destination("folder:a"), at(10), 100).await.expect("a claim");
+            let again = |id| Settlement { next_attempt: Some(at(10)), ..settlement(id, Event::Retry) };
+            let done: Vec<_> = claimed.iter().map(|delivery| again(delivery.recipient)).collect();
+            assert_eq!(store.settle(&done, at(10)).await, Ok(4));
+            let mut sent: Vec<_> =
+                claimed.into_iter().map(|d| (d.recipient, d.bytes, d.kind, d.test, d.family)).collect();
+            sent.sort_by_key(|(recipient, ..)| *recipient);
+            seen.push(sent);
+        }
+        assert_eq!(seen[0], seen[1]);
+        assert_eq!(seen[1], seen[2]);
+        assert!(seen[0].iter().all(|(_, bytes, _, _, family)| family.is_some() && !bytes.is_empty()));
+    }
+
     async fn of_the_same_message_at_two_brokers_one_is_taken(rig) {
         let stores = [rig.open().await, rig.open().await];
         let tasks: Vec<_> = (0..120u128)

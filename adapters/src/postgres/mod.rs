@@ -16,6 +16,7 @@ mod ledger;
 mod load;
 mod place;
 mod read;
+mod recent;
 mod schema;
 mod series;
 mod survey;
@@ -44,6 +45,7 @@ use instances::Presence;
 use jiff::Timestamp;
 use message_schemas::MessageId;
 use read::Reader;
+use recent::Recent;
 use routing_rules::DestinationId;
 use sharing::series::Strand;
 use sqlx::postgres::PgPoolOptions;
@@ -124,6 +126,7 @@ struct Shared {
     presence: Option<Arc<Presence>>,
     /// Evidence that the journal has, as far as we have seen it today: it is not packed and offered again.
     has: Mutex<(i64, HashSet<ContentHash>)>,
+    recent: Recent,
 }
 
 impl Drop for Shared {
@@ -187,7 +190,15 @@ impl PostgresStore {
         let reader = Reader { pool, owner: options.owner };
         let (writer, task, upkeep) = (Mutex::new(writer), Mutex::new(task), Mutex::new(upkeep));
         Ok(Self {
-            shared: Arc::new(Shared { reader, writer, task, upkeep, presence, has: Mutex::default() }),
+            shared: Arc::new(Shared {
+                reader,
+                writer,
+                task,
+                upkeep,
+                presence,
+                has: Mutex::default(),
+                recent: Recent::default(),
+            }),
         })
     }
 
@@ -290,6 +301,7 @@ impl Store for PostgresStore {
         let bytes = bytes + evidence.clone().map(|e| e.bytes.len()).sum::<usize>();
         let evidence: Vec<ContentHash> = evidence.map(|e| e.hash).collect();
         let day = day_of(&entries);
+        self.shared.recent.offer(&entries);
         let prepared = if bytes <= PREPARE_INLINE_BYTES {
             self.prepare(entries, day)?
         } else {
@@ -326,8 +338,9 @@ impl Store for PostgresStore {
         }
         match self.writer()?.call(Call::Claim(destination.clone(), now, limit)).await? {
             Answer::Claimed(claims) => {
-                let deliveries =
-                    patiently(read::deliveries(self.reader(), destination, claims.list())).await?;
+                let just = self.shared.recent.take(claims.list().iter().map(|c| c.recipient));
+                let reading = read::deliveries(self.reader(), destination, claims.list(), just);
+                let deliveries = patiently(reading).await?;
                 claims.keep();
                 Ok(deliveries)
             }

@@ -2,6 +2,7 @@
 
 use super::columns::{Days, content_hash, count, key, maybe_count, moment, parse, state, time};
 use super::failure::{Failure, unreadable};
+use super::recent::Just;
 use crate::journal::body::unpack;
 use crate::journal::calls::{BodyKey, Claimed};
 use crate::records;
@@ -190,32 +191,21 @@ const BODIES: &str = "SELECT b.day, b.seq, b.codec, b.size, b.bytes FROM unnest(
 
 const FACTS: &str = "SELECT id, test, family FROM message WHERE id = ANY($1) AND day BETWEEN $2 AND $3";
 
-/// Fetches the bytes of what was claimed, and what else goes with them.
+/// Fetches the bytes of what was claimed, and what else goes with them, as far as they are not at hand.
 pub(super) async fn deliveries(
     from: &Reader,
     destination: &DestinationId,
     claimed: &[Claimed],
+    at_hand: Vec<Option<Just>>,
 ) -> Result<Vec<Delivery>, Failure> {
-    let wanted: BTreeSet<BodyKey> = claimed.iter().map(|c| c.body).collect();
-    let (Some(first), Some(last)) = (wanted.first(), wanted.last()) else { return Ok(Vec::new()) };
-    let days = Days { from: first.day, to: last.day };
-    let (of_days, numbers): (Vec<i32>, Vec<i64>) = wanted.iter().map(|b| (b.day, b.seq)).unzip();
-    let query = sqlx::query(BODIES).bind(of_days).bind(numbers).bind(days.from).bind(days.to);
-    let mut bodies: HashMap<BodyKey, Arc<[u8]>> = HashMap::with_capacity(wanted.len());
-    for row in query.fetch_all(&from.pool).await? {
-        let body = unpack(row.try_get(2)?, row.try_get(3)?, row.try_get(4)?)?;
-        bodies.insert(BodyKey { day: row.try_get(0)?, seq: row.try_get(1)? }, body);
-    }
-    let ids: Vec<Uuid> = claimed.iter().map(|c| c.message.0).collect();
-    let first = claimed.iter().map(|c| c.message_day).min().unwrap_or_default();
-    let last = claimed.iter().map(|c| c.message_day).max().unwrap_or_default();
-    let mut facts: HashMap<Uuid, (bool, Option<String>)> = HashMap::with_capacity(ids.len());
-    for row in sqlx::query(FACTS).bind(ids).bind(first).bind(last).fetch_all(&from.pool).await? {
-        facts.insert(row.try_get(0)?, (row.try_get(1)?, row.try_get(2)?));
-    }
-    let deliveries = claimed.iter().map(|c| {
-        let bytes = bodies.get(&c.body).ok_or_else(|| unreadable("a body"))?;
-        let (test, family) = facts.get(&c.message.0).ok_or_else(|| unreadable("a message"))?;
+    let missing: Vec<&Claimed> =
+        claimed.iter().zip(&at_hand).filter_map(|(c, just)| just.is_none().then_some(c)).collect();
+    let kept = Kept::read(from, &missing).await?;
+    let deliveries = claimed.iter().zip(at_hand).map(|(c, just)| {
+        let Just { bytes, test, family } = match just {
+            Some(just) => just,
+            None => kept.of(c)?,
+        };
         let kind = c.kind.as_deref().map(|k| records::kind_of(k).ok_or_else(|| unreadable("a kind")));
         Ok(Delivery {
             recipient: c.recipient,
@@ -225,17 +215,52 @@ pub(super) async fn deliveries(
             destination: destination.clone(),
             kind: kind.transpose()?,
             document: c.document,
-            bytes: Arc::clone(bytes),
+            bytes,
             tries: c.tries,
             expires: c.expires,
             maybe_arrived: c.maybe_arrived,
             receipt_written: c.receipt_written,
-            test: *test,
-            family: family.clone(),
+            test,
+            family,
             label: records::label(c.label.as_deref())?,
         })
     });
     deliveries.collect()
+}
+
+/// What the server keeps of what was claimed.
+#[derive(Default)]
+struct Kept {
+    bodies: HashMap<BodyKey, Arc<[u8]>>,
+    facts: HashMap<Uuid, (bool, Option<String>)>,
+}
+
+impl Kept {
+    async fn read(from: &Reader, claimed: &[&Claimed]) -> Result<Self, Failure> {
+        let mut kept = Self::default();
+        let wanted: BTreeSet<BodyKey> = claimed.iter().map(|c| c.body).collect();
+        let (Some(first), Some(last)) = (wanted.first(), wanted.last()) else { return Ok(kept) };
+        let days = Days { from: first.day, to: last.day };
+        let (of_days, numbers): (Vec<i32>, Vec<i64>) = wanted.iter().map(|b| (b.day, b.seq)).unzip();
+        let query = sqlx::query(BODIES).bind(of_days).bind(numbers).bind(days.from).bind(days.to);
+        for row in query.fetch_all(&from.pool).await? {
+            let body = unpack(row.try_get(2)?, row.try_get(3)?, row.try_get(4)?)?;
+            kept.bodies.insert(BodyKey { day: row.try_get(0)?, seq: row.try_get(1)? }, body);
+        }
+        let ids: Vec<Uuid> = claimed.iter().map(|c| c.message.0).collect();
+        let first = claimed.iter().map(|c| c.message_day).min().unwrap_or_default();
+        let last = claimed.iter().map(|c| c.message_day).max().unwrap_or_default();
+        for row in sqlx::query(FACTS).bind(ids).bind(first).bind(last).fetch_all(&from.pool).await? {
+            kept.facts.insert(row.try_get(0)?, (row.try_get(1)?, row.try_get(2)?));
+        }
+        Ok(kept)
+    }
+
+    fn of(&self, claimed: &Claimed) -> Result<Just, Failure> {
+        let bytes = self.bodies.get(&claimed.body).ok_or_else(|| unreadable("a body"))?;
+        let (test, family) = self.facts.get(&claimed.message.0).ok_or_else(|| unreadable("a message"))?;
+        Ok(Just { bytes: Arc::clone(bytes), test: *test, family: family.clone() })
+    }
 }
 
 const NEXT_DUE: &str = "SELECT due FROM pending WHERE owner = $1 AND destination = $2 AND due IS NOT NULL
