@@ -3,8 +3,8 @@
 
 use crate::intake::Intake;
 use amqp_profile::Envelope;
-use broker_core::Arrival;
 use broker_core::journal::Delivery;
+use broker_core::{Arrival, ContentHash};
 use dead_letter::Attempt;
 use sha2::{Digest, Sha256};
 
@@ -46,7 +46,7 @@ pub fn repeat_key(envelope: &Envelope) -> String {
         }
     }
     part(&envelope.body);
-    hash.finalize().iter().fold(String::with_capacity(64), |text, byte| text + &format!("{byte:02x}"))
+    ContentHash(hash.finalize().into()).to_string()
 }
 
 /// The envelope of our own queues, within one installation or between two: our ids, and no party's.

@@ -2,12 +2,28 @@
 
 use super::unreadable;
 use broker_core::ports::StoreError;
+use std::cell::RefCell;
 use std::sync::Arc;
+use zstd::bulk::{Compressor, Decompressor};
 
 /// Below this compressing costs more than it saves.
 const WORTH_TRYING_BYTES: usize = 1024;
 /// Fast: XML shrinks to a fifth or less at every level.
 const LEVEL: i32 = 1;
+
+thread_local! {
+    /// Making one costs as much as compressing a message: their tables are made ready once a thread. None if there is no memory.
+    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = RefCell::new(Compressor::new(LEVEL).ok());
+    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = RefCell::new(Decompressor::new().ok());
+}
+
+fn compress(bytes: &[u8]) -> Option<Vec<u8>> {
+    COMPRESSOR.with_borrow_mut(|compressor| compressor.as_mut()?.compress(bytes).ok())
+}
+
+fn decompress(bytes: &[u8], size: usize) -> Option<Vec<u8>> {
+    DECOMPRESSOR.with_borrow_mut(|decompressor| decompressor.as_mut()?.decompress(bytes, size).ok())
+}
 
 /// Bytes ready to be stored.
 #[derive(Debug, Clone)]
@@ -22,7 +38,7 @@ impl Body {
     /// Compresses where it helps; by an eighth at least, or reading it back is not worth it.
     pub(crate) fn pack(bytes: &Arc<[u8]>) -> Self {
         let size = bytes.len();
-        let packed = (size > WORTH_TRYING_BYTES).then(|| zstd::bulk::compress(bytes, LEVEL).ok()).flatten();
+        let packed = (size > WORTH_TRYING_BYTES).then(|| compress(bytes)).flatten();
         match packed.filter(|p| p.len() < size - size / 8) {
             Some(packed) => Self { codec: "zstd", size, bytes: packed.into() },
             None => Self { codec: "plain", size, bytes: Arc::clone(bytes) },
@@ -35,7 +51,7 @@ pub(crate) fn unpack(codec: &str, size: i64, bytes: Vec<u8>) -> Result<Arc<[u8]>
     let size = usize::try_from(size).map_err(|_| unreadable("the size of a body"))?;
     let original = match codec {
         "plain" => bytes,
-        "zstd" => zstd::bulk::decompress(&bytes, size).map_err(|_| unreadable("a compressed body"))?,
+        "zstd" => decompress(&bytes, size).ok_or_else(|| unreadable("a compressed body"))?,
         _ => return Err(unreadable("the codec of a body")),
     };
     if original.len() == size { Ok(original.into()) } else { Err(unreadable("a body of another size")) }
