@@ -35,56 +35,37 @@ struct Writer<'o> {
 impl Writer<'_> {
     fn text(&mut self, text: &str) {
         self.out.push('"');
-        // No way out in between, so that many bytes are looked at at once.
-        if text.bytes().fold(true, |plain, b| plain & (ESCAPES[usize::from(b)] == 0)) {
-            self.out.push_str(text);
-        } else {
-            self.escaped(text);
+        let mut rest = text;
+        while let Some((plain, byte, behind)) = until_escape(rest) {
+            self.out.push_str(plain);
+            match byte {
+                b'"' => self.out.push_str("\\\""),
+                b'\\' => self.out.push_str("\\\\"),
+                b'\n' => self.out.push_str("\\n"),
+                b'\r' => self.out.push_str("\\r"),
+                b'\t' => self.out.push_str("\\t"),
+                0x08 => self.out.push_str("\\b"),
+                0x0C => self.out.push_str("\\f"),
+                control => self.out.push_str(&format!("\\u{control:04x}")),
+            }
+            rest = behind;
         }
+        self.out.push_str(rest);
         self.out.push('"');
-    }
-
-    fn escaped(&mut self, text: &str) {
-        let mut done = 0;
-        for (at, byte) in text.bytes().enumerate() {
-            let escape = ESCAPES[usize::from(byte)];
-            if escape == 0 {
-                continue;
-            }
-            self.out.push_str(text.get(done..at).unwrap_or_default());
-            self.out.push('\\');
-            self.out.push(char::from(escape));
-            if escape == b'u' {
-                self.out.push_str(if byte < 0x10 { "000" } else { "001" });
-                self.out.push(char::from(HEX[usize::from(byte & 0xF)]));
-            }
-            done = at + 1;
-        }
-        self.out.push_str(text.get(done..).unwrap_or_default());
     }
 }
 
-const HEX: &[u8; 16] = b"0123456789abcdef";
-
 //= RFC 8259 §7
 //# the characters that MUST be escaped: quotation mark, reverse solidus, and the control characters (U+0000 through U+001F)
-/// What stands behind the backslash for a byte that must be escaped; 0 for all others.
-const ESCAPES: [u8; 256] = {
-    let mut table = [0; 256];
-    let mut control = 0;
-    while control < 0x20 {
-        table[control] = b'u';
-        control += 1;
-    }
-    table[0x08] = b'b';
-    table[b'\t' as usize] = b't';
-    table[b'\n' as usize] = b'n';
-    table[0x0C] = b'f';
-    table[b'\r' as usize] = b'r';
-    table[b'"' as usize] = b'"';
-    table[b'\\' as usize] = b'\\';
-    table
-};
+/// What stands before the first byte that must be escaped, that byte, and what stands behind it.
+fn until_escape(text: &str) -> Option<(&str, u8, &str)> {
+    let special = |b: &u8| (*b < 0x20) | (*b == b'"') | (*b == b'\\');
+    // Blocks without a way out in between, which the compiler turns into vector instructions.
+    let dirty = |block: &[u8]| block.iter().fold(false, |any, b| any | special(b));
+    let (at, block) = text.as_bytes().chunks(32).enumerate().find(|(_, block)| dirty(block))?;
+    let at = at * 32 + block.iter().position(special)?;
+    Some((text.get(..at)?, *text.as_bytes().get(at)?, text.get(at + 1..)?))
+}
 
 /// An object or a list that has been opened.
 struct Members<'w, 'o> {
@@ -126,10 +107,11 @@ impl ser::SerializeStruct for Members<'_, '_> {
         name: &'static str,
         value: &T,
     ) -> Result<(), Unwritable> {
-        let writer = self.next();
-        writer.out.push('"');
+        let writer = &mut *self.writer;
+        writer.out.push_str(if self.any { ",\"" } else { "\"" });
         writer.out.push_str(name);
         writer.out.push_str("\":");
+        self.any = true;
         value.serialize(writer)
     }
 
