@@ -47,15 +47,33 @@ pub struct Tree {
 struct Names {
     list: Vec<Box<str>>,
     index: std::collections::HashMap<Box<str>, u32, foldhash::fast::FixedState>,
+    /// By name: the one that was asked for next, the last time. Documents repeat themselves, so this is mostly right.
+    followers: Vec<u32>,
+    last: usize,
 }
 
 impl Names {
     fn intern(&mut self, name: &str) -> u32 {
+        let guess = self.followers.get(self.last).copied().unwrap_or(NOTHING);
+        if self.list.get(guess as usize).is_some_and(|known| **known == *name) {
+            self.last = guess as usize;
+            return guess;
+        }
+        let at = self.number(name);
+        if let Some(follower) = self.followers.get_mut(self.last) {
+            *follower = at;
+        }
+        self.last = at as usize;
+        at
+    }
+
+    fn number(&mut self, name: &str) -> u32 {
         if let Some(&at) = self.index.get(name) {
             return at;
         }
         let at = u32::try_from(self.list.len()).unwrap_or(NOTHING);
         self.list.push(name.into());
+        self.followers.push(NOTHING);
         self.index.insert(name.into(), at);
         at
     }
