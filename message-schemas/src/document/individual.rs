@@ -135,7 +135,7 @@ impl<'t> Individual<'t> {
             .zip(self.official.as_ref().and_then(TypedId::value))
             .map(|(judged, value)| Identifier::plain(judged.system, value));
         let display = self.name.as_ref().map(|n| Cow::Owned(n.spoken()));
-        Reference { reference: id.map(Urn), identifier, display }
+        Reference { reference: id.map(Urn), identifier: identifier.map(Box::new), display }
     }
 
     /// As metadata name a patient.

@@ -68,7 +68,7 @@ impl<'a, 't, B> Writer<'a, '_, 't, B> {
                     let text = format!("{} – {}", text(low), text(high));
                     o.value_codeable_concept = Some(CodeableConcept::text(text));
                 } else if low_value.is_some() || high_value.is_some() {
-                    o.value_range = Some(Range { low: low_value, high: high_value });
+                    o.value_range = Some(Box::new(Range { low: low_value, high: high_value }));
                 }
             }
             Some(Outcome::Date(Some(when))) => match when.dated().and_then(DateTime::new) {

@@ -110,7 +110,7 @@ impl<'a, 't, B> Writer<'a, '_, 't, B> {
             if identifier.is_none() && display.is_none() {
                 return None;
             }
-            Some(Reference { reference: None, identifier, display })
+            Some(Reference { reference: None, identifier: identifier.map(Box::new), display })
         };
         let mut organization = reference(organisation_id, organisation);
         if let (true, Some(organization), Some(custodian)) = (of_sender, &mut organization, self.custodian) {

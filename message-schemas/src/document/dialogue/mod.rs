@@ -362,5 +362,5 @@ impl<'a, 't> Writer<'a, '_, 't, Dialogue<'t>> {
 /// A reference by nothing but a business identifier.
 fn named(value: &str) -> Reference<'_> {
     let identifier = Identifier { value: Some(Cow::Borrowed(value)), ..Identifier::default() };
-    Reference { identifier: Some(identifier), ..Reference::default() }
+    Reference { identifier: Some(Box::new(identifier)), ..Reference::default() }
 }

@@ -164,7 +164,11 @@ impl<'a, 't> Writer<'a, '_, 't, Discharge<'t>> {
         let owner = unit.and_then(|u| {
             let (system, typed) = u.organisation_id()?;
             let identifier = Some(Identifier::plain(system, typed.value()?));
-            Some(Reference { reference: None, identifier, display: u.organisation_display() })
+            Some(Reference {
+                reference: None,
+                identifier: identifier.map(Box::new),
+                display: u.organisation_display(),
+            })
         });
         if let Some(unit) = unit {
             unit.mapped(&mut self.coverage);

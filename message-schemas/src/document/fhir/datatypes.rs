@@ -108,13 +108,13 @@ impl<'a> Identifier<'a> {
     }
 }
 
-/// A reference: to a resource of the document, to somebody by identifier, or by name only.
+/// A reference: to a resource of the document, which nearly all are, to somebody by identifier, or by name only.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(in crate::document) struct Reference<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reference: Option<Urn>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub identifier: Option<Identifier<'a>>,
+    pub identifier: Option<Box<Identifier<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub display: Option<Text<'a>>,
 }

@@ -48,7 +48,7 @@ resource_struct! {
         value_quantity: Option<Quantity<'a>>,
         value_codeable_concept: Option<CodeableConcept<'a>>,
         value_integer: Option<i64>,
-        value_range: Option<Range<'a>>,
+        value_range: Option<Box<Range<'a>>>,
         value_date_time: Option<DateTime>,
         data_absent_reason: Option<CodeableConcept<'a>>,
         interpretation: Vec<CodeableConcept<'a>>,

@@ -66,9 +66,9 @@ impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
 
         let mut effective = Vec::with_capacity(items.len());
         let mut written: Option<(Stamp, Option<DateTime>)> = None;
-        let mut built: Vec<Observation<'a>> = Vec::with_capacity(items.len());
+        let mut built: Vec<Box<Observation<'a>>> = Vec::with_capacity(items.len());
         for (at, item) in items.iter().enumerate() {
-            let mut o = Observation { id: ids.get(at).copied(), ..Observation::default() };
+            let mut o = Box::new(Observation { id: ids.get(at).copied(), ..Observation::default() });
             self.identity_of(item, frame, &newer, &mut o);
             let sample = self.sample_of(item, &by_sample, frame);
             o.specimen = sample.map(|(_, id)| Reference::to(id));
@@ -107,7 +107,7 @@ impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
             if let Some(tag) = tag.filter(|t| !t.is_empty()) {
                 o.meta = Some(Meta { tag, ..Meta::default() });
             }
-            self.entries.push(Entry { full_url: Urn(*id), resource: Resource::Observation(Box::new(o)) });
+            self.entries.push(Entry { full_url: Urn(*id), resource: Resource::Observation(o) });
         }
         Written { ids, effective }
     }
@@ -344,7 +344,7 @@ fn newer_items<'i>(items: &'i [Item<'_>]) -> HashSet<&'i str> {
 /// Every coding of code and value from a result and all below it, without repeats.
 fn collect_tags<'a>(
     top: usize,
-    built: &[Observation<'a>],
+    built: &[Box<Observation<'a>>],
     links: &super::links::Links,
     steps: &mut usize,
 ) -> Vec<Coding<'a>> {
