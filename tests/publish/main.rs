@@ -1,25 +1,21 @@
 //! Publishing end to end: our adapters against stand-ins that refuse what the real ones refuse.
 
 mod given;
-mod registry;
-mod store;
-mod tokens;
-mod web;
 
 use adapters::publish::{Options, Outcome, Publisher, Trouble};
 use given::{made, national, now, target, version};
 use message_schemas::document::Format;
 use openssl::pkey::PKey;
 use openssl::rsa::Rsa;
-use registry::Domain;
 use sharing::answers::NotAsPublished;
 use sharing::target::{Kind, Withdraw};
 use sharing::{Published, Target, withdrawal};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use store::Store;
-use tokens::Tokens;
+use system_tests::stores::registry::Domain;
+use system_tests::stores::store::Store;
+use system_tests::stores::tokens::Tokens;
 
 struct Rig {
     store: Store,

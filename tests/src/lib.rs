@@ -5,6 +5,7 @@ pub mod checker;
 pub mod cluster;
 pub mod drive;
 pub mod queues;
+pub mod stores;
 
 use std::path::{Path, PathBuf};
 

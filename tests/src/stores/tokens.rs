@@ -1,7 +1,7 @@
 //! A token service that checks what it gets: the assertion's signature and claims, the proof of the bound key, its
 //! nonce, and that nothing is shown twice.
 
-use crate::web::{Answer, Asked};
+use super::web::{Answer, Asked};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use openssl::bn::BigNum;
@@ -15,10 +15,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 /// What it remembers.
-pub(crate) struct Tokens {
+pub struct Tokens {
     client: PKey<Public>,
     state: Mutex<State>,
-    pub(crate) lives: u64,
+    /// Seconds that a token lives.
+    pub lives: u64,
 }
 
 #[derive(Default)]
@@ -32,24 +33,40 @@ struct State {
 const NONCE: &str = "nonce-of-the-service";
 
 impl Tokens {
-    pub(crate) fn new(client: PKey<Public>) -> Self {
+    /// For a client that signs with the other half of this key.
+    #[must_use]
+    pub fn new(client: PKey<Public>) -> Self {
         Self { client, state: Mutex::default(), lives: 600 }
     }
 
-    pub(crate) fn given(&self) -> usize {
+    /// How many tokens hold.
+    ///
+    /// # Panics
+    /// If a handler panicked.
+    #[must_use]
+    pub fn given(&self) -> usize {
         self.state.lock().expect("not poisoned").given.len()
     }
 
-    pub(crate) fn refuse(&self) {
+    /// Gives no token any longer.
+    ///
+    /// # Panics
+    /// If a handler panicked.
+    pub fn refuse(&self) {
         self.state.lock().expect("not poisoned").refuse = true;
     }
 
     /// No token that was given holds any longer.
-    pub(crate) fn revoke(&self) {
+    ///
+    /// # Panics
+    /// If a handler panicked.
+    pub fn revoke(&self) {
         self.state.lock().expect("not poisoned").given.clear();
     }
 
-    pub(crate) fn answer(&self, asked: &Asked, url: &str) -> Answer {
+    /// Answers who asks for a token at this address.
+    #[must_use]
+    pub fn answer(&self, asked: &Asked, url: &str) -> Answer {
         match self.grant(asked, url) {
             Ok(token) => {
                 let body = json!({ "access_token": token, "token_type": "DPoP", "expires_in": self.lives });
@@ -108,7 +125,11 @@ impl Tokens {
     }
 
     /// Whether a request to the store shows a token of ours, and the key that it is bound to.
-    pub(crate) fn accepts(&self, asked: &Asked, url: &str) -> bool {
+    ///
+    /// # Panics
+    /// If a handler panicked.
+    #[must_use]
+    pub fn accepts(&self, asked: &Asked, url: &str) -> bool {
         let Some(token) = asked.header("authorization").strip_prefix("DPoP ") else { return false };
         let without_query = url.split('?').next().unwrap_or_default();
         let Ok(proof) = proof(asked.header("dpop"), &asked.method, without_query) else { return false };
@@ -177,7 +198,11 @@ fn proof(jwt: &str, method: &str, url: &str) -> Result<Proof, &'static str> {
 }
 
 /// The fields of a form.
-pub(crate) fn form(body: &[u8]) -> BTreeMap<String, String> {
+///
+/// # Panics
+/// If it is none.
+#[must_use]
+pub fn form(body: &[u8]) -> BTreeMap<String, String> {
     let text = String::from_utf8_lossy(body);
     let decoded = |part: &str| {
         let mut bytes = part.bytes();

@@ -1,8 +1,8 @@
 //! A stand-in for the national document store: it takes what the national one takes, and refuses what that refuses
 //! (document-sharing §9), from the bytes that it gets and with code of its own.
 
-use crate::tokens::{Tokens, form};
-use crate::web::{Answer, Asked, Server};
+use super::tokens::{Tokens, form};
+use super::web::{Answer, Asked, Server};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -12,26 +12,33 @@ use std::sync::{Arc, Mutex};
 
 /// An entry that stands there.
 #[derive(Debug, Clone)]
-pub(crate) struct Kept {
-    pub(crate) reference: Value,
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) current: bool,
+pub struct Kept {
+    /// Its DocumentReference as it came.
+    pub reference: Value,
+    /// The document.
+    pub bytes: Vec<u8>,
+    /// Nothing has replaced it.
+    pub current: bool,
     patient: String,
 }
 
 /// What stands there, and how it is to misbehave.
 #[derive(Default)]
-pub(crate) struct State {
-    pub(crate) entries: Mutex<BTreeMap<String, Kept>>,
+pub struct State {
+    /// By the id of the entry.
+    pub entries: Mutex<BTreeMap<String, Kept>>,
     /// The next submission is taken, and its answer lost.
-    pub(crate) lose_answer: AtomicBool,
+    pub lose_answer: AtomicBool,
     /// Nothing is answered but 503.
-    pub(crate) down: AtomicBool,
+    pub down: AtomicBool,
 }
 
-pub(crate) struct Store {
-    pub(crate) server: Server,
-    pub(crate) state: Arc<State>,
+/// The store, as long as the runtime that started it.
+pub struct Store {
+    /// What it listens with.
+    pub server: Server,
+    /// What stands there.
+    pub state: Arc<State>,
 }
 
 const FHIR: &str = "application/fhir+json";
@@ -39,7 +46,7 @@ const ALLOWED: &str = "æøåÆØÅáÁéÉíÍóÓúÚýÝ .,:;()-–—_÷*'\"
 
 impl Store {
     /// The national store asks for tokens of this service, and for its headers.
-    pub(crate) async fn start(tokens: Arc<Tokens>) -> Self {
+    pub async fn start(tokens: Arc<Tokens>) -> Self {
         let state = Arc::new(State::default());
         let shared = Arc::clone(&state);
         let server = Server::start(move |asked| {

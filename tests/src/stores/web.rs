@@ -8,37 +8,48 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// A request.
 #[derive(Debug, Clone)]
-pub(crate) struct Asked {
-    pub(crate) method: String,
+pub struct Asked {
+    /// `GET`, `POST` and so on.
+    pub method: String,
     /// Path and query.
-    pub(crate) target: String,
+    pub target: String,
     /// By name in lower case.
-    pub(crate) headers: BTreeMap<String, String>,
-    pub(crate) body: Vec<u8>,
+    pub headers: BTreeMap<String, String>,
+    /// All of it.
+    pub body: Vec<u8>,
 }
 
 impl Asked {
-    pub(crate) fn header(&self, name: &str) -> &str {
+    /// A header by its name in lower case; empty if there is none.
+    #[must_use]
+    pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map(String::as_str).unwrap_or_default()
     }
 
-    pub(crate) fn path(&self) -> &str {
+    /// The path without its query.
+    #[must_use]
+    pub fn path(&self) -> &str {
         self.target.split('?').next().unwrap_or_default()
     }
 }
 
 /// An answer.
 #[derive(Debug, Clone)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) headers: Vec<(&'static str, String)>,
-    pub(crate) body: Vec<u8>,
+pub struct Answer {
+    /// As HTTP has it.
+    pub status: u16,
+    /// Beside those that the server writes itself.
+    pub headers: Vec<(&'static str, String)>,
+    /// All of it.
+    pub body: Vec<u8>,
     /// The answer never arrives, although the request was carried out.
-    pub(crate) lost: bool,
+    pub lost: bool,
 }
 
 impl Answer {
-    pub(crate) fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+    /// One with a body.
+    #[must_use]
+    pub fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
         Self {
             status,
             headers: vec![("content-type", content_type.to_owned())],
@@ -47,11 +58,15 @@ impl Answer {
         }
     }
 
-    pub(crate) fn empty(status: u16) -> Self {
+    /// One without a body.
+    #[must_use]
+    pub fn empty(status: u16) -> Self {
         Self { status, headers: Vec::new(), body: Vec::new(), lost: false }
     }
 
-    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    /// The same with one more header.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
@@ -60,14 +75,19 @@ impl Answer {
 type Handler = Arc<dyn Fn(&Asked) -> Answer + Send + Sync>;
 
 /// The server; it ends with the test.
-pub(crate) struct Server {
-    pub(crate) address: SocketAddr,
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
     /// Everything that was asked, for looking at afterwards.
-    pub(crate) asked: Arc<Mutex<Vec<Asked>>>,
+    pub asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 impl Server {
-    pub(crate) async fn start(handler: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Self {
+    /// Listens at a free port of this machine.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub async fn start(handler: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let asked: Arc<Mutex<Vec<Asked>>> = Arc::default();
@@ -80,11 +100,18 @@ impl Server {
         Self { address, asked }
     }
 
-    pub(crate) fn url(&self, path: &str) -> String {
+    /// An address there.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    pub(crate) fn log(&self) -> Vec<Asked> {
+    /// Everything that was asked until now.
+    ///
+    /// # Panics
+    /// If a handler panicked.
+    #[must_use]
+    pub fn log(&self) -> Vec<Asked> {
         self.asked.lock().expect("not poisoned").clone()
     }
 }

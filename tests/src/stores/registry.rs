@@ -1,7 +1,7 @@
 //! A stand-in for an XDS domain: repository and registry in one. It cuts the package it gets, reads the ebRIM in it, and
 //! refuses what a registry refuses; of what replaces it deprecates the old with its children.
 
-use crate::web::{Answer, Asked, Server};
+use super::web::{Answer, Asked, Server};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use message_schemas::xml::{Node, Tree};
@@ -10,28 +10,36 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+/// An entry that stands there, with its document.
 #[derive(Debug, Clone)]
-pub(crate) struct Kept {
+pub struct Kept {
     unique: String,
     hash: String,
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) approved: bool,
+    /// The document.
+    pub bytes: Vec<u8>,
+    /// It is in use.
+    pub approved: bool,
 }
 
+/// What stands there, and how it is to misbehave.
 #[derive(Default)]
-pub(crate) struct State {
+pub struct State {
     /// By the id of the entry.
-    pub(crate) entries: Mutex<BTreeMap<String, Kept>>,
+    pub entries: Mutex<BTreeMap<String, Kept>>,
     /// `(new, kind, old)`.
     links: Mutex<Vec<(String, String, String)>>,
-    pub(crate) lose_answer: AtomicBool,
+    /// The next submission is taken, and its answer lost.
+    pub lose_answer: AtomicBool,
     /// The next submission is taken with a warning.
-    pub(crate) warn: AtomicBool,
+    pub warn: AtomicBool,
 }
 
-pub(crate) struct Domain {
-    pub(crate) server: Server,
-    pub(crate) state: Arc<State>,
+/// The domain, as long as the runtime that started it.
+pub struct Domain {
+    /// What it listens with.
+    pub server: Server,
+    /// What stands there.
+    pub state: Arc<State>,
 }
 
 const STATUS: &str = "urn:oasis:names:tc:ebxml-regrep:StatusType";
@@ -40,7 +48,8 @@ const UNIQUE: &str = "urn:uuid:2e82c1f6-a085-4c72-9da3-8640a32e42ab";
 const RIM: &str = "urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0";
 
 impl Domain {
-    pub(crate) async fn start() -> Self {
+    /// Listens at a free port.
+    pub async fn start() -> Self {
         let state = Arc::new(State::default());
         let shared = Arc::clone(&state);
         let server = Server::start(move |asked| shared.answer(asked)).await;
