@@ -29,7 +29,7 @@ use arc_swap::ArcSwap;
 use broker_core::Protection;
 use broker_core::journal::Delivery;
 use broker_core::ports::{Clock, Destination, Store};
-use dead_letter::{Attempt, BreakerSettings, Schedule};
+use dead_letter::Attempt;
 use metrics_exporter_prometheus::PrometheusHandle;
 use routing_rules::DestinationId;
 use std::sync::Arc;
@@ -150,8 +150,8 @@ pub async fn run(config: Config) -> Result<Verdict, Failure> {
             concurrency: PUBLISHING,
             // Several calls each; the adapter ends every one of them itself.
             timeout: settings.timeout * CALLS,
-            schedule: Schedule::default(),
-            breaker: BreakerSettings::default(),
+            schedule: settings.retry.clone(),
+            breaker: settings.breaker.clone(),
         };
         let target = series::publishing::Target {
             store: Arc::clone(&store),

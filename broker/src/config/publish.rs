@@ -4,6 +4,7 @@ use super::read::{Bytes, Reading};
 use crate::{one_of, settings};
 use adapters::publish::token::{Algorithm, ClientOptions, TokenOptions};
 use adapters::publish::{Options, Publisher};
+use dead_letter::{BreakerSettings, Schedule};
 use message_schemas::Family;
 use sharing::codes::{Code, FormatNames, Level, access, is_oid, list};
 use sharing::target::{
@@ -66,6 +67,10 @@ settings! {
         most_bytes: Bytes = Bytes(60_000_000),
         /// For one answer.
         timeout: Duration = Duration::from_secs(60),
+        /// When what did not get through is tried again.
+        retry: Schedule = Schedule::default(),
+        /// When the target is left alone for a while, because nothing gets through.
+        breaker: BreakerSettings = BreakerSettings::default(),
         /// The largest answer that is read.
         answer_bytes: Bytes = Bytes(100_000_000),
         /// Root certificates (PEM) to check the server against; this machine's if not set.
@@ -398,6 +403,12 @@ impl Publish {
                     "Write numbers with points between.",
                 );
             }
+        }
+        for problem in self.retry.faults() {
+            fault("retry", &format!("{problem}."), "Write such a value.");
+        }
+        for problem in self.breaker.pause.faults() {
+            fault("breaker.pause", &format!("{problem}."), "Write such a value.");
         }
         let sources: Vec<_> = self.senders.values().filter_map(|s| s.source.as_ref()).collect();
         if self.source_root.is_none() && sources.is_empty() {
