@@ -7,9 +7,9 @@ use broker_core::journal::Provenance;
 use broker_core::policy::{Policy, Publish};
 use broker_core::{ContentHash, Protection, World};
 use message_schemas::schema::SchemaSet;
-use message_schemas::{HerId, document, head};
+use message_schemas::{Family, HerId, OrgNumber, document, head};
 use routing_rules::{DestinationId, Parties, RegistryEntry, Rules};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -134,7 +134,7 @@ pub fn world(
     trust: Option<Arc<Protection>>,
 ) -> World {
     let policy = serde_json::to_vec(&config.policy).unwrap_or_default();
-    let documents = document_options(&tables.parties);
+    let documents = document_options(config, &tables.parties);
     let provenance = Provenance {
         program: env!("CARGO_PKG_VERSION").to_owned(),
         schemas: ContentHash(*schemas.hash()),
@@ -162,17 +162,35 @@ pub fn with_registry(world: &World, told: &BTreeMap<HerId, Arc<RegistryEntry>>) 
     let provenance =
         Provenance { parties: ContentHash(parties.hash()), ..Provenance::clone(&world.provenance) };
     World {
-        documents: Arc::new(document_options(&parties)),
+        documents: Arc::new(document::Options {
+            organisations: organisations(&parties),
+            ..document::Options::clone(&world.documents)
+        }),
         parties: Arc::new(parties),
         provenance: Arc::new(provenance),
         ..world.clone()
     }
 }
 
-fn document_options(parties: &Parties) -> document::Options {
-    let organisations =
-        parties.her_to_enh().into_iter().map(|(her_id, number)| (her_id.to_string(), number)).collect();
-    document::Options { organisations, ..document::Options::default() }
+/// How documents are made. What is no record is published where the settings of some target name its family; a target
+/// whose settings do not is never offered it.
+#[must_use]
+pub fn document_options(config: &Config, parties: &Parties) -> document::Options {
+    let families: BTreeSet<Family> = config.publish.values().flat_map(|p| p.target().families).collect();
+    document::Options {
+        organisations: organisations(parties),
+        publish_dialogues: families.contains(&Family::Dialogue),
+        publish_logistics: [Family::PatientLogistics, Family::AbsenceNotice]
+            .iter()
+            .any(|family| families.contains(family)),
+        publish_orders: families.contains(&Family::Requisition),
+        ..document::Options::default()
+    }
+}
+
+/// The organisation number of each HER-id that parties have one for.
+fn organisations(parties: &Parties) -> BTreeMap<String, OrgNumber> {
+    parties.her_to_enh().into_iter().map(|(her_id, number)| (her_id.to_string(), number)).collect()
 }
 
 fn fault(fault: routing_rules::Fault) -> Fault {

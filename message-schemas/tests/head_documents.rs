@@ -320,8 +320,11 @@ fn what_is_no_shared_record_is_built_and_not_published() {
         [Withheld::OrderInProgress, Withheld::NotAPerson]
     );
 
-    let open: Options =
-        serde_json::from_str(r#"{"publish_dialogues": true, "publish_logistics": true}"#).expect("settings");
+    let open: Options = serde_json::from_str(
+        r#"{"publish_dialogues": true, "publish_logistics": true, "publish_orders": true}"#,
+    )
+    .expect("settings");
+    assert_eq!(why("rekvisisjon/document-laboratory-1.6", &open), []);
     assert_eq!(why("plo/document-death-notice-1.6", &open), []);
     assert_eq!(why("dialogmelding/document-note-1.1", &open), []);
     assert_eq!(why("dialogmelding/document-no-patient-1.1", &open), [Withheld::NoPatient], "never shared");

@@ -214,7 +214,6 @@ pub fn default_families() -> BTreeSet<Family> {
         Family::ServiceOfferNotice,
         Family::MedicalInformation,
         Family::DischargeReport,
-        Family::AbsenceNotice,
     ])
 }
 

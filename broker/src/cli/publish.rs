@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::config::publish::Publish;
 use crate::exit::{Failure, Verdict, say};
 use crate::renderings::Renderings;
+use crate::world::{Tables, document_options};
 use adapters::clock::SystemClock;
 use adapters::publish::{Outcome, Publisher, not_as_published};
 use broker_core::ports::Clock;
@@ -67,7 +68,9 @@ impl Command {
         let publisher = publisher.map_err(|error| Failure::Start(crate::exit::chain(&error)))?;
         let limits = Limits::default();
         let bytes = files::read_message(&self.file, limits.message_bytes)?;
-        let documents = match translated(&bytes, &limits) {
+        let tables = Tables::load(&config).map_err(Failure::Config)?;
+        let options = document_options(&config, &tables.parties);
+        let documents = match translated(&bytes, &limits, &options) {
             Ok(documents) => documents,
             Err(why) => {
                 say(&format!("Not published: {why}"));
@@ -202,10 +205,11 @@ fn refused(code: &str, why: &str) -> Result<Verdict, Failure> {
     Ok(Verdict::Negative)
 }
 
-fn translated(bytes: &[u8], limits: &Limits) -> Result<Vec<SharedDocument>, String> {
+/// As the running broker makes them, so that they have the same ids.
+fn translated(bytes: &[u8], limits: &Limits, options: &Options) -> Result<Vec<SharedDocument>, String> {
     let text = xml::decode(bytes).map_err(|finding| finding.to_string())?.text.into_owned();
     let tree = Tree::parse(&text, limits).map_err(|finding| finding.to_string())?;
-    document::translate(&text, &tree, &Options::default())
+    document::translate(&text, &tree, options)
         .map_err(|fault| format!("{fault}. See: budstikke explain {}.", fault.code()))
 }
 

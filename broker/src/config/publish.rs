@@ -30,7 +30,8 @@ settings! {
         registry_url: Option<String> = None,
         /// `production` takes living patients alone, `test` synthetic ones alone.
         environment: EnvironmentWord,
-        /// The families that are published. Default: records, not dialogues, patient logistics or orders.
+        /// The families that are published. Default: records, not dialogues, patient logistics, notices of absence or
+        /// orders, which are published where they are named here.
         families: Option<Vec<Family>> = None,
         /// What is published beside the message's own XML: `fhir`, `pdf`, `attachments`.
         also: Option<Vec<AlsoWord>> = None,

@@ -92,6 +92,8 @@ pub struct Options {
     pub publish_dialogues: bool,
     /// Publish notices of patient logistics and absence.
     pub publish_logistics: bool,
+    /// Publish orders (Rekvisisjon), which are no records while they are under way.
+    pub publish_orders: bool,
     /// Care and nursing messages: id of the series by message id, for those whose place is known. A change or
     /// cancellation of such a message belongs to its series.
     #[serde(skip)]
@@ -112,6 +114,7 @@ impl Default for Options {
             publish_duf: false,
             publish_dialogues: false,
             publish_logistics: false,
+            publish_orders: false,
             series: BTreeMap::new(),
         }
     }

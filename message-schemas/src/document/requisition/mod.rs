@@ -91,7 +91,7 @@ pub(super) fn translate(
     }
     let mut coverage = Coverage::new(root, root, true);
     let mut notes = Notes::new(text);
-    let mut withheld = vec![Withheld::OrderInProgress];
+    let mut withheld = if options.publish_orders { Vec::new() } else { vec![Withheld::OrderInProgress] };
     let msg_id = envelope.msg_key().ok_or(Fault::NoMessageId)?;
     let sender = body.requester.as_ref();
     let series = body.id.as_ref().and_then(Words::id);
