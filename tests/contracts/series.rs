@@ -25,6 +25,7 @@ fn version(n: u128, series: &str, msg_id: &str) -> Version {
         patient: Some(PatientKey::new("2.16.578.1.12.4.1.4.1", "a patient")),
         withheld: None,
         test: false,
+        synthetic: true,
         attachments: vec![1, 3],
         items: Vec::new(),
     }

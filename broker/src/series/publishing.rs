@@ -22,7 +22,7 @@ use sharing::series::{
     Assembled, Change, Conflict, Entry, Fate, Folded, Formats, Habits, Made, Planned, Shown, State, Status,
     Step, Strand, Version, Wanted, assemble, expected, fold, plan,
 };
-use sharing::target::{Also, Environment, ReplaceScope, Withdraw};
+use sharing::target::{Also, ReplaceScope, Withdraw};
 use sharing::{
     Contents, Published, Refusal, Submission, Version as Kind, Withdrawal, submission, withdrawal,
 };
@@ -115,8 +115,8 @@ impl<S: Store, R: Registry> Target<S, R> {
     async fn tell(&self, delivery: &Delivery) -> Result<Attempt, Stop> {
         let target = self.registry.target();
         let Gathered { versions, shown } = gather(&*self.store, BTreeSet::from([delivery.message])).await?;
-        let tests = target.environment == Environment::Test;
-        let versions: Vec<Version> = versions.into_iter().filter(|v| v.test == tests).collect();
+        let versions: Vec<Version> =
+            versions.into_iter().filter(|v| v.is_seen_by(target.environment)).collect();
         let folded = fold(&versions);
         let mut series = Series {
             target: self,

@@ -36,6 +36,7 @@ impl Version {
             patient: patient.map(|(id, system)| PatientKey::new(system, id)),
             withheld: withheld(&document.publishable),
             test: document.test,
+            synthetic: document.synthetic_patient,
             attachments: described.attachments.iter().map(|a| a.number).collect(),
             items: document
                 .results

@@ -1,5 +1,6 @@
 //! One message of a series, with what its place there depends on, and no more: it is kept as long as the series is.
 
+use crate::target::Environment;
 use jiff::Timestamp;
 use message_schemas::MessageId;
 use message_schemas::document::{NAMESPACE, normal_id};
@@ -33,9 +34,13 @@ pub struct Version {
     /// Why it is not shown to anybody, although it was taken in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub withheld: Option<Withheld>,
-    /// Marked as a test: never seen by a target for the real thing, nor the reverse.
+    /// Marked as a test: never seen by a target for the real thing.
     #[serde(default)]
     pub test: bool,
+    /// About a patient of a synthetic population: a target for tests sees it, marked or not, and one for the real thing
+    /// refuses it.
+    #[serde(default)]
+    pub synthetic: bool,
     /// Attachments that may be documents of their own, by their numbers in the message.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attachments: Vec<u32>,
@@ -215,6 +220,16 @@ impl Version {
     /// Whether it may carry a difference only, which its results tell.
     pub(super) fn in_parts(&self) -> bool {
         self.family == "svarrapport"
+    }
+
+    /// Whether a target of this kind sees it. What is neither marked nor about a synthetic patient is never seen by one for
+    /// tests.
+    #[must_use]
+    pub fn is_seen_by(&self, environment: Environment) -> bool {
+        match environment {
+            Environment::Production => !self.test,
+            Environment::Test => self.test || self.synthetic,
+        }
     }
 
     /// Whether it brings content.

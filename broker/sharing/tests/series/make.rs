@@ -22,6 +22,7 @@ pub(crate) fn version(msg_id: &str, minute: i64, change: Change) -> Version {
         patient: Some(patient(1)),
         withheld: None,
         test: false,
+        synthetic: false,
         attachments: Vec::new(),
         items: Vec::new(),
     }
