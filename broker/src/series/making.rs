@@ -4,9 +4,10 @@ use crate::renderings::Renderings;
 use broker_core::World;
 use broker_core::journal::DocumentKind;
 use broker_core::ports::{Store, StoreError};
+use message_schemas::MessageId;
 use message_schemas::document::{self, Fault, SharedDocument};
 use message_schemas::xml::{self, Tree};
-use sharing::series::{Document, State, Version, fold};
+use sharing::series::{Document, State, UNKNOWN, Version, fold};
 use sharing::target::Also;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -54,21 +55,22 @@ impl std::fmt::Display for NotMade {
     }
 }
 
-/// Makes the document of these messages of a series, oldest first, and the forms of it that are named in `also`.
-/// `incomplete`: the message that opened the series is not known.
+/// Makes the document of these messages of a series, oldest first, and the forms of it that are named in `also`. Before the
+/// messages stands [`UNKNOWN`], if the one that opened the series is not known.
 pub(super) async fn make<S: Store>(
     store: &S,
     world: &Arc<World>,
     versions: &[Version],
     of: &[String],
-    incomplete: bool,
     also: &BTreeSet<Also>,
 ) -> Result<Made, NotMade> {
+    let (unknown, of): (Vec<&String>, Vec<&String>) = of.iter().partition(|id| *id == UNKNOWN);
+    let incomplete = !unknown.is_empty();
     let mut members = Vec::with_capacity(of.len());
     let mut bodies = Vec::with_capacity(of.len());
     for id in of {
-        let version = versions.iter().find(|v| v.msg_id == *id).ok_or(NotMade::Gone)?;
-        bodies.push(content(store, version).await?.ok_or(NotMade::Gone)?);
+        let version = versions.iter().find(|v| v.msg_id == **id).ok_or(NotMade::Gone)?;
+        bodies.push(content(store, version.message).await?.ok_or(NotMade::Gone)?);
         members.push(version.clone());
     }
     let (world, also) = (Arc::clone(world), also.clone());
@@ -85,11 +87,14 @@ pub(super) async fn make<S: Store>(
 }
 
 /// The KITH XML of a message: what was inside, if it came sealed.
-async fn content<S: Store>(store: &S, version: &Version) -> Result<Option<Arc<[u8]>>, StoreError> {
-    let opened = store.documents(version.message).await?.into_iter().rev();
+pub(super) async fn content<S: Store>(
+    store: &S,
+    message: MessageId,
+) -> Result<Option<Arc<[u8]>>, StoreError> {
+    let opened = store.documents(message).await?.into_iter().rev();
     match opened.into_iter().find(|d| d.kind == DocumentKind::Opened) {
         Some(opened) => Ok(Some(opened.bytes)),
-        None => store.body(version.message).await,
+        None => store.body(message).await,
     }
 }
 
@@ -130,7 +135,8 @@ fn translate(
             })
         })
         .collect();
-    let of: Vec<String> = members.iter().map(|v| v.msg_id.clone()).collect();
+    let unknown = incomplete.then(|| UNKNOWN.to_owned());
+    let of: Vec<String> = unknown.into_iter().chain(members.iter().map(|v| v.msg_id.clone())).collect();
     let merged = sharing::series::merged_id(&of);
     document::merge(&parts.ok_or(NotMade::Gone)?, &merged, incomplete, options).map_err(NotMade::Fault)
 }

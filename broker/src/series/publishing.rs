@@ -19,8 +19,8 @@ use broker_core::series::{Showing, ShownAt};
 use dead_letter::{Attempt, Reason};
 use message_schemas::document::SharedDocument;
 use sharing::series::{
-    Assembled, Change, Conflict, Entry, Fate, Folded, Formats, Habits, Made, Planned, Shown, State, Status,
-    Step, Strand, Version, Wanted, assemble, expected, fold, plan,
+    Assembled, Change, Conflict, Entry, Fate, Folded, Formats, Habits, Made, Planned, Shown, Status, Step,
+    Strand, Version, Wanted, assemble, expected, fold, plan,
 };
 use sharing::target::{Also, ReplaceScope, Withdraw};
 use sharing::{
@@ -312,17 +312,7 @@ impl<S: Store, R: Registry> Series<'_, S, R> {
     async fn make(&self, of: &[String]) -> Result<making::Made, NotMade> {
         let world = self.target.world.load_full();
         let also = &self.target.registry.target().also;
-        making::make(&*self.target.store, &world, self.versions, of, self.is_incomplete(of), also).await
-    }
-
-    /// Whether the message that opened the series is not known.
-    fn is_incomplete(&self, of: &[String]) -> bool {
-        let newest = of.last();
-        let holds = |at: &usize| self.versions.get(*at).map(|v| &v.msg_id) == newest;
-        self.folded.series.values().any(|series| match &series.state {
-            State::Visible(visible) => visible.incomplete && visible.originals.iter().any(holds),
-            State::Nothing | State::Withdrawn { .. } => false,
-        })
+        making::make(&*self.target.store, &world, self.versions, of, also).await
     }
 
     /// The document of the message for which entries go: the cancellation, else the newest of those that take their place.

@@ -32,7 +32,7 @@ mod version;
 
 pub use fold::{Conflict, Document, Fate, Folded, Part, Series, State, Visible, fold};
 pub use plan::{
-    Entry, Formats, Habits, Link, LinkKind, Planned, Shown, Status, Step, Wanted, merged_id, plan,
+    Entry, Formats, Habits, Link, LinkKind, Planned, Shown, Status, Step, UNKNOWN, Wanted, merged_id, plan,
 };
 pub use submit::{Assembled, Made, assemble, expected};
 pub use version::{Change, Item, Mark, Names, PatientKey, Sha, Strand, Version, Withheld};

@@ -23,7 +23,7 @@ use uuid::Uuid;
 pub struct Entry {
     /// The key of the series as it was when the entry was made: ids that are published stay.
     pub series_key: String,
-    /// The message ids that it is made of, oldest first.
+    /// The message ids that it is made of, oldest first; before them [`UNKNOWN`], if what came before them is not known.
     pub of: Vec<String>,
     /// In which form.
     pub format: Format,
@@ -52,6 +52,10 @@ impl Entry {
         self.of.last().map_or("", String::as_str)
     }
 }
+
+/// Stands where the message would stand that opened a series and is not known. A document that says of itself that it may be
+/// incomplete is another one than that which is made when the message has come, so that this takes its place.
+pub const UNKNOWN: &str = "(unknown)";
 
 /// The message id of a document made of these messages, oldest first: the newest, and behind it what it was merged with.
 #[must_use]
@@ -203,7 +207,9 @@ fn wanted(key: &str, series: &Series, versions: &[Version], formats: Formats) ->
             entries.push(Piece { entry: original, hangs });
         }
         for document in &visible.documents {
-            let of: Vec<String> = document.parts.iter().map(|p| msg_id(&p.version)).collect();
+            let unknown = visible.incomplete.then(|| UNKNOWN.to_owned());
+            let of: Vec<String> =
+                unknown.into_iter().chain(document.parts.iter().map(|p| msg_id(&p.version))).collect();
             let newest = of.last().cloned().unwrap_or_default();
             let from = entry(vec![newest], Format::KithXml);
             let made = [(formats.fhir, Format::Fhir), (formats.pdf, Format::Pdf)];

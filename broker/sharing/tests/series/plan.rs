@@ -187,13 +187,35 @@ fn a_beginning_that_comes_late_is_published_and_the_merged_document_made_again()
     target.settle(&versions, PLAIN);
     assert_eq!(
         target.told,
-        ["n/kith-xml", "m+n/fhir from m/kith-xml replaces m/fhir", "m+n/pdf from m/kith-xml replaces m/pdf"]
+        [
+            "n/kith-xml",
+            "m+n/fhir from m/kith-xml replaces m+(unknown)/fhir",
+            "m+n/pdf from m/kith-xml replaces m+(unknown)/pdf"
+        ]
     );
     target.told.clear();
     let whole = [versions.to_vec(), vec![report("w", 3, Changed, &["A"])]].concat();
     target.settle(&whole, PLAIN);
     assert_eq!(target.told[0], "w/kith-xml replaces m/kith-xml replaces n/kith-xml", "base and appended");
     assert_eq!(target.visible(), ["w/fhir", "w/kith-xml", "w/pdf"]);
+}
+
+#[test]
+fn a_document_that_may_be_incomplete_is_made_again_when_its_beginning_has_come() {
+    let versions = [report("m", 2, Changed, &["A"]), report("n", 1, New, &["A"])];
+    let mut target = Target::default();
+    target.settle(&versions[..1], PLAIN);
+    assert_eq!(target.visible(), ["m+(unknown)/fhir", "m+(unknown)/pdf", "m/kith-xml"]);
+    target.told.clear();
+    target.settle(&versions, PLAIN);
+    assert_eq!(
+        target.told,
+        [
+            "m/fhir from m/kith-xml replaces m+(unknown)/fhir",
+            "m/pdf from m/kith-xml replaces m+(unknown)/pdf"
+        ],
+        "the message itself stands already"
+    );
 }
 
 #[test]
