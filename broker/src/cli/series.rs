@@ -6,7 +6,8 @@ use crate::series::{Gathered, gather};
 use broker_core::ports::Store as _;
 use broker_core::series::ShownAt;
 use serde::Serialize;
-use sharing::series::{Change, Conflict, Fate, Folded, State, Status, Version, Withheld, fold};
+use sharing::Environment;
+use sharing::series::{Change, Conflict, Fate, Folded, State, Status, UNKNOWN, Version, Withheld, fold};
 use std::collections::BTreeSet;
 use std::io::Write;
 
@@ -70,6 +71,7 @@ struct Told {
 #[derive(Debug, Serialize)]
 struct ToldVersion {
     message: String,
+    short: String,
     msg_id: String,
     generated: jiff::Timestamp,
     change: Change,
@@ -83,6 +85,8 @@ struct ToldVersion {
     withheld: Option<Withheld>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     test: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    synthetic: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -93,14 +97,21 @@ struct ToldEntry {
     status: Status,
 }
 
-/// Tests and the rest never stand in one series: no target shows both.
+/// As targets see it: those for tests see what is marked as a test or about nobody who lives, the others what is not marked.
 fn tell(gathered: &Gathered) -> Vec<Told> {
+    let all = &gathered.versions;
+    let for_tests = |v: &Version| v.is_seen_by(Environment::Test);
+    let sides: &[Environment] = if all.iter().all(for_tests) {
+        &[Environment::Test]
+    } else if all.iter().any(for_tests) {
+        &[Environment::Production, Environment::Test]
+    } else {
+        &[Environment::Production]
+    };
     let mut told = Vec::new();
-    for test in [false, true] {
-        let versions: Vec<Version> = gathered.versions.iter().filter(|v| v.test == test).cloned().collect();
-        if !versions.is_empty() {
-            told.extend(tell_folded(&versions, &fold(&versions), &gathered.shown));
-        }
+    for side in sides {
+        let versions: Vec<Version> = all.iter().filter(|v| v.is_seen_by(*side)).cloned().collect();
+        told.extend(tell_folded(&versions, &fold(&versions), &gathered.shown));
     }
     told
 }
@@ -111,6 +122,7 @@ fn tell_folded(versions: &[Version], folded: &Folded, shown: &[ShownAt]) -> Vec<
         let (fate, by, conflict) = fate_of(folded.fates.get(at).copied().unwrap_or(Fate::NotShown));
         Some(ToldVersion {
             message: version.message.to_string(),
+            short: version.message.short(),
             msg_id: version.msg_id.clone(),
             generated: version.generated,
             change: version.change,
@@ -119,6 +131,7 @@ fn tell_folded(versions: &[Version], folded: &Folded, shown: &[ShownAt]) -> Vec<
             conflict,
             withheld: version.withheld,
             test: version.test,
+            synthetic: version.synthetic,
         })
     };
     let mut all: Vec<Told> = Vec::new();
@@ -127,15 +140,18 @@ fn tell_folded(versions: &[Version], folded: &Folded, shown: &[ShownAt]) -> Vec<
         placed.extend(&series.versions);
         let of: BTreeSet<&str> =
             series.versions.iter().filter_map(|at| versions.get(*at)).map(|v| v.msg_id.as_str()).collect();
-        let published = shown
+        let mut entries: Vec<&ShownAt> = shown
             .iter()
             .filter(|s| s.shown.entry.of.last().is_some_and(|id| of.contains(id.as_str())))
-            .map(|s| ToldEntry {
-                target: s.target.to_string(),
-                msg_ids: s.shown.entry.of.clone(),
-                format: s.shown.entry.format.to_string(),
-                status: s.shown.status,
-            });
+            .collect();
+        // Target by target, each in the order in which it was told.
+        entries.sort_by_key(|&s| (&s.target, s.shown.submission, s.shown.entry.format, &s.shown.entry.of));
+        let published = entries.into_iter().map(|s| ToldEntry {
+            target: s.target.to_string(),
+            msg_ids: s.shown.entry.of.iter().filter(|id| *id != UNKNOWN).cloned().collect(),
+            format: s.shown.entry.format.to_string(),
+            status: s.shown.status,
+        });
         let (state, partial, incomplete) = match &series.state {
             State::Nothing => ("nothing", false, false),
             State::Visible(visible) => ("visible", visible.partial, visible.incomplete),
@@ -175,17 +191,32 @@ fn text(out: &mut dyn Write, series: &Told) -> Result<(), Failure> {
     };
     writeln!(out, "Series {}: {}{marks}", series.series, series.state)?;
     for version in &series.versions {
-        let fate = version.conflict.map_or(version.fate, Conflict::words);
-        let (change, test) = (change_code(version.change), if version.test { ", a TEST" } else { "" });
-        writeln!(
-            out,
-            "  {}  {change}  {}  {fate}{test}  [{}]",
-            version.generated, version.msg_id, version.message
-        )?;
+        let by = version.by.as_ref().map_or_else(String::new, |by| format!(" by {by}"));
+        let fate = match (version.conflict, version.withheld) {
+            (Some(conflict), _) => format!("waits for a person: {}", conflict.words()),
+            (None, Some(Withheld::Reserved)) => format!("{}{by}, kept back", version.fate),
+            (None, Some(Withheld::Unsafe)) => format!("{}{by}, not safe to show", version.fate),
+            (None, None) => format!("{}{by}", version.fate),
+        };
+        let mark = match (version.test, version.synthetic) {
+            (true, _) => ", a TEST",
+            (false, true) => ", of a synthetic patient",
+            (false, false) => "",
+        };
+        let (made, change, id) = (version.generated, change_word(version.change), &version.msg_id);
+        writeln!(out, "  {}  made {made}  {change:<12}  {id}  {fate}{mark}", version.short)?;
+        if version.conflict.is_some() {
+            let short = &version.short;
+            writeln!(out, "             why, and what to do: budstikke dead-letter show {short}")?;
+        }
     }
     for entry in &series.published {
         let (target, format, status) = (&entry.target, &entry.format, entry.status.as_str());
         writeln!(out, "  at {target}: {format} of {}: {status}", entry.msg_ids.join(" and "))?;
+    }
+    if series.published.is_empty() && series.state == "visible" {
+        let short = series.versions.last().map(|v| v.short.as_str()).unwrap_or_default();
+        writeln!(out, "  published nowhere; why: budstikke trace {short}")?;
     }
     Ok(())
 }
@@ -204,11 +235,12 @@ const fn fate_of(fate: Fate) -> (&'static str, Option<usize>, Option<Conflict>) 
     }
 }
 
-const fn change_code(change: Change) -> &'static str {
+/// What the sender says that it does to earlier ones, with the code that the message carries.
+const fn change_word(change: Change) -> &'static str {
     match change {
-        Change::New => "N",
-        Change::Changed => "M",
-        Change::Cancelled => "C",
-        Change::Added => "A",
+        Change::New => "N new",
+        Change::Changed => "M changes",
+        Change::Cancelled => "C cancels",
+        Change::Added => "A adds",
     }
 }

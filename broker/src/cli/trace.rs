@@ -1,8 +1,11 @@
 //! `trace`: everything that the journal knows of a message, by whatever id there is at hand.
 
 use super::{ConfigArg, Format, journal, json_line};
+use crate::config::Config;
 use crate::exit::{Failure, Verdict};
 use crate::mask;
+use crate::series::account::{Account, Settings, account};
+use crate::world::{Tables, document_options};
 use broker_core::journal::{MessageRecord, RecipientRecord};
 use broker_core::ports::Store;
 use broker_core::transport::Transport;
@@ -39,11 +42,19 @@ pub(super) struct Command {
 impl Command {
     pub(super) fn run(self, out: &mut dyn Write) -> Result<Verdict, Failure> {
         let config = self.config.load()?;
-        let found = journal::with(&config, async |j| Ok(j.find(self.id.trim(), self.limit).await?))?;
-        for record in &found {
+        let settings = settings(&config);
+        let found = journal::with(&config, async |j| {
+            let mut found = Vec::new();
+            for record in j.find(self.id.trim(), self.limit).await? {
+                let documents = account(j, &record, &settings).await?;
+                found.push((record, documents));
+            }
+            Ok(found)
+        })?;
+        for (record, documents) in &found {
             match self.format {
-                Format::Text => text(out, record)?,
-                Format::Json => json_line(out, &json(record, self.show_patient)?)?,
+                Format::Text => text(out, record, documents)?,
+                Format::Json => json_line(out, &json(record, documents, self.show_patient)?)?,
             }
         }
         if found.is_empty() && self.format == Format::Text {
@@ -53,16 +64,34 @@ impl Command {
     }
 }
 
+/// By what documents are made. Whoever asks at night gets an answer also where the parties' files are at fault.
+fn settings(config: &Config) -> Settings {
+    let parties = Tables::load(config).map(|tables| tables.parties).unwrap_or_default();
+    Settings {
+        targets: config.publish.iter().map(|(name, publish)| (name.clone(), publish.target())).collect(),
+        options: document_options(config, &parties),
+        limits: config.limits,
+    }
+}
+
 /// A record as JSON, its patient hidden unless `show_patient`.
-fn json(record: &MessageRecord, show_patient: bool) -> Result<serde_json::Value, Failure> {
+fn json(
+    record: &MessageRecord,
+    documents: &[Account],
+    show_patient: bool,
+) -> Result<serde_json::Value, Failure> {
     let mut value = serde_json::to_value(record).map_err(std::io::Error::from)?;
     if let (Some(head), Some(object)) = (&record.head, value.as_object_mut()) {
         object.insert("head".to_owned(), mask::head(head, show_patient));
     }
+    if let Some(object) = value.as_object_mut().filter(|_| !documents.is_empty()) {
+        let documents = serde_json::to_value(documents).map_err(std::io::Error::from)?;
+        object.insert("documents".to_owned(), documents);
+    }
     Ok(value)
 }
 
-fn text(out: &mut dyn Write, record: &MessageRecord) -> Result<(), Failure> {
+fn text(out: &mut dyn Write, record: &MessageRecord, documents: &[Account]) -> Result<(), Failure> {
     writeln!(out, "Message {}  (short {})", record.id, record.short)?;
     writeln!(out, "  received    {} by {}, {} bytes", record.received, record.source, record.size_bytes)?;
     if let Some(head) = &record.head {
@@ -84,6 +113,10 @@ fn text(out: &mut dyn Write, record: &MessageRecord) -> Result<(), Failure> {
     finding_lines(out, &record.findings)?;
     for recipient in &record.recipients {
         recipient_line(out, recipient)?;
+    }
+    for Account { target, words, .. } in documents {
+        let place = target.as_ref().map_or_else(String::new, |name| format!("at {name}: "));
+        writeln!(out, "  documents   {place}{words}")?;
     }
     for event in &record.events {
         let detail = event.detail.as_deref().unwrap_or_default();

@@ -1,5 +1,6 @@
 //! Series of documents: what the journal knows of one, gathered.
 
+pub mod account;
 mod making;
 pub mod publishing;
 
@@ -14,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const MOST_ROUNDS: usize = 16;
 
 /// All that must be seen together.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Gathered {
     /// In the order of arrival.
     pub versions: Vec<Version>,
