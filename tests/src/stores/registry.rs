@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use message_schemas::xml::{Node, Tree};
 use message_schemas::{Limits, mime};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -50,9 +51,14 @@ const RIM: &str = "urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0";
 impl Domain {
     /// Listens at a free port.
     pub async fn start() -> Self {
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0))).await
+    }
+
+    /// The same at an address.
+    pub async fn start_at(address: SocketAddr) -> Self {
         let state = Arc::new(State::default());
         let shared = Arc::clone(&state);
-        let server = Server::start(move |asked| shared.answer(asked)).await;
+        let server = Server::start_at(address, move |asked| shared.answer(asked)).await;
         Self { server, state }
     }
 }
@@ -99,6 +105,16 @@ fn slot(node: Node<'_>, name: &str) -> Vec<String> {
 }
 
 impl State {
+    /// What is approved: the bytes of each, by the id of its entry.
+    ///
+    /// # Panics
+    /// If a handler panicked.
+    #[must_use]
+    pub fn in_use(&self) -> BTreeMap<String, Vec<u8>> {
+        let entries = self.entries.lock().expect("not poisoned");
+        entries.iter().filter(|(_, k)| k.approved).map(|(id, k)| (id.clone(), k.bytes.clone())).collect()
+    }
+
     fn answer(&self, asked: &Asked) -> Answer {
         let limits = Limits::default();
         let Ok(package) = mime::unpack(&asked.body, Some(asked.header("content-type")), &limits) else {

@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -31,6 +32,10 @@ pub struct State {
     pub lose_answer: AtomicBool,
     /// Nothing is answered but 503.
     pub down: AtomicBool,
+    /// Requests are read, nothing is done, and nothing is answered.
+    pub silent: AtomicBool,
+    /// Everything is refused.
+    pub refuse: AtomicBool,
 }
 
 /// The store, as long as the runtime that started it.
@@ -47,9 +52,14 @@ const ALLOWED: &str = "æøåÆØÅáÁéÉíÍóÓúÚýÝ .,:;()-–—_÷*'\"
 impl Store {
     /// The national store asks for tokens of this service, and for its headers.
     pub async fn start(tokens: Arc<Tokens>) -> Self {
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), tokens).await
+    }
+
+    /// The same at an address.
+    pub async fn start_at(address: SocketAddr, tokens: Arc<Tokens>) -> Self {
         let state = Arc::new(State::default());
         let shared = Arc::clone(&state);
-        let server = Server::start(move |asked| {
+        let server = Server::start_at(address, move |asked| {
             let url = format!("http://{}{}", asked.header("host"), asked.target);
             if asked.path() == "/connect/token" {
                 return tokens.answer(asked, &url);
@@ -57,11 +67,17 @@ impl Store {
             if shared.down.load(Ordering::SeqCst) {
                 return Answer::empty(503).with("retry-after", "7");
             }
+            if shared.silent.load(Ordering::SeqCst) {
+                return Answer { lost: true, ..Answer::empty(500) };
+            }
             if !tokens.accepts(asked, &url) {
                 return Answer::empty(401).with("www-authenticate", "DPoP error=\"invalid_token\"");
             }
-            if asked.header("nhn-source-system") != "tests" || asked.header("nhn-event-id").len() != 36 {
+            if asked.header("nhn-source-system").is_empty() || asked.header("nhn-event-id").len() != 36 {
                 return refusal("missing header");
+            }
+            if shared.refuse.load(Ordering::SeqCst) {
+                return refusal("XDSRegistryMetadataError: somebody's name");
             }
             shared.answer(asked)
         })
@@ -77,6 +93,16 @@ fn refusal(why: &str) -> Answer {
 }
 
 impl State {
+    /// What has not been replaced: the bytes of each, by the id of its entry.
+    ///
+    /// # Panics
+    /// If a handler panicked.
+    #[must_use]
+    pub fn in_use(&self) -> BTreeMap<String, Vec<u8>> {
+        let entries = self.entries.lock().expect("not poisoned");
+        entries.iter().filter(|(_, k)| k.current).map(|(id, k)| (id.clone(), k.bytes.clone())).collect()
+    }
+
     fn answer(&self, asked: &Asked) -> Answer {
         let id = asked.path().strip_prefix("/R4/fhir/DocumentReference/");
         match (asked.method.as_str(), asked.path(), id) {

@@ -88,7 +88,18 @@ impl Server {
     /// # Panics
     /// If there is none.
     pub async fn start(handler: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), handler).await
+    }
+
+    /// Listens there.
+    ///
+    /// # Panics
+    /// If the address is taken.
+    pub async fn start_at(
+        address: SocketAddr,
+        handler: impl Fn(&Asked) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind(address).await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let asked: Arc<Mutex<Vec<Asked>>> = Arc::default();
         let (log, handler): (_, Handler) = (Arc::clone(&asked), Arc::new(handler));
