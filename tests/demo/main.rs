@@ -6,6 +6,7 @@
 //! succeeds only if every expectation held.
 
 mod distributed;
+mod documents;
 mod embedded;
 mod stage;
 mod story;
@@ -13,6 +14,7 @@ mod systems;
 mod vault;
 
 use distributed::Distributed;
+use documents::Documents;
 use embedded::Embedded;
 use message_schemas::head::{self, MessageHead, ReceiptStatus};
 use message_schemas::{Limits, apprec, xml};
@@ -24,7 +26,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
-use story::{Door, Letter, Wrap, letters};
+use story::{Door, Letter, Revision, Wrap, letters, revisions};
 use system_tests::drive::{Region, binary, clock, files, sample};
 use systems::{Answer, Systems};
 use vault::{Vault, protected};
@@ -53,23 +55,33 @@ struct Sent {
     original_ids: [String; 2],
     /// It was sent signed and sealed.
     sealed: bool,
+    /// The message itself.
+    plain: Vec<u8>,
+    /// What is to be seen of it in the document store.
+    store: &'static str,
     done: bool,
     row: String,
 }
 
 fn demo(amqp: bool, once: bool) -> io::Result<bool> {
+    let documents = Documents::open()?;
     let trust = std::fs::read_to_string(system_tests::root().join("ops/region/trust.toml"))?;
+    let more = documents.settings()? + &trust;
     println!("A small region: a laboratory, a GP, a contract specialist, a municipality, two hospitals.");
     println!(
         "Laboratory, GP and hospitals sign and seal with a fictitious PKI; the others, by agreement, do not."
     );
+    println!(
+        "Referrals, discharge summaries and result reports become documents in the region's document store."
+    );
     let (region, stage): (_, Arc<dyn Stage>) = if amqp {
-        let stage = Distributed::new(&trust)?;
+        let stage = Distributed::new(&more)?;
         (stage.shared_region(), Arc::new(stage))
     } else {
-        let region = Arc::new(Region::lay_out("demo", |settings| settings + &trust)?);
+        let region = Arc::new(Region::lay_out("demo", |settings| settings + &more)?);
         (Arc::clone(&region), Arc::new(Embedded::new(region)))
     };
+    documents.hand_key_to(&region.folder)?;
     let responder = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let vault = Arc::new(Vault::make(&region, responder)?);
     let _closing = Closing(Arc::clone(&vault));
@@ -83,8 +95,8 @@ fn demo(amqp: bool, once: bool) -> io::Result<bool> {
         Systems::new(&stage, &vault, Box::new(move |id| answers.get(id).copied().unwrap_or(Answer::Yes)));
     systems.watch_folder(region.out("municipality"), MUNICIPALITY);
 
-    print_row(["message", "in by", "verdict", "went to", "sender heard", "document"]);
-    println!("{}", "-".repeat(133));
+    print_row(["message", "in by", "verdict", "went to", "sender heard", "document, in the store"]);
+    println!("{}", "-".repeat(147));
     let middle = letters.len() / 2;
     let mut sent = Vec::new();
     for (number, letter) in letters.into_iter().enumerate() {
@@ -94,19 +106,36 @@ fn demo(amqp: bool, once: bool) -> io::Result<bool> {
         sent.push(send(&*stage, &vault, letter)?);
     }
     stage.all_offered()?;
+    let mut revisions = revisions();
     let (mut up, mut released) = (false, false);
     let deadline = began + stage.patience();
     let mut happened = false;
-    while (!happened || sent.iter().any(|s| !s.done)) && clock() < deadline {
+    while (!happened || !revisions.is_empty() || sent.iter().any(|s| !s.done)) && clock() < deadline {
         happened = stage.tick(sent.iter().all(|s| stage.id(&s.known_as).is_some()))?;
         let mut waiting = 0;
         for s in sent.iter_mut().filter(|s| !s.done) {
-            let look = look(&*stage, &vault, s);
+            let look = look(&*stage, &vault, &documents, s);
             waiting += usize::from(look.waits_for_hospital);
             if look.as_expected {
                 s.done = true;
                 println!("{}", s.row);
             }
+        }
+        let may_go = |l: &Letter, sent: &[Sent]| {
+            let is_shown =
+                |title| sent.iter().any(|s| s.letter.title == title && s.store == documents::SHOWN);
+            l.revises.is_some_and(|(title, _)| is_shown(title))
+        };
+        while let Some(at) = revisions.iter().position(|l| may_go(l, &sent)) {
+            let letter = revisions.remove(at);
+            if let Some((title, revision)) = letter.revises {
+                let comes = match revision {
+                    Revision::Corrects => "its correction, which takes its place",
+                    Revision::Cancels => "its cancellation, which withdraws it",
+                };
+                println!("--  {title} is to be seen in the document store; now comes {comes}");
+            }
+            sent.push(send(&*stage, &vault, letter)?);
         }
         if !up && clock() > began + Duration::from_secs(2) {
             let systems = Arc::clone(&systems);
@@ -130,8 +159,8 @@ fn demo(amqp: bool, once: bool) -> io::Result<bool> {
     let failed: Vec<&Sent> = sent.iter().filter(|s| !s.done).collect();
     for Sent { row, letter: l, .. } in &failed {
         println!(
-            "{row}\n    NOT as it must be: {}, {:?}, {:?}, {} documents",
-            l.verdict, l.recipients, l.receipts, l.documents
+            "{row}\n    NOT as it must be: {}, {:?}, {:?}, {} documents, {:?} in the store",
+            l.verdict, l.recipients, l.receipts, l.documents, l.store
         );
     }
 
@@ -146,11 +175,12 @@ fn demo(amqp: bool, once: bool) -> io::Result<bool> {
         (clock() - began).as_secs_f64(),
         if balances { "balance" } else { "DO NOT BALANCE" }
     );
+    let told = tell_documents(&*stage, &documents, &sent)?;
     if !happened {
         println!("What one broker left behind was not taken over in time.");
     }
     let proven = prove(&*stage, &sent)?;
-    let held = failed.is_empty() && balances && proven && happened;
+    let held = failed.is_empty() && revisions.is_empty() && balances && told && proven && happened;
     if !once {
         invite(&*stage);
         stage.wait()?;
@@ -193,8 +223,11 @@ fn read(bytes: &[u8]) -> Option<MessageHead> {
 }
 
 fn send(stage: &dyn Stage, vault: &Vault, letter: Letter) -> io::Result<Sent> {
-    let bytes =
-        if letter.wrap == Wrap::AsAgreed { sample(letter.sample) } else { another(sample(letter.sample))? };
+    let bytes = match (letter.wrap, letter.revises) {
+        (_, Some((_, revision))) => revised(&another(sample(letter.sample))?, revision)?,
+        (Wrap::AsAgreed, None) => sample(letter.sample),
+        (Wrap::Tampered | Wrap::Revoked | Wrap::Bare, None) => another(sample(letter.sample))?,
+    };
     let addressing = read(&bytes).map(|h| head::Addressing::from(&h)).or_else(|| head::salvage(&bytes));
     let addressing = addressing.unwrap_or_default();
     let msg_id = addressing.msg_id.map(|m| m.as_str().to_owned()).unwrap_or_default();
@@ -204,14 +237,54 @@ fn send(stage: &dyn Stage, vault: &Vault, letter: Letter) -> io::Result<Sent> {
     let original_ids = [msg_id.clone(), document_id];
     let sender = addressing.sender.as_ref().and_then(head::Party::enterprise_her_id);
     let protects = sender.and_then(|her_id| protected(her_id.0)).filter(|_| letter.wrap != Wrap::Bare);
+    let plain = bytes;
     let bytes = match protects {
-        Some(party) => vault.wrap(party, &bytes, letter.wrap)?,
-        None => bytes,
+        Some(party) => vault.wrap(party, &plain, letter.wrap)?,
+        None => plain.clone(),
     };
     let sealed = protects.is_some();
     let key = letter.title.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
     let known_as = stage.offer(&key, letter.door, &msg_id, &bytes)?;
-    Ok(Sent { letter, known_as, original_ids, sealed, done: false, row: String::new() })
+    Ok(Sent { letter, known_as, original_ids, sealed, plain, store: "", done: false, row: String::new() })
+}
+
+/// The same document an hour later, with that change code.
+fn revised(bytes: &[u8], revision: Revision) -> io::Result<Vec<u8>> {
+    let code = match revision {
+        Revision::Corrects => "<ServType V=\"M\" DN=\"Endring\"/>",
+        Revision::Cancels => "<ServType V=\"C\" DN=\"Kansellering\"/>",
+    };
+    let mut text = String::from_utf8(bytes.to_vec()).map_err(io::Error::other)?;
+    for (old, new) in [("<ServType V=\"N\" DN=\"Ny\"/>", code), ("T10:00:00", "T11:00:00")] {
+        if !text.contains(old) {
+            return Err(io::Error::other(format!("a sample without {old}")));
+        }
+        text = text.replacen(old, new, 1);
+    }
+    Ok(text.into_bytes())
+}
+
+/// Says how the document store stands, and what the broker knows of what was corrected and cancelled. True if the store
+/// shows what it must and nothing else.
+fn tell_documents(stage: &dyn Stage, documents: &Documents, sent: &[Sent]) -> io::Result<bool> {
+    let (in_use, replaced) = documents.count();
+    let of = |store: &str| sent.iter().filter(|s| s.letter.store == store).count();
+    println!(
+        "\nThe document store shows {in_use} documents of {} messages; {replaced} of another were replaced.",
+        of(documents::SHOWN)
+    );
+    // The message itself, and its FHIR document.
+    let mut well = in_use == 2 * of(documents::SHOWN) && replaced == 2 * of(documents::REPLACED);
+    for s in sent.iter().filter(|s| s.letter.revises.is_some()) {
+        let Some(id) = stage.id(&s.known_as) else { return Ok(false) };
+        let (code, told) = stage.region().ask(&["series", &id])?;
+        println!("What became of it (budstikke series):\n{}", told.trim_end());
+        well &= code == Some(0);
+    }
+    if !well {
+        println!("The document store does NOT show what it must.");
+    }
+    Ok(well)
 }
 
 /// The same message with another id.
@@ -260,7 +333,7 @@ struct Look {
 }
 
 /// Asks the broker, and looks at what lies in the senders' and receivers' folders.
-fn look(stage: &dyn Stage, vault: &Vault, sent: &mut Sent) -> Look {
+fn look(stage: &dyn Stage, vault: &Vault, documents: &Documents, sent: &mut Sent) -> Look {
     let region = stage.region();
     let Some(id) = stage.id(&sent.known_as) else { return Look::default() };
     let Ok((200, body)) = region.state(&id) else { return Look::default() };
@@ -272,12 +345,19 @@ fn look(stage: &dyn Stage, vault: &Vault, sent: &mut Sent) -> Look {
     };
     let verdict = text(&state, "verdict");
     let recipients = state.get("recipients").and_then(Value::as_array).cloned().unwrap_or_default();
-    let messages = || recipients.iter().filter(|r| text(r, "book") == "message");
+    let is_told = |r: &&Value| text(r, "destination").starts_with("publish:");
+    let messages = || recipients.iter().filter(|r| text(r, "book") == "message" && !is_told(r));
+    let told = recipients.iter().find(is_told).map(|r| text(r, "state")).unwrap_or_default();
+    sent.store = match told.as_str() {
+        "handed_over" => documents.of(&sent.plain),
+        "parked" => "refused",
+        _ => "",
+    };
     let mut went: Vec<String> =
         messages().map(|r| format!("{} {}", text(r, "receiver"), text(r, "state"))).collect();
     went.sort();
     let heard = if verdict == "duplicate" { Vec::new() } else { heard(region, vault, &sent.original_ids) };
-    let documents = recipients
+    let delivered = recipients
         .iter()
         .filter(|r| text(r, "payload") == "fhir-json" && text(r, "state") == "handed_over")
         .filter(|r| {
@@ -290,13 +370,15 @@ fn look(stage: &dyn Stage, vault: &Vault, sent: &mut Sent) -> Look {
         .count();
     let l = &sent.letter;
     let door = format!("{}, {}", stage.door(l.door), if sent.sealed { "sealed" } else { "plain" });
-    let document = if documents > 0 { "FHIR" } else { "" };
-    sent.row = row([l.title, &door, &verdict, &went.join(", "), &heard.join(", "), document]);
+    let document = if delivered > 0 { "FHIR" } else { "" };
+    let both = [document, sent.store].into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>();
+    sent.row = row([l.title, &door, &verdict, &went.join(", "), &heard.join(", "), &both.join(", ")]);
     Look {
         as_expected: verdict == l.verdict
             && went == l.recipients
             && heard == l.receipts
-            && documents == l.documents,
+            && delivered == l.documents
+            && sent.store == l.store,
         waits_for_hospital: messages().any(|r| {
             text(r, "destination").ends_with(":hospital")
                 && matches!(text(r, "state").as_str(), "waiting" | "sending")

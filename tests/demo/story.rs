@@ -1,5 +1,6 @@
 //! What the demo sends, and what must come of it.
 
+use crate::documents::{GONE, REPLACED, SHOWN};
 use crate::systems::Answer;
 
 /// By which door a message comes in.
@@ -22,6 +23,15 @@ pub(crate) enum Wrap {
     Bare,
 }
 
+/// What a message does to an earlier one of the same document, as its sender says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Revision {
+    /// The whole content again (M).
+    Corrects,
+    /// Nothing of it holds (C).
+    Cancels,
+}
+
 /// One message of the demo.
 #[derive(Debug, Clone)]
 pub(crate) struct Letter {
@@ -39,6 +49,10 @@ pub(crate) struct Letter {
     pub(crate) receipts: &'static [&'static str],
     /// FHIR documents that must have been delivered.
     pub(crate) documents: usize,
+    /// What must be seen of it in the region's document store; empty where the store is told nothing.
+    pub(crate) store: &'static str,
+    /// It is sent when the message of that title is to be seen in the store, made of the same sample.
+    pub(crate) revises: Option<(&'static str, Revision)>,
     /// What the receiver's own system says.
     pub(crate) answer: Answer,
 }
@@ -53,13 +67,29 @@ const fn letter(title: &'static str, sample: &'static str, door: Door) -> Letter
         recipients: &[],
         receipts: &[],
         documents: 0,
+        store: "",
+        revises: None,
         answer: Answer::Yes,
     }
+}
+
+/// It is about a record, which the region's document store gets.
+const fn record(letter: Letter, store: &'static str) -> Letter {
+    Letter { store, ..letter }
 }
 
 /// To the specialist, for whom the broker answers.
 const fn specialist(title: &'static str, sample: &'static str, door: Door) -> Letter {
     Letter { recipients: &["210010 handed_over"], receipts: &["210010 ok"], ..letter(title, sample, door) }
+}
+
+/// The same, and a FHIR document beside it.
+const fn report(title: &'static str, sample: &'static str, door: Door) -> Letter {
+    Letter {
+        recipients: &["210010 handed_over", "210010 handed_over"],
+        documents: 1,
+        ..specialist(title, sample, door)
+    }
 }
 
 /// To the municipality, which answers for itself.
@@ -88,33 +118,46 @@ fn forged(title: &'static str, wrap: Wrap, receipt: &'static str) -> Letter {
     Letter { wrap, ..refused(title, "dialogmelding/accepted-1.1", &["210010 rejected"], receipts) }
 }
 
+/// The report that is corrected, and the summary that is cancelled.
+const REPORT: &str = "Result report 1.4";
+const SUMMARY: &str = "Discharge summary 1.2";
+
+/// What comes of documents that are to be seen already: a correction takes the place of one, a cancellation withdraws one.
+pub(crate) fn revisions() -> Vec<Letter> {
+    let revises = |title, revision| Some((title, revision));
+    vec![
+        Letter {
+            revises: revises(REPORT, Revision::Corrects),
+            store: SHOWN,
+            ..report("Result report 1.4, corrected", "svarrapport/head-accepted-1.4", Door::Http)
+        },
+        Letter {
+            revises: revises(SUMMARY, Revision::Cancels),
+            store: GONE,
+            ..specialist("Discharge summary 1.2, cancelled", "epikrise/accepted-1.2", Door::Http)
+        },
+    ]
+}
+
 /// One message of every family and version, then the usual faults.
 pub(crate) fn letters() -> Vec<Letter> {
     use Door::{Folder, Http};
     vec![
         specialist("Discharge summary 1.0", "epikrise/accepted-1.0", Folder),
-        specialist("Discharge summary 1.1", "epikrise/accepted-1.1", Http),
-        specialist("Discharge summary 1.2", "epikrise/accepted-1.2", Http),
+        record(specialist("Discharge summary 1.1", "epikrise/accepted-1.1", Http), SHOWN),
+        record(specialist(SUMMARY, "epikrise/accepted-1.2", Http), GONE),
         hospital("Referral 0.91", "henvisning/accepted-0.91", Folder),
-        hospital("Referral 1.0", "henvisning/accepted-1.0", Http),
-        hospital("Referral 1.1", "henvisning/accepted-1.1", Http),
-        hospital("Referral 2.0", "henvisning/accepted-2.0", Folder),
-        hospital("Onward referral 2.0", "henvisning/accepted-2.0-onward", Http),
+        record(hospital("Referral 1.0", "henvisning/accepted-1.0", Http), SHOWN),
+        record(hospital("Referral 1.1", "henvisning/accepted-1.1", Http), SHOWN),
+        record(hospital("Referral 2.0", "henvisning/accepted-2.0", Folder), SHOWN),
+        record(hospital("Onward referral 2.0", "henvisning/accepted-2.0-onward", Http), SHOWN),
         Letter {
             recipients: &["220010 handed_over", "220010 receipted"],
             ..hospital("Emergency referral, patient unknown", "henvisning/emergency-1.1", Http)
         },
         specialist("Result report 1.2", "svarrapport/head-accepted-1.2", Http),
-        Letter {
-            recipients: &["210010 handed_over", "210010 handed_over"],
-            documents: 1,
-            ..specialist("Result report 1.3", "svarrapport/head-accepted-1.3", Folder)
-        },
-        Letter {
-            recipients: &["210010 handed_over", "210010 handed_over"],
-            documents: 1,
-            ..specialist("Result report 1.4", "svarrapport/head-accepted-1.4", Http)
-        },
+        record(report("Result report 1.3", "svarrapport/head-accepted-1.3", Folder), SHOWN),
+        record(report(REPORT, "svarrapport/head-accepted-1.4", Http), REPLACED),
         Letter {
             recipients: &["220010 rejected"],
             receipts: &["220010 E35"],
