@@ -318,12 +318,20 @@ impl<S: Store, D: Destination> Loop<S, D> {
     }
 
     fn show_breaker(&self) {
+        let destination = self.options.destination.as_str();
         let state = match self.breaker.state() {
             BreakerState::Closed { .. } => 0.0,
             BreakerState::HalfOpen { .. } => 1.0,
             BreakerState::Open { .. } => 2.0,
         };
-        telemetry::breaker(self.options.destination.as_str(), state);
+        telemetry::breaker(destination, state);
+        if state > 0.0 {
+            let code = Reason::DestinationDown;
+            let why = format!("{destination} fails again and again; its deliveries wait ({code}).");
+            self.health.trouble_of(Trouble::DestinationDown, destination, why);
+        } else {
+            self.health.over_of(Trouble::DestinationDown, destination);
+        }
     }
 }
 

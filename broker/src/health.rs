@@ -6,7 +6,7 @@
 
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Something that is not as it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -32,6 +32,8 @@ pub enum Trouble {
     QueuesDown,
     /// A server of queues takes nothing more for now.
     QueuesBlocked,
+    /// A destination fails again and again; what is for it waits.
+    DestinationDown,
     /// Certificates, ours or partners', run out soon or have.
     CertificateExpiring,
     /// No key of ours can sign now.
@@ -58,6 +60,7 @@ impl Trouble {
             | Self::SourceDown
             | Self::QueuesDown
             | Self::QueuesBlocked
+            | Self::DestinationDown
             | Self::CertificateExpiring
             | Self::NoSigningKey
             | Self::RevocationUnknown
@@ -70,7 +73,10 @@ impl Trouble {
 
 /// How the process is; cheap to clone, all clones tell the same.
 #[derive(Debug, Clone, Default)]
-pub struct Health(Arc<Mutex<BTreeMap<Trouble, String>>>);
+pub struct Health(Arc<Mutex<Troubles>>);
+
+/// Why, by what it is about: a queue, a destination, or nothing in particular.
+type Troubles = BTreeMap<Trouble, BTreeMap<String, String>>;
 
 /// What `/health/ready` says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -82,20 +88,41 @@ pub struct Report {
 }
 
 impl Health {
+    fn troubles(&self) -> MutexGuard<'_, Troubles> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Says that something is wrong; true if that is news.
     pub fn trouble(&self, trouble: Trouble, why: impl Into<String>) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(trouble, why.into()).is_none()
+        self.trouble_of(trouble, "", why)
+    }
+
+    /// Says that something is wrong with one of several; true if that is news.
+    pub fn trouble_of(&self, trouble: Trouble, what: &str, why: impl Into<String>) -> bool {
+        self.troubles().entry(trouble).or_default().insert(what.to_owned(), why.into()).is_none()
     }
 
     /// Says that it is over; true if that is news.
     pub fn over(&self, trouble: Trouble) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&trouble).is_some()
+        self.over_of(trouble, "")
+    }
+
+    /// Says that it is over with one of several; true if that is news.
+    pub fn over_of(&self, trouble: Trouble, what: &str) -> bool {
+        let mut troubles = self.troubles();
+        let Some(all) = troubles.get_mut(&trouble) else { return false };
+        let news = all.remove(what).is_some();
+        if all.is_empty() {
+            troubles.remove(&trouble);
+        }
+        news
     }
 
     /// How it is now.
     #[must_use]
     pub fn report(&self) -> Report {
-        let reasons = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let joined = |all: &BTreeMap<String, String>| all.values().cloned().collect::<Vec<_>>().join(" ");
+        let reasons: BTreeMap<_, _> = self.troubles().iter().map(|(t, all)| (*t, joined(all))).collect();
         Report { ready: !reasons.keys().any(|t| t.stops_intake()), reasons }
     }
 }
@@ -117,5 +144,18 @@ mod tests {
         assert_eq!(report["reasons"]["journal_full"], "No room.");
         assert!(health.over(Trouble::JournalFull));
         assert!(health.report().ready);
+    }
+
+    #[test]
+    fn each_of_several_is_named_until_it_is_well_again() {
+        let health = Health::default();
+        let down = Trouble::DestinationDown;
+        assert!(health.trouble_of(down, "b", "b fails.") && health.trouble_of(down, "a", "a fails."));
+        assert!(!health.trouble_of(down, "b", "b fails."), "it is no news the second time");
+        assert_eq!(health.report().reasons[&down], "a fails. b fails.");
+        assert!(health.over_of(down, "a") && !health.over_of(down, "a"));
+        assert_eq!(health.report().reasons[&down], "b fails.");
+        assert!(health.over_of(down, "b"));
+        assert!(health.report().ready && health.report().reasons.is_empty());
     }
 }

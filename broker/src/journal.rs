@@ -9,7 +9,7 @@ use broker_core::journal::{
     CommitResult, Delivery, Document, Entry, EventRecord, Known, Ledger, Lookup, MessageRecord, Overdue,
     RecipientId, RecipientRecord, SetAside, Settlement,
 };
-use broker_core::ports::{Backlog, Store, StoreError, StoredDocument};
+use broker_core::ports::{Backlog, Store, StoreError, StoredDocument, Waiting};
 use broker_core::series::{Kept, Showing, ShownAt, Sought};
 use jiff::Timestamp;
 use message_schemas::MessageId;
@@ -185,6 +185,10 @@ impl Store for Journal {
 
     async fn backlog(&self) -> Result<Vec<Backlog>, StoreError> {
         whichever!(self, store => store.backlog().await)
+    }
+
+    async fn waiting(&self, destination: &DestinationId, limit: usize) -> Result<Vec<Waiting>, StoreError> {
+        whichever!(self, store => store.waiting(destination, limit).await)
     }
 
     async fn note(&self, what: &str, detail: &str, now: Timestamp) -> Result<(), StoreError> {

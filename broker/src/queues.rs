@@ -301,30 +301,20 @@ fn arriving(source: &str, role: Role, attempts: usize) -> Arc<Arriving> {
 pub struct Board {
     health: Health,
     clock: Arc<dyn Clock>,
-    /// What is down, and what is blocked, each with why.
-    down: Mutex<BTreeMap<(Trouble, String), String>>,
 }
 
 impl Board {
     /// Nothing is down.
     #[must_use]
     pub fn new(health: &Health, clock: &Arc<dyn Clock>) -> Self {
-        Self { health: health.clone(), clock: Arc::clone(clock), down: Mutex::default() }
+        Self { health: health.clone(), clock: Arc::clone(clock) }
     }
 
-    fn trouble(&self, trouble: Trouble, what: String, why: Option<String>) {
-        let mut down = self.down.lock().unwrap_or_else(PoisonError::into_inner);
+    fn trouble(&self, trouble: Trouble, what: &str, why: Option<String>) {
         match why {
-            Some(why) => drop(down.insert((trouble, what), why)),
-            None => drop(down.remove(&(trouble, what))),
-        }
-        let all: Vec<&str> =
-            down.iter().filter(|((t, _), _)| *t == trouble).map(|(_, why)| why.as_str()).collect();
-        if all.is_empty() {
-            self.health.over(trouble);
-        } else {
-            self.health.trouble(trouble, all.join(" "));
-        }
+            Some(why) => self.health.trouble_of(trouble, what, why),
+            None => self.health.over_of(trouble, what),
+        };
     }
 }
 
@@ -334,14 +324,14 @@ impl Watch for Board {
         match news {
             News::Connected => {
                 telemetry::queues_connected(name, direction.as_str(), true);
-                self.trouble(Trouble::QueuesDown, what, None);
+                self.trouble(Trouble::QueuesDown, &what, None);
             }
             News::Lost(why) => {
                 telemetry::queues_connected(name, direction.as_str(), false);
-                self.trouble(Trouble::QueuesBlocked, what.clone(), None);
+                self.trouble(Trouble::QueuesBlocked, &what, None);
                 self.trouble(
                     Trouble::QueuesDown,
-                    what,
+                    &what,
                     Some(format!("Connection {name} ({direction}): {why}.")),
                 );
             }
@@ -349,13 +339,13 @@ impl Watch for Board {
                 telemetry::queues_blocked(name, true);
                 self.trouble(
                     Trouble::QueuesBlocked,
-                    what,
+                    &what,
                     Some(format!("Connection {name} takes nothing: {why}.")),
                 );
             }
             News::Unblocked => {
                 telemetry::queues_blocked(name, false);
-                self.trouble(Trouble::QueuesBlocked, what, None);
+                self.trouble(Trouble::QueuesBlocked, &what, None);
             }
             News::Unconfirmed(count) => telemetry::queues_unconfirmed(name, count),
         }
@@ -365,12 +355,12 @@ impl Watch for Board {
         match news {
             QueueNews::Reading => {
                 telemetry::queue_reading(source, true);
-                self.trouble(Trouble::QueuesDown, source.to_owned(), None);
+                self.trouble(Trouble::QueuesDown, source, None);
             }
             QueueNews::Down(why) => {
                 telemetry::queue_reading(source, false);
                 let why = format!("The queue of {source} is not read: {why}.");
-                self.trouble(Trouble::QueuesDown, source.to_owned(), Some(why));
+                self.trouble(Trouble::QueuesDown, source, Some(why));
             }
             QueueNews::Came => telemetry::queue_read(source, self.clock.now()),
             QueueNews::Depth(messages) => telemetry::queue_depth(source, messages),

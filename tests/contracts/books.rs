@@ -2,7 +2,7 @@
 
 use super::make::{With as _, at, claim, commit, destination, message, message_id, settlement};
 use super::rig::Rig;
-use broker_core::journal::SetAside;
+use broker_core::journal::{RecipientRecord, SetAside};
 use broker_core::lifecycle::{Event, State};
 use broker_core::ports::Store as _;
 
@@ -41,6 +41,29 @@ pub(crate) async fn the_ledger_balances_whatever_happens(rig: impl Rig) {
     assert_eq!((ledger.messages.accepted, ledger.receipts.accepted), (48, 24));
     assert_eq!(ledger.receipts.states["waiting"], 24);
     assert_eq!((ledger.messages.states["sending"], ledger.messages.states["unsure"]), (8, 1));
+}
+
+pub(crate) async fn what_waits_is_listed_with_what_was_answered(rig: impl Rig) {
+    let store = rig.open().await;
+    let mut ids = Vec::new();
+    for n in 0..4 {
+        ids.push(commit(&store, message(n).to("folder:a")).await[0]);
+    }
+    commit(&store, message(4).to("folder:b")).await;
+    claim(&store, "folder:a", 1, 3).await;
+    let mut retry = settlement(ids[0], Event::Retry);
+    (retry.detail, retry.next_attempt) = (Some("HTTP 503".into()), Some(at(60)));
+    store.settle(&[retry, settlement(ids[1], Event::HandOver)], at(2)).await.expect("settlements");
+
+    let list = store.waiting(&destination("folder:a"), 10).await.expect("a list");
+    let listed: Vec<_> = list.iter().map(|w| (w.recipient.id, w.recipient.state)).collect();
+    assert_eq!(listed, [(ids[0], State::Waiting), (ids[2], State::Sending), (ids[3], State::Waiting)]);
+    let first = &list[0];
+    assert_eq!((first.message, first.received), (message_id(0), at(0)));
+    let RecipientRecord { detail, next_attempt, tries, .. } = &first.recipient;
+    assert_eq!((detail.as_deref(), *next_attempt, *tries), (Some("HTTP 503"), Some(at(60)), 1));
+    assert_eq!(store.waiting(&destination("folder:a"), 2).await.expect("a list").len(), 2);
+    assert!(store.waiting(&destination("folder:c"), 2).await.expect("a list").is_empty());
 }
 
 pub(crate) async fn every_change_has_its_event(rig: impl Rig) {

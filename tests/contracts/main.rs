@@ -85,6 +85,7 @@ journals! {
     };
     books::{
         the_ledger_balances_whatever_happens,
+        what_waits_is_listed_with_what_was_answered,
         every_change_has_its_event,
         events_are_numbered_without_gaps_and_chained,
         reading_goes_on_while_others_write,

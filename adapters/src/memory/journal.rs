@@ -10,7 +10,7 @@ use broker_core::journal::{
     RecipientId, RecipientRecord, Remark, Seen, Sent, SetAside, Settlement,
 };
 use broker_core::lifecycle::{Event, State};
-use broker_core::ports::{Backlog, StoreError};
+use broker_core::ports::{Backlog, StoreError, Waiting};
 use broker_core::series::{Kept, Showing, ShownAt, Sought};
 use broker_core::transport::Role;
 use jiff::Timestamp;
@@ -668,6 +668,22 @@ impl Journal {
         }
         let backlog = by_destination.into_iter();
         backlog.map(|(d, (open, oldest))| Backlog { destination: d.clone(), open, oldest }).collect()
+    }
+
+    pub(super) fn waiting(&self, destination: &DestinationId, limit: usize) -> Vec<Waiting> {
+        let open =
+            self.recipients.iter().enumerate().filter(|(_, row)| {
+                row.standing.state.is_open() && row.destination.as_ref() == Some(destination)
+            });
+        let mut waiting: Vec<Waiting> = open
+            .filter_map(|(seq, row)| {
+                let received = self.messages.get(row.message)?.entry.arrival.received;
+                Some(Waiting { message: self.id_of(seq), received, recipient: self.recipient(seq)? })
+            })
+            .collect();
+        waiting.sort_by_key(|one| one.received);
+        waiting.truncate(limit);
+        waiting
     }
 
     pub(super) fn events(&self, limit: usize) -> Vec<EventRecord> {

@@ -11,7 +11,7 @@ use broker_core::journal::{
     CommitResult, Delivery, Document, Entry, EventRecord, Known, Ledger, Lookup, MessageRecord, Overdue,
     RecipientId, RecipientRecord, SetAside, Settlement,
 };
-use broker_core::ports::{Backlog, Store, StoreError};
+use broker_core::ports::{Backlog, Store, StoreError, Waiting};
 use broker_core::series::{Kept, Showing, ShownAt, Sought};
 use jiff::Timestamp;
 use message_schemas::MessageId;
@@ -240,6 +240,10 @@ impl Store for MemoryStore {
 
     async fn backlog(&self) -> Result<Vec<Backlog>, StoreError> {
         self.step(Call::Read, |j| Ok(j.backlog()))
+    }
+
+    async fn waiting(&self, destination: &DestinationId, limit: usize) -> Result<Vec<Waiting>, StoreError> {
+        self.step(Call::Read, |j| Ok(j.waiting(destination, limit)))
     }
 
     async fn note(&self, what: &str, detail: &str, now: Timestamp) -> Result<(), StoreError> {

@@ -9,7 +9,7 @@ use broker_core::ContentHash;
 use broker_core::journal::{
     Document, EventRecord, MessageRecord, RecipientId, RecipientRecord, SetAside, VerdictRecord,
 };
-use broker_core::ports::StoredDocument;
+use broker_core::ports::{StoredDocument, Waiting};
 use dead_letter::Reason;
 use message_schemas::{HerId, MessageId};
 use routing_rules::DestinationId;
@@ -229,6 +229,31 @@ pub(super) async fn set_aside(
         .fetch_all(&from.pool)
         .await?;
     rows.iter().map(|row| Ok((MessageId(row.try_get(0)?), recipient(row, 1)?))).collect()
+}
+
+const WAITING: &str =
+    "SELECT message, received, id, book, receiver, destination, kind, document, state, reason, detail,
+    tries, next_attempt, receipt_deadline, expires
+    FROM pending WHERE owner = $3 AND state IN ('waiting', 'sending', 'unsure') AND destination = $1
+    ORDER BY received, seq LIMIT $2";
+
+/// Open recipients of a destination.
+pub(super) async fn waiting(
+    from: &Reader,
+    destination: &DestinationId,
+    limit: usize,
+) -> Result<Vec<Waiting>, Failure> {
+    let rows = sqlx::query(WAITING)
+        .bind(destination.as_str())
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .bind(&*from.owner)
+        .fetch_all(&from.pool)
+        .await?;
+    let waiting = rows.iter().map(|row| {
+        let message = MessageId(row.try_get(0)?);
+        Ok(Waiting { message, received: moment(row, 1)?, recipient: recipient(row, 2)? })
+    });
+    waiting.collect()
 }
 
 const EVENTS: &str = "SELECT seq, at, message, recipient, what, detail FROM event

@@ -38,7 +38,7 @@ use broker_core::journal::{
     CommitResult, Delivery, Document, Entry, EventRecord, Known, Ledger, Lookup, MessageRecord, Overdue,
     RecipientId, RecipientRecord, SetAside, Settlement,
 };
-use broker_core::ports::{Backlog, Store, StoreError, StoredDocument};
+use broker_core::ports::{Backlog, Store, StoreError, StoredDocument, Waiting};
 use broker_core::series::{Kept, Showing, ShownAt, Sought};
 use failure::Failure;
 use instances::Presence;
@@ -420,6 +420,10 @@ impl Store for PostgresStore {
 
     async fn backlog(&self) -> Result<Vec<Backlog>, StoreError> {
         patiently(read::backlog(self.reader())).await
+    }
+
+    async fn waiting(&self, destination: &DestinationId, limit: usize) -> Result<Vec<Waiting>, StoreError> {
+        patiently(find::waiting(self.reader(), destination, limit)).await
     }
 
     async fn note(&self, what: &str, detail: &str, now: Timestamp) -> Result<(), StoreError> {

@@ -9,7 +9,7 @@ use broker_core::ContentHash;
 use broker_core::journal::{
     Document, EventRecord, MessageRecord, RecipientId, RecipientRecord, SetAside, VerdictRecord,
 };
-use broker_core::ports::StoreError;
+use broker_core::ports::{StoreError, Waiting};
 use dead_letter::Reason;
 use message_schemas::{HerId, MessageId};
 use routing_rules::DestinationId;
@@ -235,6 +235,33 @@ pub(super) async fn set_aside(
     rows.iter().map(|row| Ok((message_id(row, 0)?, recipient(row, 1)?))).collect()
 }
 
+const WAITING: &str = "SELECT m.id, r.received, r.id, r.book, r.receiver, r.destination, d.kind, d.id, r.state, r.reason, r.detail,
+    r.tries, r.next_attempt, r.receipt_deadline, r.expires
+    FROM recipient r INDEXED BY recipient_open JOIN message m ON m.seq = r.message
+    LEFT JOIN document d ON d.seq = r.document
+    WHERE r.owner = $3 AND r.state IN ('waiting', 'sending', 'unsure') AND r.destination = $1
+    ORDER BY r.received LIMIT $2";
+
+/// Open recipients of a destination.
+pub(super) async fn waiting(
+    from: &Reader,
+    destination: &DestinationId,
+    limit: usize,
+) -> Result<Vec<Waiting>, StoreError> {
+    let rows = sqlx::query(WAITING)
+        .bind(destination.as_str())
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .bind(&*from.owner)
+        .fetch_all(&from.pool)
+        .await
+        .map_err(sort)?;
+    let waiting = rows.iter().map(|row| {
+        let received = time(row, 1)?.ok_or_else(|| unreadable("a time"))?;
+        Ok(Waiting { message: message_id(row, 0)?, received, recipient: recipient(row, 2)? })
+    });
+    waiting.collect()
+}
+
 const EVENTS: &str = "SELECT seq, at, message, recipient, what, detail FROM event
     WHERE owner = $2 ORDER BY seq DESC LIMIT $1";
 
@@ -266,5 +293,7 @@ pub(super) fn event(row: &SqliteRow) -> Result<EventRecord, StoreError> {
 
 /// For the test of the plans.
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] =
-    &[FIND, SEQ_OF, RECORD, RECIPIENTS, EVENTS_OF, BODY, DOCUMENT, DOCUMENTS, EVIDENCE, SET_ASIDE, EVENTS];
+pub(super) const STATEMENTS: &[&str] = &[
+    FIND, SEQ_OF, RECORD, RECIPIENTS, EVENTS_OF, BODY, DOCUMENT, DOCUMENTS, EVIDENCE, SET_ASIDE, WAITING,
+    EVENTS,
+];

@@ -34,7 +34,7 @@ use broker_core::journal::{
     CommitResult, Delivery, Document, Entry, EventRecord, Known, Ledger, Lookup, MessageRecord, Overdue,
     RecipientId, RecipientRecord, SetAside, Settlement,
 };
-use broker_core::ports::{Backlog, Clock, Store, StoreError};
+use broker_core::ports::{Backlog, Clock, Store, StoreError, Waiting};
 use broker_core::series::{Kept, Showing, ShownAt, Sought};
 use failure::sort;
 use jiff::Timestamp;
@@ -349,6 +349,10 @@ impl Store for SqliteStore {
 
     async fn backlog(&self) -> Result<Vec<Backlog>, StoreError> {
         read::backlog(self.reader()).await
+    }
+
+    async fn waiting(&self, destination: &DestinationId, limit: usize) -> Result<Vec<Waiting>, StoreError> {
+        find::waiting(self.reader(), destination, limit).await
     }
 
     async fn note(&self, what: &str, detail: &str, now: Timestamp) -> Result<(), StoreError> {

@@ -144,6 +144,13 @@ pub trait Store: Send + Sync + 'static {
     /// Open recipients by destination: how many, and since when the oldest waits.
     fn backlog(&self) -> impl Future<Output = Result<Vec<Backlog>, StoreError>> + Send;
 
+    /// Open recipients of a destination, those that were taken in first on top; at most `limit`.
+    fn waiting(
+        &self,
+        destination: &DestinationId,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Waiting>, StoreError>> + Send;
+
     /// Appends an event of the process itself (start, stop, alarm).
     fn note(
         &self,
@@ -183,6 +190,17 @@ pub struct Backlog {
     pub open: u64,
     /// When the oldest of them was taken in.
     pub oldest: Option<Timestamp>,
+}
+
+/// One that waits.
+#[derive(Debug, Clone)]
+pub struct Waiting {
+    /// Its message.
+    pub message: MessageId,
+    /// When that was taken in.
+    pub received: Timestamp,
+    /// The recipient: waiting, sending or unsure.
+    pub recipient: RecipientRecord,
 }
 
 /// Why the journal could not do what was asked. None of these is ever a sender's fault.

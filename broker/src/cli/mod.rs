@@ -27,6 +27,7 @@ mod sign;
 mod trace;
 mod translate;
 mod validate;
+mod waiting;
 
 use crate::exit::{self, Failure, Verdict};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -48,6 +49,7 @@ enum Command {
     Send(send::Command),
     Trace(trace::Command),
     Series(series::Command),
+    Waiting(waiting::Command),
     Ledger(ledger::Command),
     DeadLetter(dead_letter::Command),
     Explain(explain::Command),
@@ -112,6 +114,7 @@ impl Cli {
             Command::Send(command) => command.run(&mut out),
             Command::Trace(command) => command.run(&mut out),
             Command::Series(command) => command.run(&mut out),
+            Command::Waiting(command) => command.run(&mut out),
             Command::Ledger(command) => command.run(&mut out),
             Command::DeadLetter(command) => command.run(&mut out),
             Command::Explain(command) => command.run(&mut out),

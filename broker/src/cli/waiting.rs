@@ -1,0 +1,173 @@
+//! `waiting`: what has not left yet, since when, and what its destination said last.
+
+use super::{ConfigArg, Format, journal, json_line};
+use crate::exit::{Failure, Verdict};
+use crate::wiring::Journal;
+use adapters::clock::SystemClock;
+use broker_core::journal::RecipientRecord;
+use broker_core::ports::{Backlog, Clock as _, Store, Waiting};
+use jiff::{SignedDuration, Timestamp};
+use routing_rules::DestinationId;
+use serde::Serialize;
+use std::io::Write;
+
+/// List what waits to be delivered: how much for each destination, since when, and what was answered last.
+///
+/// Without NAME, a line for each destination that anything waits for. With it, the recipients that wait there, those that
+/// came first on top. Nothing that was accepted is silent: it is here, with its receiver, or set aside (`dead-letter list`).
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  budstikke waiting --config broker.toml
+  budstikke waiting --config broker.toml hospital --limit 20
+  budstikke waiting --config broker.toml --format json | jq 'select(.age_seconds > 3600)'
+
+Exit codes: 0 listed, also when nothing waits.")]
+pub(super) struct Command {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// Only what waits for this destination, recipient by recipient.
+    #[arg(value_name = "NAME")]
+    destination: Option<DestinationId>,
+    /// At most so many recipients, the oldest first.
+    #[arg(long, default_value_t = 100, requires = "destination")]
+    limit: usize,
+    /// How to print; JSON is one destination or recipient a line.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// What waits for one destination.
+#[derive(Debug, Serialize)]
+struct Queue {
+    destination: DestinationId,
+    open: u64,
+    #[serde(flatten)]
+    oldest: Option<Line>,
+}
+
+/// One that waits.
+#[derive(Debug, Serialize)]
+struct Line {
+    message: String,
+    received: Timestamp,
+    age_seconds: i64,
+    recipient: RecipientRecord,
+}
+
+impl Line {
+    fn of(waiting: Waiting, now: Timestamp) -> Self {
+        let Waiting { message, received, recipient } = waiting;
+        let age_seconds = now.duration_since(received).as_secs().max(0);
+        Self { message: message.short(), received, age_seconds, recipient }
+    }
+
+    /// What an operator asks first: where it stands, and what was said.
+    fn said(&self, now: Timestamp) -> String {
+        let RecipientRecord { state, tries, next_attempt, detail, .. } = &self.recipient;
+        let next = next_attempt.map_or_else(String::new, |at| {
+            let left = at.duration_since(now);
+            if left.is_positive() { format!(", next in {}", age(left)) } else { ", due now".to_owned() }
+        });
+        let detail = detail.as_deref().map_or_else(String::new, |detail| format!(": {detail}"));
+        format!("{state}, {tries} tried{next}{detail}")
+    }
+}
+
+impl Command {
+    pub(super) fn run(self, out: &mut dyn Write) -> Result<Verdict, Failure> {
+        let config = self.config.load()?;
+        let now = SystemClock::new().now();
+        match &self.destination {
+            Some(destination) => {
+                let waiting = journal::with(&config, async |journal| {
+                    Ok(journal.waiting(destination, self.limit).await?)
+                })?;
+                let lines = waiting.into_iter().map(|waiting| Line::of(waiting, now));
+                self.recipients(&lines.collect::<Vec<_>>(), now, out)?;
+            }
+            None => {
+                let queues = journal::with(&config, async |journal| queues(journal, now).await)?;
+                self.destinations(&queues, now, out)?;
+            }
+        }
+        Ok(Verdict::Good)
+    }
+
+    fn destinations(&self, queues: &[Queue], now: Timestamp, out: &mut dyn Write) -> Result<(), Failure> {
+        for queue in queues {
+            match self.format {
+                Format::Json => json_line(out, queue)?,
+                Format::Text => {
+                    let Queue { destination, open, oldest } = queue;
+                    let (since, said) = oldest.as_ref().map_or_else(Default::default, |line| {
+                        (age(SignedDuration::from_secs(line.age_seconds)), line.said(now))
+                    });
+                    writeln!(out, "{destination:<24} {open:>8} wait, the oldest for {since:<6} {said}")?;
+                }
+            }
+        }
+        if self.format == Format::Text {
+            let open: u64 = queues.iter().map(|queue| queue.open).sum();
+            writeln!(out, "{open} wait for {} destinations.", queues.len())?;
+        }
+        Ok(())
+    }
+
+    fn recipients(&self, lines: &[Line], now: Timestamp, out: &mut dyn Write) -> Result<(), Failure> {
+        for line in lines {
+            match self.format {
+                Format::Json => json_line(out, line)?,
+                Format::Text => {
+                    let receiver = line
+                        .recipient
+                        .receiver
+                        .map_or_else(|| "-".to_owned(), |receiver| receiver.to_string());
+                    let since = age(SignedDuration::from_secs(line.age_seconds));
+                    let payload = &line.recipient.payload;
+                    writeln!(
+                        out,
+                        "{}  {receiver:>9}  {payload:<10} {since:>6}  {}",
+                        line.message,
+                        line.said(now)
+                    )?;
+                }
+            }
+        }
+        if self.format == Format::Text {
+            writeln!(out, "{} shown; see one with: budstikke trace ID", lines.len())?;
+        }
+        Ok(())
+    }
+}
+
+/// Each destination that something waits for, with the oldest of it; the one that waits longest first.
+async fn queues(journal: &Journal, now: Timestamp) -> Result<Vec<Queue>, Failure> {
+    let mut queues = Vec::new();
+    for Backlog { destination, open, .. } in journal.backlog().await? {
+        let oldest = journal.waiting(&destination, 1).await?.pop().map(|oldest| Line::of(oldest, now));
+        queues.push(Queue { destination, open, oldest });
+    }
+    queues.sort_by_key(|queue| queue.oldest.as_ref().map(|oldest| oldest.received));
+    Ok(queues)
+}
+
+/// A duration as a person says it: `45 s`, `12 min`, `5 h`, `3 d`.
+fn age(of: SignedDuration) -> String {
+    match of.as_secs() {
+        seconds @ ..120 => format!("{seconds} s"),
+        seconds @ 120..7_200 => format!("{} min", seconds / 60),
+        seconds @ 7_200..172_800 => format!("{} h", seconds / 3_600),
+        seconds => format!("{} d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_told_in_the_unit_that_fits() {
+        let told = [0, 119, 120, 7_199, 7_200, 172_799, 172_800].map(|s| age(SignedDuration::from_secs(s)));
+        assert_eq!(told, ["0 s", "119 s", "2 min", "119 min", "2 h", "47 h", "2 d"]);
+    }
+}

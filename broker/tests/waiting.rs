@@ -1,0 +1,48 @@
+//! `waiting`, and health, as an operator meets them when a receiver does not answer.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on shall fail")]
+
+mod common;
+
+use common::{CONFIG, Home, PARTIES, free_port, sample};
+use serde_json::Value;
+use std::fs;
+
+#[test]
+fn what_a_silent_receiver_makes_wait_is_named_with_its_answer() {
+    // Nobody listens there; the breaker opens after the second attempt, and tries again an hour later.
+    let dead = format!(
+        "url = \"http://127.0.0.1:{}/in\"\nretry = {{ first = \"50ms\", max = \"100ms\" }}\n\
+         breaker = {{ failures = 2, pause = {{ first = \"1h\", max = \"1h\" }} }}",
+        free_port()
+    );
+    let home = Home::new(&CONFIG.replace("folder = \"out/gp\"", &dead), PARTIES);
+    let _broker = home.broker();
+    let nothing = home.ask(&["waiting", "--config", "broker.toml"]);
+    assert_eq!(String::from_utf8_lossy(&nothing.stdout), "0 wait for 0 destinations.\n");
+
+    fs::write(home.at("letter.part"), sample("epikrise/accepted-1.2")).unwrap();
+    fs::rename(home.at("letter.part"), home.at("in/letter.xml")).unwrap();
+    home.wait_for("health to name it", || {
+        home.page("/health/ready").is_some_and(|page| page.contains("\"destination_down\":\"folder:gp fails"))
+    });
+    assert!(home.page("/health/ready").unwrap().contains("\"ready\":true"), "what comes is taken in");
+
+    let told = |more: &[&str]| {
+        let output = home.ask(&[&["waiting", "--config", "broker.toml"], more].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let said = told(&[]);
+    let line = said.lines().find(|line| line.starts_with("folder:gp ")).unwrap();
+    assert!(line.contains("1 wait, the oldest for ") && line.contains("tried"), "{line}");
+    let queue: Value = serde_json::from_str(told(&["--format", "json"]).lines().next().unwrap()).unwrap();
+    assert_eq!((&queue["destination"], &queue["open"]), (&"folder:gp".into(), &1.into()));
+    let one: Value = serde_json::from_str(&told(&["folder:gp", "--format", "json"])).unwrap();
+    let recipient = &one["recipient"];
+    assert_eq!(recipient["receiver"], 210_010);
+    assert!(recipient["tries"].as_u64().unwrap() >= 2 && recipient["detail"].is_string(), "{one}");
+    let id = one["message"].as_str().unwrap();
+    assert!(told(&["folder:gp"]).starts_with(id), "the id that trace takes");
+    assert!(told(&["folder:hospital"]).starts_with("0 shown"));
+}
