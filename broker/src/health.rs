@@ -24,6 +24,8 @@ pub enum Trouble {
     LedgerDifference,
     /// The wall clock jumped.
     ClockJumped,
+    /// The wall clock is not that of the others who share the journal.
+    ClockDiffers,
     /// A changed file of parties or rules was refused; the old ones hold.
     ReloadRefused,
     /// A source cannot be read.
@@ -56,6 +58,7 @@ impl Trouble {
             Self::Starting | Self::Stopping | Self::JournalFull | Self::JournalUnavailable => true,
             Self::LedgerDifference
             | Self::ClockJumped
+            | Self::ClockDiffers
             | Self::ReloadRefused
             | Self::SourceDown
             | Self::QueuesDown

@@ -11,7 +11,7 @@ use broker_core::journal::{
 };
 use broker_core::ports::{Backlog, Store, StoreError, StoredDocument, Waiting};
 use broker_core::series::{Kept, Showing, ShownAt, Sought};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use message_schemas::MessageId;
 use routing_rules::DestinationId;
 use sharing::series::Strand;
@@ -136,6 +136,10 @@ impl Store for Journal {
 
     async fn take_over(&self, now: Timestamp) -> Result<usize, StoreError> {
         whichever!(self, store => store.take_over(now).await)
+    }
+
+    fn clock_ahead(&self) -> SignedDuration {
+        whichever!(self, store => store.clock_ahead())
     }
 
     async fn overdue(&self, now: Timestamp, limit: usize) -> Result<Vec<Overdue>, StoreError> {

@@ -10,7 +10,7 @@ use broker_core::lifecycle::Event;
 use broker_core::ports::{Clock, Store, StoreError};
 use broker_core::{World, process};
 use dead_letter::Reason;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use message_schemas::MessageId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,6 +23,8 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// How often it is looked whether another broker has died.
 const TAKE_OVER: Duration = Duration::from_secs(5);
+/// Clocks that differ by less agree. The shortest deadline is 15 s (synchronous requests).
+const CLOCKS_AGREE: SignedDuration = SignedDuration::from_secs(2);
 
 /// The books are checked for at most this part of the time: a large journal is checked less often than a small one.
 const SHARE_OF_CHECKS: u32 = 20;
@@ -64,6 +66,7 @@ impl<S: Store, C: Clock> Timers<S, C> {
             if now.saturating_sub(looked) >= TAKE_OVER {
                 looked = now;
                 self.take_over().await;
+                self.compare_clocks();
             }
             if checked.is_none_or(|last| now.saturating_sub(last) >= pause) {
                 checked = Some(now);
@@ -88,6 +91,26 @@ impl<S: Store, C: Clock> Timers<S, C> {
                 tracing::warn!("The clock of this machine is followed again.");
                 self.wake.ring_all();
             }
+        }
+    }
+
+    /// Deadlines pass too early or too late where clocks differ.
+    fn compare_clocks(&self) {
+        let ahead = self.store.clock_ahead();
+        if ahead.abs() < CLOCKS_AGREE {
+            if self.health.over(Trouble::ClockDiffers) {
+                tracing::info!("The clock of this machine agrees with the journal's again.");
+            }
+            return;
+        }
+        let way = if ahead.is_positive() { "ahead of" } else { "behind" };
+        let sentence = format!(
+            "The clock of this machine is {} s {way} that of the journal's server: deadlines pass at the wrong time. Set both \
+             by a time service.",
+            ahead.abs().as_secs()
+        );
+        if self.health.trouble(Trouble::ClockDiffers, &sentence) {
+            tracing::error!("{sentence}");
         }
     }
 

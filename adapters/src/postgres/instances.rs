@@ -1,11 +1,13 @@
 //! Brokers that share the journal: each has a chain of events of its own, and says every few seconds that it lives.
 //!
-//! Only the server's clock is read, so that it does not matter how the brokers' clocks differ.
+//! Only the server's clock is read for that, so that it does not matter how the brokers' clocks differ. How far ours is from
+//! the server's is looked at with each word: deadlines in the journal are written by the brokers' clocks.
 
 use super::failure::Failure;
 use super::transaction::SILENCE;
 use crate::clock::SystemClock;
 use broker_core::ports::Clock as _;
+use jiff::{SignedDuration, Timestamp};
 use sqlx::{PgConnection, PgPool};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -15,12 +17,15 @@ use std::time::Duration;
 const BEAT: Duration = Duration::from_secs(3);
 /// A word that takes longer is not heard.
 const WORD: Duration = Duration::from_secs(4);
+/// A word that takes longer says nothing about clocks.
+const PROMPT: Duration = Duration::from_millis(500);
 
 const REGISTER: &str =
     "INSERT INTO instance (owner, name, program, runs) VALUES ($1, $2, $3, $4) RETURNING id";
 
 const BEAT_NOW: &str = "INSERT INTO heartbeat (instance, at) VALUES ($1, clock_timestamp())
-    ON CONFLICT (instance) DO UPDATE SET at = excluded.at";
+    ON CONFLICT (instance) DO UPDATE SET at = excluded.at
+    RETURNING (extract(epoch FROM at) * 1000000)::bigint";
 
 const DEAD: &str = "SELECT EXISTS (SELECT 1 FROM pending p WHERE p.owner = $1 AND p.state = 'sending'
     AND p.instance <> $2 AND NOT EXISTS (SELECT 1 FROM heartbeat h WHERE h.instance = p.instance
@@ -48,12 +53,21 @@ pub(super) struct Presence {
     pub(super) instance: i64,
     /// Milliseconds, on the monotonic clock, since when every word got through; below 0 when the last did not.
     heard: AtomicI64,
+    /// Microseconds by which this machine's clock is ahead of the server's.
+    ahead: AtomicI64,
     clock: SystemClock,
 }
 
 impl Presence {
     pub(super) fn new(pool: PgPool, owner: Arc<str>, instance: i64) -> Self {
-        Self { pool, owner, instance, heard: AtomicI64::new(0), clock: SystemClock::new() }
+        Self {
+            pool,
+            owner,
+            instance,
+            heard: AtomicI64::new(0),
+            ahead: AtomicI64::new(0),
+            clock: SystemClock::new(),
+        }
     }
 
     /// Says that this broker lives, until the future is dropped.
@@ -77,7 +91,12 @@ impl Presence {
 
     async fn word(&self) -> Result<(), Failure> {
         let mut connection = self.pool.acquire().await?;
-        let said = sqlx::query(BEAT_NOW).bind(self.instance).execute(&mut *connection).await;
+        let (began, asked) = (self.clock.monotonic(), self.clock.now());
+        let said = sqlx::query_scalar(BEAT_NOW).bind(self.instance).fetch_one(&mut *connection).await;
+        let took = self.clock.monotonic().saturating_sub(began);
+        if let (Ok(there), true) = (&said, took < PROMPT) {
+            self.ahead.store(ahead(asked, took, *there), Ordering::Release);
+        }
         let failure = said.map(drop).map_err(Failure::from);
         if failure.as_ref().is_err_and(|failure| failure.elsewhere) {
             connection.close().await?;
@@ -98,6 +117,11 @@ impl Presence {
         Ok(query.bind(SILENCE.as_secs_f64()).fetch_one(&self.pool).await?)
     }
 
+    /// By how much this machine's clock is ahead of the server's.
+    pub(super) fn clock_ahead(&self) -> SignedDuration {
+        SignedDuration::from_micros(self.ahead.load(Ordering::Acquire))
+    }
+
     fn now(&self) -> i64 {
         i64::try_from(self.clock.monotonic().as_millis()).unwrap_or(i64::MAX)
     }
@@ -106,5 +130,25 @@ impl Presence {
     pub(super) async fn leave(&self) {
         let word = sqlx::query(FORGET).bind(self.instance).execute(&self.pool);
         drop(tokio::time::timeout(WORD, word).await);
+    }
+}
+
+/// Microseconds by which our clock is ahead, if the server looked at its own halfway through the question.
+fn ahead(asked: Timestamp, took: Duration, there: i64) -> i64 {
+    let half = i64::try_from(took.as_micros() / 2).unwrap_or(i64::MAX);
+    asked.as_microsecond().saturating_add(half).saturating_sub(there)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_is_held_against_the_middle_of_the_question() {
+        let asked = Timestamp::from_second(1_000).expect("in range");
+        let took = Duration::from_millis(40);
+        assert_eq!(ahead(asked, took, 1_000_020_000), 0);
+        assert_eq!(ahead(asked, took, 997_020_000), 3_000_000);
+        assert_eq!(ahead(asked, took, 1_003_020_000), -3_000_000);
     }
 }

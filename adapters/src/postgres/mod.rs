@@ -42,7 +42,7 @@ use broker_core::ports::{Backlog, Store, StoreError, StoredDocument, Waiting};
 use broker_core::series::{Kept, Showing, ShownAt, Sought};
 use failure::Failure;
 use instances::Presence;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use message_schemas::MessageId;
 use read::Reader;
 use recent::Recent;
@@ -370,6 +370,10 @@ impl Store for PostgresStore {
         } else {
             Ok(0)
         }
+    }
+
+    fn clock_ahead(&self) -> SignedDuration {
+        self.shared.presence.as_ref().map_or(SignedDuration::ZERO, |presence| presence.clock_ahead())
     }
 
     async fn overdue(&self, now: Timestamp, limit: usize) -> Result<Vec<Overdue>, StoreError> {

@@ -18,7 +18,7 @@ use crate::journal::{
 };
 use crate::series::{Kept, Showing, ShownAt, Sought};
 use dead_letter::Attempt;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use message_schemas::{Findings, MessageId};
 use routing_rules::DestinationId;
 use sharing::series::Strand;
@@ -83,6 +83,12 @@ pub trait Store: Send + Sync + 'static {
     fn take_over(&self, now: Timestamp) -> impl Future<Output = Result<usize, StoreError>> + Send {
         let _ = now;
         std::future::ready(Ok(0))
+    }
+
+    /// Where several processes share the journal: how far this machine's clock is ahead of the journal's own, as last
+    /// looked at. Deadlines are written by one process's clock and read by another's, so they are to agree.
+    fn clock_ahead(&self) -> SignedDuration {
+        SignedDuration::ZERO
     }
 
     /// Recipients whose time to live or receipt deadline is over, oldest first.
