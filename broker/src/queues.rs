@@ -94,7 +94,7 @@ impl Queues {
     /// If the settings of its server are at fault.
     pub fn source(&self, name: &str, settings: &AmqpIn, intake: Intake) -> Result<Source, Error> {
         let name = format!("amqp:{name}");
-        let arriving = arriving(&name, settings.role, settings.attempts);
+        let arriving = arriving(&name, &settings.queue, settings.role, settings.attempts);
         let server = self.settings(&settings.connection)?;
         let over_10 = Over10 {
             name: name.clone(),
@@ -282,11 +282,12 @@ impl Over10 {
 }
 
 /// What the envelope says, by what its queue is for, stands in the arrival.
-fn arriving(source: &str, role: Role, attempts: usize) -> Arc<Arriving> {
-    let source = source.to_owned();
+fn arriving(source: &str, queue: &str, role: Role, attempts: usize) -> Arc<Arriving> {
+    let (source, queue) = (source.to_owned(), queue.to_owned());
     Arc::new(move |intake: &Intake, envelope: Envelope| {
         let whole = repeat_key(&envelope);
         let mut incoming = incoming::read(envelope, role);
+        incoming.transport.queue = Some(queue.clone());
         // Where the profile has no key for it, and on our own queues, a message is known by all that it says.
         let offered = incoming.transport.delivery_count.and_then(|count| usize::try_from(count).ok());
         incoming.transport.worn_out = offered.is_some_and(|before| before >= attempts.max(1));

@@ -126,6 +126,7 @@ pub fn read(envelope: Envelope, role: Role) -> Incoming {
         role,
         message_id,
         correlation_id,
+        queue: None, // whoever reads the queue tells
         to: text(to),
         reply_to,
         subject,

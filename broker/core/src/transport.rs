@@ -73,7 +73,10 @@ pub struct Transport {
     /// What it answers, or its own id again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub correlation_id: Option<String>,
-    /// The queue that it was sent to.
+    /// The queue that it was taken from, by our own settings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<String>,
+    /// The queue that it says it was sent to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
     /// The queue that answers go to.

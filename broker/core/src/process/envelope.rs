@@ -427,15 +427,18 @@ fn withhold(to: &mut Recipients, verdict: &mut VerdictRecord) {
     }
 }
 
-/// Whose queue it was sent to, where the envelope does not name its receiver.
+/// Whose queue it was sent to, or else taken from, where the envelope does not name its receiver.
 fn whose_queue(transport: &Transport, world: &World, at: Timestamp) -> Option<HerId> {
-    let to = transport.to.as_deref()?;
-    let name = to.rsplit('/').next().unwrap_or(to);
-    let has = |p: &&routing_rules::PartyEntry| {
-        let queues = [Queue::Async, Queue::Sync].into_iter().filter_map(|q| world.parties.queue(p, q, at));
-        p.ours && queues.into_iter().any(|queue| queue.name() == name)
+    let owner = |address: &str| {
+        let name = address.rsplit('/').next().unwrap_or(address);
+        let has = |p: &&routing_rules::PartyEntry| {
+            let mut queues =
+                [Queue::Async, Queue::Sync].into_iter().filter_map(|q| world.parties.queue(p, q, at));
+            p.ours && queues.any(|queue| queue.name() == name)
+        };
+        world.parties.iter().find(has).map(|p| p.her_id)
     };
-    world.parties.iter().find(has).map(|p| p.her_id)
+    [&transport.to, &transport.queue].into_iter().filter_map(|name| name.as_deref()).find_map(owner)
 }
 
 /// What a partner reports: noted on the message that it is about, if it is one that went to that partner, and set aside for
