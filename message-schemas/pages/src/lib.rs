@@ -151,7 +151,8 @@ fn edges(view: &View) -> write::Edges {
     let title = if view.test { format!("TEST · {}", view.title) } else { view.title.clone() };
     write::Edges {
         left,
-        right: joined([&title, &view.date]),
+        right: title,
+        date: view.date.clone(),
         below: joined([view.sender.as_deref().unwrap_or_default(), view.status]),
     }
 }

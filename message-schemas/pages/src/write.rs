@@ -30,7 +30,10 @@ const HAIR: f32 = 0.5;
 /// What stands on every page.
 pub(crate) struct Edges {
     pub left: String,
+    /// What the document is; shortened where there is no room for it beside the date.
     pub right: String,
+    /// Which version it is: written whole.
+    pub date: String,
     pub below: String,
 }
 
@@ -219,8 +222,10 @@ impl Pen<'_, '_> {
     fn edges(&mut self, edges: &Edges, page: usize, total: usize) {
         let room = WIDTH - 2.0 * MARGIN;
         self.artifact(ArtifactType::Header, |pen| {
-            let right = pen.shortened(&edges.right, room * 0.4);
-            let width = pen.small(&right, None, 40.0);
+            let date = pen.fonts.width(Face::Regular, SMALL, &edges.date);
+            let right = pen.shortened(&edges.right, room * 0.5 - date);
+            let between = if right.is_empty() || edges.date.is_empty() { "" } else { " · " };
+            let width = pen.small(&[&right, between, &edges.date].concat(), None, 40.0);
             let left = pen.shortened(&edges.left, room - width - TEXT);
             pen.small(&left, Some(MARGIN), 40.0);
             pen.rectangle(MARGIN, 46.0, room, HAIR, colour(Ink::Blue));

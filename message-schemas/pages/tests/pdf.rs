@@ -222,6 +222,19 @@ fn nothing_a_sender_can_write_hangs_or_breaks_it() {
 }
 
 #[test]
+fn a_long_title_is_shortened_at_the_edge_of_a_page_and_the_date_never() {
+    let mut view = view(vec![paragraph("tekst"); 100]);
+    view.title = "Svarrapport - Patologi, histologi, cytologi og obduksjon av vev og væsker med mer".into();
+    let pdf = pages::pdf(&view).expect("a PDF");
+    let Some(text) = poppler("pdftotext", &["-raw"], &pdf) else { return };
+    let pages: Vec<&str> = text.trim_end_matches('\u{c}').split('\u{c}').collect();
+    assert!(pages.len() > 1);
+    for page in pages {
+        assert!(page.contains("… · 04.03.2025 10:00"), "{page}");
+    }
+}
+
+#[test]
 fn there_is_an_end_to_pages() {
     let lines = vec![paragraph("linje"); 300_000];
     assert_eq!(pages::pdf(&view(lines)), Err(pages::Fault::TooLong { pages: 3_000 }));
