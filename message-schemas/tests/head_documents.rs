@@ -370,6 +370,55 @@ fn an_order_is_one_request_for_each_investigation() {
     assert_eq!(resources(&cancelled, "ServiceRequest")[0]["status"], "revoked");
 }
 
+/// The titles and texts of the sections.
+fn sections(bundle: &Value) -> Vec<(&str, &str)> {
+    let sections = bundle["entry"][0]["resource"]["section"].as_array().expect("sections");
+    let parts = sections.iter().map(|s| (s["title"].as_str(), s["text"]["div"].as_str()));
+    parts.map(|(title, div)| (title.expect("a title"), div.expect("a div"))).collect()
+}
+
+fn section<'v>(bundle: &'v Value, title: &str) -> &'v str {
+    sections(bundle).into_iter().find(|(t, _)| *t == title).map(|(_, div)| div).unwrap_or_default()
+}
+
+#[test]
+fn the_heading_that_a_note_was_kept_under_is_told_and_warnings_come_first() {
+    let text = sample("plo/document-discharge-report-1.6");
+    let with = |key: &str, category: &str, text: &str| {
+        let keyed = format!(" komponentID=\"{key}\"");
+        assert!(text.contains(&keyed), "{key}");
+        text.replacen(&keyed, &format!(" m:informasjonskategori=\"{category}\"{keyed}"), 1)
+    };
+    let (document, bundle) =
+        one(&with("k5", "Andre notater", &text), &Options::default()).expect("a document");
+    let medical = section(&bundle, "Medisinskfaglige opplysninger");
+    assert!(
+        medical.contains("<th colspan=\"2\">Andre notater</th></tr><tr><th>Forløp og behandling</th>"),
+        "{medical}"
+    );
+    let message = read(with("k5", "Andre notater", &text).as_bytes());
+    let lines = document.coverage.lines(&message.tree);
+    let line = |name: &str| {
+        let found = lines.iter().find(|l| l.path.contains("GenereltJournalnotat") && l.path.ends_with(name));
+        found.expect("a line").outcome
+    };
+    assert_eq!(line("/@informasjonskategori"), Outcome::Narrative);
+    assert_eq!(line("/@komponentID"), Outcome::Dropped, "a key of the sender's");
+
+    let both = with("k9", "Kritisk informasjon", &with("k5", "Cave/allergier", &text));
+    let (document, warned) = one(&both, &Options::default()).expect("a document");
+    assert!(check(&document).is_empty(), "{:#?}", check(&document));
+    let (title, first) = sections(&warned)[0];
+    assert_eq!(title, "Cave og allergier");
+    assert!(first.contains("Operert første dag") && !first.contains("Cave/allergier"), "{first}");
+    assert!(first.contains(">Kritisk informasjon</th>") && first.contains("MRSA påvist i nese"), "{first}");
+    assert!(!section(&warned, "Medisinskfaglige opplysninger").contains("Operert"));
+    for kind in ["AllergyIntolerance", "Flag"] {
+        let count = |bundle| resources(bundle, kind).len();
+        assert_eq!(count(&warned), count(&bundle), "{kind}: none is made of free text");
+    }
+}
+
 #[test]
 fn what_many_requests_share_is_not_repeated_without_bound() {
     let text = sample("rekvisisjon/document-laboratory-1.6");

@@ -88,6 +88,8 @@ pub struct Coverage {
     /// Node number of the envelope.
     around: usize,
     trace: Vec<(Uuid, String)>,
+    /// Single attributes that the text tells, by node number: name and section. The others of the element are left out.
+    told: HashMap<usize, (&'static str, &'static str)>,
 }
 
 impl Coverage {
@@ -101,6 +103,7 @@ impl Coverage {
             whole_envelope,
             around: envelope.id(),
             trace: Vec::new(),
+            told: HashMap::new(),
         }
     }
 
@@ -119,6 +122,11 @@ impl Coverage {
         if let Some(mark) = self.mark_of_mut(node.id()) {
             mark.without_attributes = Some(reason);
         }
+    }
+
+    /// One attribute of an element is told, whatever becomes of its others.
+    pub(super) fn tell_attribute(&mut self, node: Node<'_>, name: &'static str, section: &'static str) {
+        self.told.insert(node.id(), (name, section));
     }
 
     fn mark_of_mut(&mut self, id: usize) -> Option<&mut Mark> {
@@ -240,7 +248,11 @@ impl Coverage {
             let path = paths.of(node);
             for (namespace, name, value) in node.attributes() {
                 if !value.trim().is_empty() {
-                    let (outcome, reason) = judged(part_of(namespace, name));
+                    let told = self.told.get(&node.id()).filter(|(told, _)| *told == name);
+                    let (outcome, reason) = match told {
+                        Some((_, section)) => (Outcome::Narrative, *section),
+                        None => judged(part_of(namespace, name)),
+                    };
                     lines.push(Line { path: format!("{path}/@{name}"), outcome, reason });
                 }
             }

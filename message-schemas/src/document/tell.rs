@@ -22,7 +22,7 @@ struct Teller<'h, 'c> {
     html: &'h mut Html,
     coverage: &'c mut Coverage,
     /// Groups that are open; of those from `unnamed` on, the name is not written yet.
-    open: Vec<&'static str>,
+    open: Vec<String>,
     unnamed: usize,
     rows: usize,
 }
@@ -70,6 +70,40 @@ fn push<'t>(nodes: impl Iterator<Item = Node<'t>>, work: &mut Vec<Step<'t>>) {
     }
 }
 
+/// `informasjonskategori`: under which heading the sender keeps a component (`Cave/allergier`, `Andre notater`), in words
+/// of the sender's (EPJ-meta).
+const CATEGORY: &str = "informasjonskategori";
+
+/// The category of a component, if it has one.
+pub(super) fn category<'t>(node: Node<'t>) -> Option<&'t str> {
+    let found = node.attributes().find(|(namespace, name, _)| !namespace.is_empty() && *name == CATEGORY);
+    found.map(|(.., value)| value.trim()).filter(|value| !value.is_empty())
+}
+
+/// The category of a component as a heading; nothing where a heading that it stands under says the same. Told either way.
+pub(super) fn category_heading<'t>(
+    node: Node<'t>,
+    section: &'static str,
+    above: &[String],
+    coverage: &mut Coverage,
+) -> Option<&'t str> {
+    let category = category(node)?;
+    coverage.tell_attribute(node, CATEGORY, section);
+    let said = says(section, category) || above.iter().any(|heading| says(heading, category));
+    (!said).then_some(category)
+}
+
+/// True if a heading has all words of another: `Cave og allergier` says `Cave/allergier`.
+fn says(heading: &str, other: &str) -> bool {
+    let heading = heading.to_lowercase();
+    let of = |text: &str| {
+        let parts = text.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty() && *w != "og");
+        parts.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let words = of(&heading);
+    of(&other.to_lowercase()).iter().all(|word| words.contains(word))
+}
+
 /// `komponentID` and its like: keys in the sender's record system.
 pub(super) fn component_keys(node: Node<'_>, coverage: &mut Coverage) {
     coverage.mark(node, part::OTHER, Outcome::Dropped, "key in the sender's record system");
@@ -80,7 +114,9 @@ impl Teller<'_, '_> {
         let Some((name, form)) = (self.labels)(node.name()) else { return };
         if form == Form::Group {
             component_keys(node, self.coverage);
-            self.open.push(name);
+            let category = category_heading(node, self.section, &self.open, self.coverage);
+            let both = [name, category.unwrap_or_default()];
+            self.open.push(both.into_iter().filter(|s| !s.is_empty()).collect::<Vec<_>>().join(": "));
             work.push(Step::Close);
             push(node.elements(), work);
         } else if let Form::Keyed { key, value } = form {

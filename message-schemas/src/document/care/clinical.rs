@@ -77,10 +77,10 @@ impl<'a, 't> Writer<'a, '_, 't, CareMessage<'t>> {
             let id = self.previous_illness(illness);
             keep(Chapter::PreviousIllnesses, id, &mut written);
         }
-        for note in &body.important_notes {
+        for (chapter, note) in &body.important_notes {
             let Some(heading) = note.heading.as_ref().filter(|h| warns(h)) else { continue };
             let id = self.important(note.node, heading, note.text.as_ref());
-            keep(Chapter::OtherImportant, Some(id), &mut written);
+            keep(*chapter, Some(id), &mut written);
         }
         for prescription in &body.prescriptions {
             let id = self.medication(prescription);

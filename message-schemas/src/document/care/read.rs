@@ -11,6 +11,7 @@ use crate::document::components::{
     Relative, Responsible, TimedEvent,
 };
 use crate::document::msg_head::MsgHead;
+use crate::document::tell::category;
 use crate::document::values::{Code, Flag, When, Words, first};
 use crate::xml::Node;
 
@@ -144,8 +145,8 @@ pub(super) struct CareMessage<'t> {
     /// `StikkordCave` and `CaveStikkord`
     pub cave: Vec<(Node<'t>, Words<'t>)>,
     pub allergies: Vec<Allergy<'t>>,
-    /// Notes of `InfoAndreViktigeOpplysninger`.
-    pub important_notes: Vec<Note<'t>>,
+    /// Notes of `InfoAndreViktigeOpplysninger`, and the chapter that each is told in.
+    pub important_notes: Vec<(Chapter, Note<'t>)>,
     pub prescriptions: Vec<Prescription<'t>>,
     pub scores: Vec<FunctionScore<'t>>,
     pub booked: Vec<Booked<'t>>,
@@ -295,6 +296,7 @@ impl<'t> CareMessage<'t> {
                     self.previous_illnesses.extend(fragments.map(PreviousIllness::read));
                     Chapter::PreviousIllnesses
                 }
+                "GenereltJournalnotat" if is_warning(e) => Chapter::Warnings,
                 _ => Chapter::Medical,
             };
             self.told.push((chapter, e));
@@ -315,8 +317,9 @@ impl<'t> CareMessage<'t> {
                 self.allergies.extend(e.all("Allergi").map(Allergy::read));
                 Chapter::Warnings
             } else {
-                self.important_notes.extend(e.all("Journaltekst").map(Note::read));
-                Chapter::OtherImportant
+                let chapter = if is_warning(e) { Chapter::Warnings } else { Chapter::OtherImportant };
+                self.important_notes.extend(e.all("Journaltekst").map(|n| (chapter, Note::read(n))));
+                chapter
             };
             self.told.push((chapter, e));
         }
@@ -343,4 +346,14 @@ impl<'t> CareMessage<'t> {
             self.told.push((chapter, e));
         }
     }
+}
+
+/// True of a note that its sender keeps among warnings (`Cave/allergier`, `Kritisk informasjon`): it is told in front. Free
+/// text stays text there: what it warns of cannot be told.
+fn is_warning(note: Node<'_>) -> bool {
+    let Some(category) = category(note) else { return false };
+    let category = category.to_lowercase();
+    category
+        .split(|c: char| !c.is_alphanumeric())
+        .any(|word| word == "cave" || word.starts_with("allergi") || word.starts_with("kritisk"))
 }

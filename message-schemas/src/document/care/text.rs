@@ -4,7 +4,7 @@ use super::clinical::Written;
 use super::read::{CareMessage, Chapter};
 use crate::document::fhir::{Reference, Resource, Section};
 use crate::document::narrative::Html;
-use crate::document::tell::{component_keys, tell, tell_all};
+use crate::document::tell::{category_heading, component_keys, tell, tell_all};
 use crate::document::values::{Code, Sourced, When, Words};
 use crate::document::words::{amount_text, when_words};
 use crate::document::writer::{Cover, Writer};
@@ -99,6 +99,10 @@ impl<'a, 't> Writer<'a, '_, 't, CareMessage<'t>> {
         let body = self.body;
         for (_, node) in body.told.iter().filter(|(c, _)| *c == Chapter::Medication) {
             component_keys(*node, &mut self.coverage);
+            // Nearly always the name of the chapter.
+            if let Some(category) = category_heading(*node, SECTION, &[], &mut self.coverage) {
+                html.raw("<p><b>").text(category).raw("</b></p>");
+            }
         }
         if body.prescriptions.is_empty() {
             return;
