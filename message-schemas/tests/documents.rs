@@ -8,6 +8,7 @@
 mod document_rules;
 
 use document_rules::{Read, check, read, squeezed, told};
+use message_schemas::document::view::{View, Weight};
 use message_schemas::document::{self, Fault, Mode, Options, Outcome, SharedDocument};
 use message_schemas::{Limits, xml};
 use serde_json::Value;
@@ -180,6 +181,30 @@ fn two_reports_are_two_documents_with_their_own_patients() {
     let has = |d: &SharedDocument, text: &str| String::from_utf8_lossy(&d.json).contains(text);
     assert!(has(first, "14857541384") && !has(first, "02906130060"));
     assert!(has(second, "02906130060") && !has(second, "14857541384"));
+}
+
+#[test]
+fn an_addition_is_called_one_and_no_change() {
+    let message = ours("document-pathology-markup");
+    let text = message
+        .text
+        .replacen("<ServType V=\"N\" DN=\"Ny\"/>", "<ServType V=\"M\" DN=\"Endring\"/>", 1)
+        .replacen(
+            "<Status V=\"F\" DN=\"Endelig rapport\"/>",
+            "<Status V=\"A\" DN=\"Tillegg til rapport\"/>",
+            1,
+        );
+    let document = read(text.as_bytes()).translate(&Options::default()).expect("a document").remove(0);
+    let shown = View::read(&document.json).expect("a view");
+    assert_eq!((shown.status, shown.weight), ("Tillegg", Weight::Notice));
+    let bundle: Value = serde_json::from_slice(&document.json).expect("JSON");
+    let composition = &bundle["entry"][0]["resource"];
+    assert_eq!(composition["status"], "amended", "FHIR has no word for it");
+    let first = composition["section"][0]["text"]["div"].as_str().expect("text");
+    assert!(first.contains("tillegg til tidligere svar") && !first.contains("endret"), "{first}");
+    let changed = text.replacen("<Status V=\"A\"", "<Status V=\"F\"", 1);
+    let changed = read(changed.as_bytes()).translate(&Options::default()).expect("a document").remove(0);
+    assert_eq!(View::read(&changed.json).expect("a view").status, "Endret");
 }
 
 #[test]

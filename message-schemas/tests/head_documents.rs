@@ -6,6 +6,7 @@
 mod document_rules;
 
 use document_rules::{Read, check, read, squeezed, told};
+use message_schemas::document::view::{self, View, Weight};
 use message_schemas::document::{self, Fault, Options, Outcome, Publishable, SharedDocument, Withheld};
 use message_schemas::time::Stamp;
 use message_schemas::{Limits, xml};
@@ -379,6 +380,79 @@ fn sections(bundle: &Value) -> Vec<(&str, &str)> {
 
 fn section<'v>(bundle: &'v Value, title: &str) -> &'v str {
     sections(bundle).into_iter().find(|(t, _)| *t == title).map(|(_, div)| div).unwrap_or_default()
+}
+
+#[test]
+fn what_an_order_says_is_critical_stands_in_front_and_is_a_flag() {
+    let item = |code: &str, list: u16, words: &str| {
+        format!(
+            "<InfItem><Observation><CodedDescr V='{code}' S='2.16.578.1.12.4.1.1.{list}' DN='{words}'/>\
+             </Observation><Type V='NB' DN='Spesielle hensyn'/></InfItem>"
+        )
+    };
+    let items = [
+        item("NOPAC", 8210, "Ikke pacemaker"),
+        item("INS", 8209, "Insulinpumpe"),
+        "<InfItem><Observation><Description>Brystkreft</Description></Observation><Type V='H'/></InfItem>"
+            .to_owned(),
+    ];
+    let text = sample("rekvisisjon/document-laboratory-1.6").replacen(
+        "<InfItem>",
+        &format!("{}<InfItem>", items.concat()),
+        1,
+    );
+    let (document, bundle) = one(&text, &Options::default()).expect("a document");
+    assert!(check(&document).is_empty(), "{:#?}", check(&document));
+    let flags = resources(&bundle, "Flag");
+    let codes: Vec<_> = flags.iter().map(|f| f["code"]["coding"][0]["code"].as_str()).collect();
+    assert_eq!(codes, [Some("INS"), Some("NOPAC")]);
+    assert!(flags.iter().all(|f| f["category"][0]["coding"][0]["code"] == "safety"));
+    let (title, safety) = sections(&bundle)[0];
+    assert_eq!(title, "Kritisk informasjon");
+    let place = |words: &str| safety.find(words).expect("told");
+    assert!(place("Insulinpumpe") < place("Ikke pacemaker"), "what is there before what is not: {safety}");
+    let others = section(&bundle, "Kliniske opplysninger");
+    assert!(others.contains("Feber siden tirsdag") && !others.contains("Insulinpumpe"), "{others}");
+    let condition = resources(&bundle, "Condition")[0];
+    let reason = resources(&bundle, "ServiceRequest")[0]["reasonReference"][0]["reference"].clone();
+    assert_eq!(reason, format!("urn:uuid:{}", condition["id"].as_str().expect("an id")));
+}
+
+#[test]
+fn an_addition_says_so_and_tells_what_is_added_from_what_was_sent_before() {
+    let sent = "<ReqInvestigation><ServType V=\"C\" DN=\"Kansellering\"/>";
+    let history = "<ReqInvestigation><ServType V=\"H\" DN=\"Historikk\"/><Investigation><Id OT=\"Ferritin\"/>\
+                   </Investigation></ReqInvestigation>";
+    let added = "<ReqInvestigation><ServType V=\"A\" DN=\"Tillegg\"/>";
+    let text = sample("rekvisisjon/document-laboratory-1.6")
+        .replacen("<ServType V=\"N\" DN=\"Ny\"/>", "<ServType V=\"A\" DN=\"Tillegg\"/>", 1)
+        .replacen(sent, &[history, added].concat(), 1);
+    let (document, bundle) = one(&text, &Options::default()).expect("a document");
+    assert!(check(&document).is_empty(), "{:#?}", check(&document));
+    let of = |name: &str| {
+        let requests = resources(&bundle, "ServiceRequest");
+        let found = requests.into_iter().find(|r| r["code"]["text"] == name).expect("a request");
+        found["status"].as_str().expect("a status").to_owned()
+    };
+    assert_eq!((of("Senkning"), of("Ferritin")), ("active".into(), "unknown".into()));
+    assert_eq!(bundle["entry"][0]["resource"]["status"], "final", "FHIR has no word for it");
+    let asked = section(&bundle, "Ønskede undersøkelser");
+    let place = |words: &str| asked.find(words).unwrap_or_else(|| panic!("{words}: {asked}"));
+    let order = [
+        place("<h4>Bestilling 1 av 3: ny</h4>"),
+        place("P-CRP"),
+        place("<h4>Bestilling 2 av 3: tillegg</h4>"),
+        place("Senkning"),
+        place("<h4>Bestilling 3 av 3: tidligere rekvirert"),
+        place("Ferritin"),
+    ];
+    assert!(order.is_sorted(), "{order:?}");
+    let shown = View::read(&document.json).expect("a view");
+    assert_eq!((shown.status, shown.weight), ("Tillegg", Weight::Notice));
+    assert!(String::from_utf8_lossy(&view::html(&shown)).contains("Bestilling 2 av 3: tillegg</h"));
+    let (plain, _) =
+        one(&sample("rekvisisjon/document-laboratory-1.6"), &Options::default()).expect("a document");
+    assert_eq!(View::read(&plain.json).expect("a view").status, "Endelig");
 }
 
 #[test]

@@ -29,6 +29,10 @@ impl<'t> Concept<'t> {
                 _ => {}
             }
         }
+        // In Rekvisisjon the element is the code itself.
+        if read.concept.is_none() && node.attributes().any(|(namespace, ..)| namespace.is_empty()) {
+            read.concept = Some(Code::read(node));
+        }
         read
     }
 

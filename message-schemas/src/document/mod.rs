@@ -38,6 +38,7 @@
 //! that is decided over the whole series, by who keeps it. NILAR's mode writes NILAR's resources and code
 //! systems without Composition and Patient.
 
+mod addition;
 mod attachments;
 mod care;
 mod clinical;

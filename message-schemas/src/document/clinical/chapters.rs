@@ -31,6 +31,22 @@ pub(in crate::document) const fn plain(title: &'static str) -> Slot {
     Slot { title, codes: &[], split: false }
 }
 
+/// A slot with one section for all its headings.
+pub(in crate::document) const fn slot(
+    title: &'static str,
+    codes: &'static [(u16, &'static [&'static str])],
+) -> Slot {
+    Slot { title, codes, split: false }
+}
+
+/// A slot with a section for each of its headings.
+pub(in crate::document) const fn split(
+    title: &'static str,
+    codes: &'static [(u16, &'static [&'static str])],
+) -> Slot {
+    Slot { title, codes, split: true }
+}
+
 /// The slot for headings that no other slot takes.
 pub(in crate::document) const OTHERS: &str = "Andre opplysninger";
 

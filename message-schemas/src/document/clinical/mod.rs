@@ -1,4 +1,4 @@
-//! Clinical information (`InfItem`), one table for Henvisning and Epikrise (document-sharing §4).
+//! Clinical information (`InfItem`), one table for Henvisning, Epikrise and Rekvisisjon (document-sharing §4).
 //!
 //! | type K(8233) | resource when coded or structured | free text |
 //! |---|---|---|

@@ -1,5 +1,6 @@
-//! Clinical information (`InfItem`) as it is read, the same in Henvisning and Epikrise of all versions.
+//! Clinical information (`InfItem`) as it is read, the same in Henvisning, Epikrise and Rekvisisjon of all versions.
 
+use crate::document::codes;
 use crate::document::concepts::Concept;
 use crate::document::observed::Outcome;
 use crate::document::parties::Party;
@@ -85,7 +86,7 @@ pub(in crate::document) struct Remark<'t> {
     /// Text; in Epikrise maybe markup.
     pub description: Option<Node<'t>>,
     pub comment: Option<Words<'t>>,
-    /// `CodedDescr`, in Epikrise only.
+    /// `CodedDescr`: a concept in Epikrise, a code in Rekvisisjon, none in Henvisning.
     pub coded: Option<Concept<'t>>,
 }
 
@@ -121,6 +122,13 @@ impl<'t> InfItem<'t> {
         if matches!(self.content, Content::Nothing) {
             self.content = read();
         }
+    }
+
+    /// Says that something is not there, by the list of such statements, K(8210).
+    pub(in crate::document) fn denies(&self) -> bool {
+        let Content::Remark(remark) = &self.content else { return false };
+        let code = remark.coded.as_ref().and_then(|c| c.concept.as_ref());
+        code.and_then(|c| c.system).and_then(codes::national) == Some(8210)
     }
 
     /// The code of its kind.

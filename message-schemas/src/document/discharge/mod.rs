@@ -30,7 +30,7 @@ mod encounters;
 mod read;
 mod text;
 
-use super::clinical::chapters::{Chapters, OTHERS, Slot, plain};
+use super::clinical::chapters::{Chapters, OTHERS, Slot, plain, slot, split};
 use super::clinical::{Frame, SAFETY, Told};
 use super::coverage::{Coverage, Outcome, Paths};
 use super::described::{self, Author, Described, Organisation, Person};
@@ -62,14 +62,6 @@ const EVENTS: &str = "Hendelser";
 const REFERRAL: &str = "Opprinnelig henvisning";
 const ENCLOSED: &str = "Vedlegg";
 const INFORMATION: &str = "Dokumentinformasjon";
-
-const fn slot(title: &'static str, codes: &'static [(u16, &'static [&'static str])]) -> Slot {
-    Slot { title, codes, split: false }
-}
-
-const fn split(title: &'static str, codes: &'static [(u16, &'static [&'static str])]) -> Slot {
-    Slot { title, codes, split: true }
-}
 
 /// The order of the sections (document-sharing §6.3).
 const SLOTS: &[Slot] = &[

@@ -31,7 +31,7 @@ mod priority;
 mod read;
 mod text;
 
-use super::clinical::chapters::{Chapters, OTHERS, Slot, plain};
+use super::clinical::chapters::{Chapters, OTHERS, Slot, plain, slot, split};
 use super::clinical::{self, Frame, SAFETY, Told};
 use super::coverage::{Coverage, Outcome, Paths};
 use super::described::{self, Author, Described, Organisation};
@@ -68,14 +68,6 @@ const ASSESSMENT: &str = "Rettighetsvurdering";
 const SENT: &str = "Sendt dokument";
 const ENCLOSED: &str = "Vedlegg";
 const INFORMATION: &str = "Dokumentinformasjon";
-
-const fn slot(title: &'static str, codes: &'static [(u16, &'static [&'static str])]) -> Slot {
-    Slot { title, codes, split: false }
-}
-
-const fn split(title: &'static str, codes: &'static [(u16, &'static [&'static str])]) -> Slot {
-    Slot { title, codes, split: true }
-}
 
 /// The order of the sections (document-sharing §6.1).
 const SLOTS: &[Slot] = &[

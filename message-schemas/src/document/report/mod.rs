@@ -28,7 +28,7 @@ use super::identity::Ids;
 use super::parties::Party;
 use super::values::{Code, Sourced, When, Words};
 use super::writer::{self, Cover, Writer};
-use super::{Fault, Mode, NoteKind, Notes, Options, SharedDocument, Withheld, names};
+use super::{Fault, Mode, NoteKind, Notes, Options, SharedDocument, Withheld, addition, names};
 use crate::family::Family;
 use crate::head::ServiceType;
 use crate::time::Stamp;
@@ -163,6 +163,9 @@ pub(super) fn translate<'t>(
     };
     let composition = (options.mode == Mode::Document).then(|| {
         let mut composition = writer.composition(report.node, &cover);
+        if status::is_addition(code(&report.status).as_deref(), code(&report.service_type).as_deref()) {
+            composition.meta.get_or_insert_default().tag.push(addition::tag(7306));
+        }
         composition.text = Some(writer.summary(&cover, words::state_words(parts.status)));
         composition.section = writer.sections(&parts, source);
         composition

@@ -6,7 +6,7 @@
 
 use super::read::{AnalysedSubject, Item, Report, Subject};
 use super::words::{details_of, name_of, state_words, status_of, structured};
-use super::{Parts, Source};
+use super::{Parts, Source, status};
 use crate::document::codes;
 use crate::document::fhir::{Reference, Section};
 use crate::document::narrative::Html;
@@ -86,7 +86,11 @@ impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
     fn overview(&mut self) -> Html {
         let mut html = Html::new();
         let report = self.body;
-        match report.service_type.as_ref().and_then(Code::code) {
+        let code = |code: &'a Option<Code<'t>>| code.as_ref().and_then(Code::code);
+        match code(&report.service_type) {
+            service if status::is_addition(code(&report.status), service) => {
+                html.raw("<p><b>Svarrapporten er et tillegg til tidligere svar.</b></p>");
+            }
             Some("M" | "E") => {
                 html.raw("<p><b>Svarrapporten er endret.</b></p>");
             }

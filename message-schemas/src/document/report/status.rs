@@ -60,6 +60,12 @@ pub(in crate::document) fn of_composition(status: Option<&str>, service: Option<
     }
 }
 
+/// True of a report that adds to an earlier one: status A, K(7306), or as some senders write it, service A.
+/// Composition.status has no word for it.
+pub(in crate::document) fn is_addition(status: Option<&str>, service: Option<&str>) -> bool {
+    service != Some("C") && (status == Some("A") || service == Some("A"))
+}
+
 /// ServiceRequest.status: a withdrawn report does not revoke the order.
 pub(super) fn of_request(report: &str) -> &'static str {
     match report {

@@ -4,7 +4,7 @@
 //!
 //! | source | target |
 //! |---|---|
-//! | `R/ServType` 7309 | ServiceRequest.status: C revoked, else active; status of the document |
+//! | `R/ServType` 7309 | ServiceRequest.status: C revoked, else active; status of the document, A also a tag (see [`super::addition`]) |
 //! | `R/Id` | ServiceRequest.requisition, which all of one message share; the series |
 //! | `R/ServProvId` | ServiceRequest.identifier, the receiver's |
 //! | `R/IssueDate` | ServiceRequest.authoredOn |
@@ -12,7 +12,7 @@
 //! | `R/ReqInvestigation/Investigation` | one ServiceRequest each; one without code where there is none |
 //! | `.../Id` | code: every coding; `@OT`, `@DN` its text |
 //! | `.../Spec`, `Priority`, `R/ReqInvestigation/Priority`, `Purpose` 8248 | orderDetail; no priority is guessed from a list that the element does not name |
-//! | `R/ReqInvestigation/ServType` 8270 | C: that request is revoked |
+//! | `R/ReqInvestigation/ServType` 8270 | ServiceRequest.status: C revoked, H unknown, else active; name of the order in the text |
 //! | `.../ReqDate` | occurrenceDateTime |
 //! | `.../Comment`, `R/ReqComment` | note |
 //! | `.../StandingInv` | text |
@@ -22,11 +22,16 @@
 //! | `R/Requester/HCP` | requester, author, custodian: the sender |
 //! | `R/Patient/ResponsibleHcp` | requester before `R/Requester`, as in Svarrapport |
 //! | `R/ServProvider/HCP` | performer: the receiver |
-//! | `R/Patient` | Patient; `InfItem`, `AdmLocation`, `BasisForHealthServices` text |
+//! | `R/Patient` | Patient; `AdmLocation`, `BasisForHealthServices` text |
+//! | `.../InfItem` | see [`super::clinical`]; H, B also reasonReference |
 //! | `R/RefDoc` | DocumentReference, Binary; supportingInfo |
 //! | `R/Comment` 8234, `PaymentCat`, `Reservation`, `Permission`, `RequestedDateReport`, `NoReport`, `LevelOfDetail`, `EscortRequired`, `CopyDest`, `PaymentResponsible` | text |
 //! | `R/Animal`, `R/Material` | text; nobody's record |
 //! | `Ack`, `ComMethod` | nothing: transport |
+//!
+//! **History (H)** was asked for in an earlier message and stands here so that the addition can be understood.
+//! It is not asked for again, so it is not active; whether it was done meanwhile the message does not say, so
+//! it is not completed either. FHIR's `unknown` says just that, as for the order of a withdrawn report.
 //!
 //! Class I00-1, type I01-2. **Never published:** an order in progress is no record; its answer is.
 
@@ -34,6 +39,8 @@ mod labels;
 mod read;
 mod text;
 
+use super::clinical::chapters::Chapters;
+use super::clinical::{Frame, Told};
 use super::codes;
 use super::coverage::{Coverage, Outcome, Paths};
 use super::described::{self, Author, Described, Organisation};
@@ -47,7 +54,7 @@ use super::identity::Ids;
 use super::parties::Party;
 use super::values::{Code, Sourced, When, Words};
 use super::writer::{self, Cover, Writer};
-use super::{Fault, Notes, Options, SharedDocument, Withheld, lists};
+use super::{Fault, Notes, Options, SharedDocument, Withheld, addition, lists};
 use crate::family::Family;
 use crate::head::ServiceType;
 use crate::xml::{Node, Tree};
@@ -68,6 +75,8 @@ struct Common<'a> {
     requester: Option<Uuid>,
     performer: Option<Uuid>,
     reasons: Vec<CodeableConcept<'a>>,
+    /// Diagnoses among the clinical information.
+    diagnoses: Vec<Uuid>,
     notes: Vec<Annotation<'a>>,
     attachments: Vec<Uuid>,
     authored: Option<DateTime>,
@@ -153,7 +162,11 @@ pub(super) fn translate(
     }
     writer.custodian();
     let author = sender.and_then(|p| writer.role(p, true));
-    let common = writer.common(author);
+    let frame = Frame { encounter: None, generated: generated.0, newer: false };
+    let mut clinical = Chapters::new(text::CLINICAL);
+    let mut told = Told::default();
+    writer.inf_items(body.information(), &frame, &mut clinical, &mut told);
+    let common = writer.common(author, &told);
     let (requests, samples) = writer.requests(&common);
     let service = body.service_code();
     let cover = Cover {
@@ -176,9 +189,13 @@ pub(super) fn translate(
         described: described(&body, root.namespace(), judged.as_ref()),
     };
     let mut composition = writer.composition(node, &cover);
+    if service == Some("A") {
+        composition.meta.get_or_insert_default().tag.push(addition::tag(7309));
+    }
     composition.text = Some(writer.summary(&cover, text::state(service)));
-    let parts = text::Parts { requests: &requests, samples: &samples, attachments: &common.attachments };
-    composition.section = writer.sections(&parts, &cover, root, tree);
+    let parts =
+        text::Parts { requests: &requests, samples: &samples, attachments: &common.attachments, clinical };
+    composition.section = writer.sections(parts, &cover, root, tree);
     let size = root.source().len();
     writer.seal(cover, Some(composition), size)
 }
@@ -188,6 +205,15 @@ fn title(body: &Requisition<'_>) -> String {
     match discipline {
         Some(text) => format!("Rekvisisjon - {text}"),
         None => "Rekvisisjon".to_owned(),
+    }
+}
+
+/// ServiceRequest.status by the change codes of the message, K(7309), and of the order, K(8270).
+fn request_status(message: Option<&str>, order: Option<&str>) -> &'static str {
+    match (message, order) {
+        (Some("C"), _) | (_, Some("C")) => "revoked",
+        (_, Some("H")) => "unknown",
+        _ => "active",
     }
 }
 
@@ -215,7 +241,7 @@ fn described(
 }
 
 impl<'a, 't> Writer<'a, '_, 't, Requisition<'t>> {
-    fn common(&mut self, author: Option<Uuid>) -> Common<'a> {
+    fn common(&mut self, author: Option<Uuid>, told: &Told) -> Common<'a> {
         let body = self.body;
         let responsible = body.patient.as_ref().and_then(|p| p.responsible.as_ref());
         let requester = responsible.and_then(|p| self.role(p, true)).or(author);
@@ -261,6 +287,7 @@ impl<'a, 't> Writer<'a, '_, 't, Requisition<'t>> {
             requester,
             performer,
             reasons,
+            diagnoses: told.diagnoses.iter().map(|(id, _)| *id).collect(),
             notes,
             attachments,
             authored,
@@ -273,14 +300,13 @@ impl<'a, 't> Writer<'a, '_, 't, Requisition<'t>> {
         let (mut requests, mut samples) = (Vec::new(), Vec::new());
         for asked in &body.asked {
             let of_these: Vec<Uuid> = asked.samples.iter().map(|s| self.sample(s)).collect();
-            let cancelled = asked.service_type.as_ref().and_then(Code::code) == Some("C");
             if let Some(code) = &asked.service_type {
                 code.mapped(&mut self.coverage, "ServiceRequest.status");
             }
             if asked.investigations.is_empty() {
                 let id = self.id("ServiceRequest", asked.node, 1);
                 let shares = common.on_each || requests.is_empty();
-                self.request(id, common, shares, Some(asked), None, &of_these, cancelled);
+                self.request(id, common, shares, Some(asked), None, &of_these);
                 requests.push(id);
             }
             for (n, investigation) in asked.investigations.iter().enumerate() {
@@ -288,20 +314,19 @@ impl<'a, 't> Writer<'a, '_, 't, Requisition<'t>> {
                 let shares = common.on_each || requests.is_empty();
                 // Of specimens that are not repeated, the first request of their group still names all.
                 let named = if common.on_each || n == 0 { of_these.as_slice() } else { &[] };
-                self.request(id, common, shares, Some(asked), Some(investigation), named, cancelled);
+                self.request(id, common, shares, Some(asked), Some(investigation), named);
                 requests.push(id);
             }
             samples.extend(of_these);
         }
         if requests.is_empty() {
             let id = self.id("ServiceRequest", body.node, 1);
-            self.request(id, common, true, None, None, &[], false);
+            self.request(id, common, true, None, None, &[]);
             requests.push(id);
         }
         (requests, samples)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "what one request is made of")]
     fn request(
         &mut self,
         id: Uuid,
@@ -310,11 +335,9 @@ impl<'a, 't> Writer<'a, '_, 't, Requisition<'t>> {
         asked: Option<&'a Asked<'t>>,
         investigation: Option<&'a Investigation<'t>>,
         samples: &[Uuid],
-        cancelled: bool,
     ) {
         let body = self.body;
         let mode = self.mode();
-        let revoked = cancelled || body.service_code() == Some("C");
         let mut order_detail = Vec::new();
         let details = [
             (asked.filter(|_| shares).and_then(|a| a.purpose.as_ref()), Some(8248)),
@@ -343,7 +366,7 @@ impl<'a, 't> Writer<'a, '_, 't, Requisition<'t>> {
             id: Some(id),
             identifier: identifier.into_iter().collect(),
             requisition,
-            status: Some(if revoked { "revoked" } else { "active" }),
+            status: Some(request_status(body.service_code(), asked.and_then(Asked::service_code))),
             intent: Some("order"),
             category: body
                 .discipline
@@ -359,6 +382,12 @@ impl<'a, 't> Writer<'a, '_, 't, Requisition<'t>> {
             requester: common.requester.map(Reference::to),
             performer: common.performer.map(Reference::to).into_iter().collect(),
             reason_code: if shares { common.reasons.clone() } else { Vec::new() },
+            reason_reference: common
+                .diagnoses
+                .iter()
+                .filter(|_| shares)
+                .map(|id| Reference::to(*id))
+                .collect(),
             supporting_info: common
                 .attachments
                 .iter()

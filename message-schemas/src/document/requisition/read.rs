@@ -3,6 +3,7 @@
 //! 1.5 has `Permission` and a booking in `RefDoc`; 1.6 dropped both.
 
 use crate::document::attachments::RefDoc;
+use crate::document::clinical::InfItem;
 use crate::document::headed::Headed;
 use crate::document::individual::Individual;
 use crate::document::parties::Party;
@@ -48,8 +49,8 @@ pub(super) struct Patient<'t> {
     pub responsible: Option<Party<'t>>,
     /// `BasisForHealthServices`, `Relation`, `AdmLocation`: told.
     pub told: Vec<Node<'t>>,
-    /// `InfItem`
-    pub information: Vec<Node<'t>>,
+    /// `InfItem`, what says that something is not there behind what is.
+    pub information: Vec<InfItem<'t>>,
 }
 
 /// `ReqInvestigation`
@@ -152,6 +153,11 @@ impl<'t> Requisition<'t> {
         r
     }
 
+    /// The clinical information.
+    pub(super) fn information(&self) -> &[InfItem<'t>] {
+        self.patient.as_ref().map(|p| p.information.as_slice()).unwrap_or_default()
+    }
+
     /// The change code, K(7309).
     pub(super) fn service_code(&self) -> Option<&str> {
         self.service_type.as_ref().and_then(Code::code)
@@ -171,7 +177,8 @@ impl<'t> Requisition<'t> {
             let codes = r.heading.iter().chain(&r.codes).map(|c| c.node);
             codes.chain(r.value).map(|n| n.source().len() + 64).sum::<usize>()
         });
-        let shared = texts.sum::<usize>() + reasons.sum::<usize>() + 64 * self.attachments.len();
+        let references = self.attachments.len() + self.information().len();
+        let shared = texts.sum::<usize>() + reasons.sum::<usize>() + 64 * references;
         let largest = self.asked.iter().map(of_group).max().unwrap_or(0);
         requests.saturating_mul(shared.saturating_add(largest))
     }
@@ -179,7 +186,7 @@ impl<'t> Requisition<'t> {
     /// Resources that it may come to.
     pub(super) fn size(&self) -> usize {
         let asked = self.asked.iter().map(|a| 1 + a.investigations.len() + a.samples.len());
-        asked.sum::<usize>() + self.copies.len()
+        asked.sum::<usize>() + self.copies.len() + self.information().len()
     }
 }
 
@@ -194,15 +201,22 @@ impl<'t> Patient<'t> {
             match e.name() {
                 "ResponsibleHcp" => first(&mut p.responsible, Some(Party::read(e))),
                 "BasisForHealthServices" | "Relation" | "AdmLocation" => p.told.push(e),
-                "InfItem" => p.information.push(e),
+                "InfItem" => p.information.push(InfItem::read(e)),
                 _ => {}
             }
         }
+        // Forms ask for each risk by itself: the one that is there must not hide among those that are not.
+        p.information.sort_by_key(InfItem::denies);
         p
     }
 }
 
 impl<'t> Asked<'t> {
+    /// The change code of the order, K(8270).
+    pub(super) fn service_code(&self) -> Option<&str> {
+        self.service_type.as_ref().and_then(Code::code)
+    }
+
     fn read(node: Node<'t>) -> Self {
         Self {
             node,

@@ -1,7 +1,10 @@
 //! The text of a requisition.
 
 use super::labels::label;
-use super::read::Requisition;
+use super::read::{Asked, Requisition};
+use crate::document::clinical::SAFETY;
+use crate::document::clinical::chapters::{Chapters, OTHERS, Slot, slot, split};
+use crate::document::codes;
 use crate::document::fhir::{Reference, Resource, Section};
 use crate::document::narrative::Html;
 use crate::document::parties::Party;
@@ -19,12 +22,29 @@ const REASONS: &str = "Begrunnelse";
 const CONTACTS: &str = "Kontakter";
 const PATIENT: &str = "Pasient";
 
-/// What the sections name.
+/// The clinical information: what whoever examines the patient must know, and the rest.
+pub(super) const CLINICAL: &[Slot] = &[
+    slot(SAFETY, &[(8233, &["CAVE", "NB", "SM"])]),
+    slot(
+        "Kliniske opplysninger",
+        &[(
+            8233,
+            &[
+                "H", "B", "ART", "ANAM", "OPPL", "GOPL", "SYMP", "FUNN", "US", "OPIN", "MPRS", "PRS", "TB",
+                "GBEH", "MEDB", "FA", "PROG", "SYKM",
+            ],
+        )],
+    ),
+    split(OTHERS, &[]),
+];
+
+/// What the sections are made of, and name.
 #[derive(Debug)]
-pub(super) struct Parts<'p> {
+pub(super) struct Parts<'p, 'a> {
     pub requests: &'p [Uuid],
     pub samples: &'p [Uuid],
     pub attachments: &'p [Uuid],
+    pub clinical: Chapters<'a>,
 }
 
 /// What became of the order, in words.
@@ -37,11 +57,30 @@ pub(super) fn state(service: Option<&str>) -> &'static str {
     }
 }
 
+/// What an order is called, by its place and by what the message does with it; nothing where one order is just asked for.
+fn heading(asked: &Asked<'_>, nth: usize, all: usize) -> Option<String> {
+    let code = asked.service_type.as_ref();
+    let done = match asked.service_code() {
+        Some("H") => Some("tidligere rekvirert, tatt med som historikk"),
+        Some("A") => Some("tillegg"),
+        Some("C") => Some("kansellert"),
+        Some("M" | "E") => Some("endret"),
+        Some("N") => Some("ny"),
+        Some(_) => code.and_then(|c| codes::words(c, 8270)),
+        None => None,
+    };
+    if all == 1 && matches!(asked.service_code(), None | Some("N")) {
+        return None;
+    }
+    let place = if all == 1 { "Bestilling".to_owned() } else { format!("Bestilling {nth} av {all}") };
+    Some(done.map_or_else(|| place.clone(), |done| format!("{place}: {done}")))
+}
+
 impl<'a, 't> Writer<'a, '_, 't, Requisition<'t>> {
     /// All sections that have something in them.
     pub(super) fn sections(
         &mut self,
-        parts: &Parts<'_>,
+        parts: Parts<'_, 'a>,
         cover: &Cover<'a>,
         root: Node<'t>,
         tree: &'t Tree,
@@ -49,6 +88,10 @@ impl<'a, 't> Writer<'a, '_, 't, Requisition<'t>> {
         let body = self.body;
         let references = |ids: &[Uuid]| ids.iter().map(|id| Reference::to(*id)).collect::<Vec<_>>();
         let mut sections = Vec::new();
+        let mut clinical = Vec::new();
+        self.bind(parts.clinical, &mut clinical);
+        let (safety, clinical): (Vec<_>, Vec<_>) = clinical.into_iter().partition(|s| s.title == SAFETY);
+        sections.extend(safety);
         let mut html = Html::new();
         self.open(&mut html);
         for headed in &body.reasons {
@@ -60,7 +103,13 @@ impl<'a, 't> Writer<'a, '_, 't, Requisition<'t>> {
         self.close_and_add(&mut sections, REASONS, html, Vec::new());
 
         let mut html = Html::new();
-        for asked in &body.asked {
+        let history = |asked: &&Asked<'t>| asked.service_code() == Some("H");
+        // What is asked for stands before what was asked for earlier.
+        let (earlier, now): (Vec<&Asked<'t>>, Vec<&Asked<'t>>) = body.asked.iter().partition(history);
+        for (n, asked) in now.into_iter().chain(earlier).enumerate() {
+            if let Some(heading) = heading(asked, n + 1, body.asked.len()) {
+                html.raw("<h4>").text(&heading).raw("</h4>");
+            }
             tell_all(std::iter::once(asked.node), label, ASKED, &mut html, &mut self.coverage);
         }
         if html.is_empty() {
@@ -69,10 +118,7 @@ impl<'a, 't> Writer<'a, '_, 't, Requisition<'t>> {
         let entries = [references(parts.requests), references(parts.samples)].concat();
         self.add(&mut sections, ASKED, html, entries);
 
-        let mut html = Html::new();
-        let information = body.patient.iter().flat_map(|p| p.information.iter().copied());
-        tell_all(information, label, "Kliniske opplysninger", &mut html, &mut self.coverage);
-        self.add(&mut sections, "Kliniske opplysninger", html, Vec::new());
+        sections.extend(clinical);
 
         let mut html = Html::new();
         self.open(&mut html);

@@ -1,6 +1,7 @@
 //! From the JSON of a document to its view.
 
 use super::{Section, Subject, View, Weight, blocks};
+use crate::document::addition;
 use crate::document::json::Json;
 use crate::document::narrative::norwegian;
 use crate::time::Stamp;
@@ -12,7 +13,8 @@ pub(super) fn view(json: &[u8]) -> Option<View> {
     let bundle = Json::parse(json)?;
     let bundle = Resources(&bundle);
     let composition = bundle.all().find(|r| r.text("resourceType") == Some("Composition"))?;
-    let (status, weight) = status(composition.text("status").unwrap_or_default());
+    let (status, weight) =
+        status(composition.text("status").unwrap_or_default(), addition::is_tagged(composition));
     let stamp = composition.text("date").and_then(Stamp::parse);
     let mut date = String::new();
     if let Some(stamp) = stamp {
@@ -55,10 +57,12 @@ fn add(section: &Json<'_>, level: u8, sections: &mut Vec<Section>) -> Option<()>
     section.list("section").iter().try_for_each(|inner| add(inner, (level + 1).min(DEEPEST), sections))
 }
 
-/// Composition.status in words.
-fn status(code: &str) -> (&'static str, Weight) {
+/// Composition.status in words; what is added to an earlier document changes nothing in it.
+fn status(code: &str, addition: bool) -> (&'static str, Weight) {
     match code {
+        "final" | "amended" if addition => ("Tillegg", Weight::Notice),
         "final" => ("Endelig", Weight::Plain),
+        "preliminary" if addition => ("Tillegg, foreløpig", Weight::Notice),
         "preliminary" => ("Foreløpig", Weight::Notice),
         "amended" => ("Endret", Weight::Notice),
         "entered-in-error" => ("Trukket tilbake", Weight::Warning),
