@@ -208,6 +208,27 @@ fn an_addition_is_called_one_and_no_change() {
 }
 
 #[test]
+fn a_result_without_a_date_shows_none() {
+    let document =
+        ours("document-microbiology-grouped").translate(&Options::default()).expect("a document").remove(0);
+    let bundle: Value = serde_json::from_slice(&document.json).expect("JSON");
+    let entries = bundle["entry"].as_array().expect("entries");
+    let amount = entries.iter().map(|e| &e["resource"]).find(|r| r["code"]["text"] == "Mengde");
+    let amount = amount.expect("a result");
+    assert_eq!(
+        amount["effectiveDateTime"], "2025-02-12T15:00:00+01:00",
+        "the report's own, by document-sharing 6.4"
+    );
+    let sections = entries[0]["resource"]["section"].as_array().expect("sections");
+    let results = sections.iter().find(|s| s["title"] == "Undersøkelsesresultater").expect("results");
+    let rows = results["text"]["div"].as_str().expect("text");
+    let row = rows.split("<tr>").find(|row| row.contains("Mengde")).expect("a row");
+    assert!(row.ends_with("<td></td></tr>"), "{row}");
+    let sampled = rows.split("<tr>").find(|row| row.contains("Escherichia coli")).expect("a row");
+    assert!(sampled.contains("<td>09.02.2025</td>"), "{sampled}");
+}
+
+#[test]
 fn settings_change_the_key_but_not_the_rules() {
     let message = ours("document-broken-values");
     let plain = message.translate(&Options::default()).expect("a document");

@@ -475,6 +475,32 @@ fn a_referral_under_msg_head_is_the_same_in_another_cover() {
 }
 
 #[test]
+fn the_patients_own_stands_before_what_is_said_of_others() {
+    let at = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/henvisning/document-assessed-2.0/in.xml");
+    let text = std::fs::read_to_string(at).expect("in.xml");
+    let relative = "<po:ParorendeForesatt><po:Slektskap V=\"MO\" DN=\"Mor\"/><po:Merknad>Ringes først</po:Merknad>\
+                    </po:ParorendeForesatt>";
+    let own = "<po:TilleggsopplysningPasient>";
+    assert!(text.contains(own));
+    let text = text.replacen(own, &format!("{relative}{own}"), 1);
+    let document = read(text.as_bytes()).translate(&Options::default()).expect("a document").remove(0);
+    let composition = one(&document, "Composition");
+    let section = |title: &str| {
+        let sections = composition["section"].as_array().expect("sections");
+        let found = sections.iter().find(|s| s["title"] == title).expect("a section");
+        found["text"]["div"].as_str().expect("text").to_owned()
+    };
+    let people = section("Pasient og pårørende");
+    let place = |words: &str| people.find(words).unwrap_or_else(|| panic!("{words}: {people}"));
+    assert!(place("Sivilstatus") < place("Pårørende eller kontaktperson"), "{people}");
+    assert!(place("Pårørende eller kontaktperson") < place("Ringes først"), "{people}");
+    let contacts = section("Kontakter");
+    let (before, _) = contacts.split_once("Treffes tirsdager").expect("the remark");
+    let (_, over) = before.rsplit_once("<p><b>").expect("a heading");
+    assert!(over.starts_with("Kontaktperson, helsepersonell</b></p>"), "whose remark is it? {contacts}");
+}
+
+#[test]
 fn without_consent_a_referral_is_built_and_not_published() {
     let document = ours("henvisning/document-no-consent-2.0");
     assert_eq!(document.publishable, Publishable::No(vec![Withheld::NoConsent]));

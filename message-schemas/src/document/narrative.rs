@@ -6,6 +6,7 @@
 use super::fhir;
 use crate::time::{Precision, Stamp, Written};
 use crate::xml::escape_text;
+use std::borrow::Cow;
 
 /// Writes XHTML.
 #[derive(Debug, Default)]
@@ -52,6 +53,7 @@ impl Html {
 
     /// Words of a sender that may be laid out with tabs or several blanks: those keep their places.
     pub(super) fn laid_out(&mut self, text: &str) -> &mut Self {
+        let text = &*unindented(text);
         if text.contains('\t') || text.contains("   ") {
             self.raw("<span style=\"white-space: pre-wrap\">").text(text).raw("</span>")
         } else {
@@ -104,6 +106,32 @@ impl Html {
     }
 }
 
+/// A text without the indentation that all its lines but the first share: that of the file it was written in, which
+/// says nothing. The first line has lost its own with the blanks around the text.
+fn unindented(text: &str) -> Cow<'_, str> {
+    let Some((first, rest)) = text.split_once('\n') else { return Cow::Borrowed(text) };
+    let blank = |line: &&str| !line.trim().is_empty();
+    let indentation = |line: &'_ str| line.len() - line.trim_start_matches([' ', '\t']).len();
+    let mut lines = rest.lines().filter(blank);
+    let Some(model) = lines.next() else { return Cow::Borrowed(text) };
+    let mut shared = indentation(model);
+    for line in lines {
+        let same = model.bytes().zip(line.bytes()).take(shared).take_while(|(a, b)| a == b).count();
+        shared = same.min(indentation(line));
+    }
+    if shared == 0 {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    out.push_str(first);
+    for line in rest.split('\n') {
+        out.push('\n');
+        // A line of fewer blanks is blank.
+        out.push_str(line.get(shared..).unwrap_or_default());
+    }
+    Cow::Owned(out)
+}
+
 /// A time as Norwegians write it (`13.09.2017 12:25`), in Norwegian local time, with the precision sent.
 pub(super) fn norwegian(stamp: Stamp, out: &mut String) {
     let Some(local) = stamp.oslo() else { return };
@@ -120,4 +148,24 @@ pub(super) fn norwegian(stamp: Stamp, out: &mut String) {
         Precision::TimeOfDay => time(text),
     };
     out.push_str(text.as_str());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_indentation_of_the_file_is_no_layout() {
+        let shown = |text: &str| Html::new().laid_out(text).out.clone();
+        assert_eq!(
+            shown("Klam.\n\t\t\tIngen effekt.\n\n\t\t\tLegg."),
+            "Klam.<br/>Ingen effekt.<br/><br/>Legg."
+        );
+        // What stands further in than the rest was laid out.
+        let table = shown("Dato\n    Puls\t80\n      BT\t120");
+        assert_eq!(table, "<span style=\"white-space: pre-wrap\">Dato<br/>Puls\t80<br/>  BT\t120</span>");
+        assert_eq!(shown("a\n\tb\n c"), "<span style=\"white-space: pre-wrap\">a<br/>\tb<br/> c</span>");
+        assert_eq!(shown("a\r\n   \u{e5}\r\n \r\n   b"), "a<br/>\u{e5}<br/><br/>b");
+        assert_eq!(shown("en linje"), "en linje");
+    }
 }

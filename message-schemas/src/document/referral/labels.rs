@@ -22,6 +22,7 @@ pub(super) fn label(name: &str) -> Option<(&'static str, Form)> {
         "RettTilHelsehjelp" => ("Rett til helsehjelp", Flag),
         "UtfallAvVurdering" => ("Utfall av vurdering", Code),
         "Person" => ("Gjelder person", Words),
+        "PatRelInst" => ("Tilknyttet institusjon", Group),
         "IsDeaf" => ("Døv", Flag),
         "IsBlind" => ("Blind", Flag),
         "Language" => ("Språk", Code),

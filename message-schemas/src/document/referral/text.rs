@@ -45,8 +45,10 @@ impl<'a, 't> Writer<'a, '_, 't, Referral<'t>> {
         self.consents(c, &parts.consents);
         self.people(c, parts.patient, &parts.relatives);
         self.contacts(c);
-        for (section, node) in &body.told {
-            self.tell(*node, section, None, c);
+        for (section, node) in body.told.iter().filter(|(section, _)| *section != PATIENT) {
+            // Of contacts there are several: whose rows they are is said over them.
+            let title = label(node.name()).map(|(title, _)| title).filter(|_| *section == CONTACTS);
+            self.tell(*node, section, title, c);
         }
         for copy in &body.copies {
             self.party_row("Kopimottaker", copy, COPIES, c);
@@ -175,6 +177,10 @@ impl<'a, 't> Writer<'a, '_, 't, Referral<'t>> {
             if let Some(words) = codes::words(basis, 8246) {
                 c.named(PATIENT).rows(PLAIN).row("Grunnlag for helsetjenester", words);
             }
+        }
+        // The patient's own stands before what is said of others.
+        for (_, node) in body.told.iter().filter(|(section, _)| *section == PATIENT) {
+            self.tell(*node, PATIENT, None, c);
         }
         for relative in &body.relatives {
             self.tell(relative.node, PATIENT, Some("Pårørende eller kontaktperson"), c);

@@ -45,6 +45,8 @@ pub(super) struct Written {
     pub ids: Vec<Uuid>,
     /// When each is from, likewise.
     pub effective: Vec<Option<Stamp>>,
+    /// The same where the message says it of the item or its specimen: what a reader is told.
+    pub dated: Vec<Option<Stamp>>,
 }
 
 impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
@@ -65,6 +67,7 @@ impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
         }
 
         let mut effective = Vec::with_capacity(items.len());
+        let mut dated = Vec::with_capacity(items.len());
         let mut written: Option<(Stamp, Option<DateTime>)> = None;
         let mut built: Vec<Box<Observation<'a>>> = Vec::with_capacity(items.len());
         for (at, item) in items.iter().enumerate() {
@@ -72,11 +75,12 @@ impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
             self.identity_of(item, frame, &newer, &mut o);
             let sample = self.sample_of(item, &by_sample, frame);
             o.specimen = sample.map(|(_, id)| Reference::to(id));
-            let when = sample
+            let own = sample
                 .and_then(|(stamp, _)| stamp)
-                .or_else(|| item.investigated.as_ref().and_then(When::dated))
-                .unwrap_or(frame.fallback);
+                .or_else(|| item.investigated.as_ref().and_then(When::dated));
+            let when = own.unwrap_or(frame.fallback);
             effective.push(Some(when));
+            dated.push(own);
             // Results share a few times; each is written once.
             if written.is_none_or(|(stamp, _)| stamp != when) {
                 written = Some((when, DateTime::new(when)));
@@ -109,7 +113,7 @@ impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
             }
             self.entries.push(Entry { full_url: Urn(*id), resource: Resource::Observation(o) });
         }
-        Written { ids, effective }
+        Written { ids, effective, dated }
     }
 
     /// Identifier, status, history flag, and where it belongs.

@@ -129,12 +129,8 @@ impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
             let mut work = vec![(root, 0_usize)];
             while let Some((at, depth)) = work.pop() {
                 if let Some(item) = items.get(at) {
-                    self.result_row(
-                        item,
-                        depth,
-                        parts.written.effective.get(at).copied().flatten(),
-                        &mut html,
-                    );
+                    let dated = parts.written.dated.get(at).copied().flatten();
+                    self.result_row(item, depth, dated, &mut html);
                 }
                 let children = shown.children.get(at).map(Vec::as_slice).unwrap_or_default();
                 work.extend(children.iter().rev().map(|child| (*child, depth + 1)));
@@ -154,7 +150,7 @@ impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
         &mut self,
         item: &'a Item<'t>,
         depth: usize,
-        effective: Option<crate::time::Stamp>,
+        dated: Option<crate::time::Stamp>,
         html: &mut Html,
     ) {
         let cancelled = item.service_code() == "C";
@@ -176,7 +172,7 @@ impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
             html.text(words);
         }
         html.raw("</td><td>").text(&status_of(item)).raw("</td><td>");
-        if let Some(stamp) = effective {
+        if let Some(stamp) = dated {
             html.text(&date_words(stamp));
         }
         html.raw("</td></tr>");
@@ -187,7 +183,7 @@ impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
         }
         let single = self.body.about().filter(|p| p.subjects.len() == 1).and_then(|p| p.subjects.first());
         let single = single.and_then(|s| s.by_provider.as_ref()).map(|w| &*w.value);
-        let details = details_of(item, effective, single);
+        let details = details_of(item, dated, single);
         if !details.is_empty() {
             html.raw("<tr><td colspan=\"").raw(COLUMNS).raw("\">").append(&details);
             html.raw("</td></tr>");

@@ -55,11 +55,7 @@ pub(super) fn status_of(item: &Item<'_>) -> String {
 }
 
 /// What of an item has no column of its own.
-pub(super) fn details_of(
-    item: &Item<'_>,
-    effective: Option<crate::time::Stamp>,
-    single: Option<&str>,
-) -> Html {
+pub(super) fn details_of(item: &Item<'_>, dated: Option<crate::time::Stamp>, single: Option<&str>) -> Html {
     let mut html = Html::default();
     let mut part = |label: &str, text: &str| {
         html.raw(if html.is_empty() { "" } else { "<br/>" });
@@ -90,7 +86,7 @@ pub(super) fn details_of(
     if let Some(flag) = &item.accredited {
         part("Akkreditert", flag.words());
     }
-    let shown = |when: &&When<'_>| when.stamp.is_none() || when.stamp != effective;
+    let shown = |when: &&When<'_>| when.stamp.is_none() || when.stamp != dated;
     for (label, when) in [
         ("Undersøkt", item.investigated.as_ref().filter(shown)),
         ("Status endret", item.status_changed.as_ref()),
