@@ -300,6 +300,41 @@ fn what_cannot_be_a_document_is_a_fault_with_a_page() {
     }
 }
 
+#[test]
+fn whose_it_is_must_be_told_once() {
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples");
+    let cases = [
+        "svarrapport/document-biochemistry-1.4",
+        "henvisning/document-structured-1.1",
+        "henvisning/accepted-2.0",
+        "epikrise/accepted-1.2",
+        "rekvisisjon/document-laboratory-1.6",
+    ];
+    for case in cases {
+        let bytes = std::fs::read(samples.join(case).join("in.xml")).expect("in.xml");
+        let text = xml::decode(&bytes).expect("text").text.into_owned();
+        let translated = |text: &str| read(text.as_bytes()).translate(&Options::default()).map(|d| d.len());
+        assert!(translated(&text).is_ok(), "{case}");
+        let (from, to) = (text.find("<Patient>"), text.find("</Patient>"));
+        let (from, to) = (from.expect("a patient"), to.expect("its end") + "</Patient>".len());
+        let patient = &text[from..to];
+        let twice = text.replacen(patient, &format!("{patient}{patient}"), 1);
+        assert_eq!(translated(&twice), Err(Fault::SeveralPatients), "{case}");
+        // One of them under another's id as well.
+        let other = if patient.contains("<OffId>") {
+            patient.replacen("<OffId>", "<OffId>14857541384</OffId><OffId>", 1)
+        } else {
+            let (from, to) = (patient.find("<Ident>"), patient.find("</Ident>"));
+            let (from, to) = (from.expect("an id"), to.expect("its end") + "</Ident>".len());
+            let id = &patient[from..to];
+            let number =
+                id.split("<Id>").nth(1).and_then(|rest| rest.split("</Id>").next()).expect("a number");
+            patient.replacen(id, &format!("{id}{}", id.replace(number, "14857541384")), 1)
+        };
+        assert_eq!(translated(&text.replacen(patient, &other, 1)), Err(Fault::SeveralPatients), "{case}");
+    }
+}
+
 /// Deletes, repeats and garbles pieces of valid messages, by a fixed sequence: whatever comes, a document
 /// keeps the rules, or there is a fault; nothing panics.
 #[test]

@@ -10,7 +10,7 @@ use super::parties::{self, Party, Postal, additional_id};
 use super::values::{Address as Tele, Code, Sourced, When, Words, first};
 use super::words::{row_when, row_words};
 use super::writer::{Writer, profile};
-use super::{NoteKind, Notes, Options, Withheld, codes};
+use super::{Fault, NoteKind, Notes, Options, Withheld, codes};
 use crate::time::{Precision, Stamp};
 use crate::xml::Node;
 use std::borrow::Cow;
@@ -33,6 +33,27 @@ pub(super) struct Individual<'t> {
     pub by_requester: Option<Words<'t>>,
     pub address: Option<Postal<'t>>,
     pub telecom: Vec<Tele<'t>>,
+}
+
+/// Holds a report, a letter or the head of a message against naming more than one patient, or one under two ids: whose the
+/// content is can then not be told, and another's would end in the record.
+///
+/// # Errors
+/// [`Fault::SeveralPatients`].
+pub(super) fn one_patient(of: Node<'_>) -> Result<(), Fault> {
+    let mut patients = of.elements().filter(|e| matches!(e.name(), "Patient" | "Animal" | "Material"));
+    let Some(patient) = patients.next() else { return Ok(()) };
+    let official = patient.elements().filter_map(|e| match e.name() {
+        "OffId" => Words::read(e).map(|id| id.value.into_owned()),
+        "Ident" => {
+            let id = additional_id(e)?;
+            (id.kind() == Some("FNR")).then(|| id.value().map(str::to_owned))?
+        }
+        _ => None,
+    });
+    let mut ids: Vec<String> = official.map(|id| id.trim().to_owned()).collect();
+    ids.dedup();
+    if patients.next().is_some() || ids.len() > 1 { Err(Fault::SeveralPatients) } else { Ok(()) }
 }
 
 impl<'t> Individual<'t> {

@@ -131,8 +131,8 @@ pub enum Fault {
         /// The limit.
         limit: usize,
     },
-    /// `PatientReport` instead of `Document`: several patients' documents in one message.
-    #[error("the message holds reports of several patients, which is not supported")]
+    /// Several patients in what is about one, or one under several national ids; or `PatientReport` instead of `Document`.
+    #[error("the message names several patients, or one under several national ids")]
     SeveralPatients,
     /// A kind of message that may be sent and withdrawn, but never changed.
     #[error("a message of this kind may not be changed")]
@@ -338,6 +338,7 @@ pub fn translate(text: &str, tree: &Tree, options: &Options) -> Result<Vec<Share
     if root.name() != "Message" {
         return Err(Fault::NoTranslation);
     }
+    std::iter::once(root).chain(root.elements()).try_for_each(individual::one_patient)?;
     match (kind.family, kind.version) {
         (Family::ResultReport, Version(1, 3..)) => reports(text, tree, root, options),
         // NILAR has resources of results only.
@@ -387,6 +388,7 @@ fn under_msg_head(
     options: &Options,
 ) -> Result<SharedDocument, Fault> {
     let head = msg_head::MsgHead::read(root)?;
+    root.elements().try_for_each(individual::one_patient)?;
     let payload = head.payload.ok_or(Fault::NoTranslation)?;
     let kind = family::by_namespace(payload.namespace()).ok_or(Fault::NoTranslation)?;
     if kind.family == Family::Dialogue {
