@@ -20,7 +20,8 @@ fn kept(name: &str) -> Option<(&'static str, Option<&'static str>)> {
         "br" => ("br", None),
         "b" => ("b", None),
         "i" => ("i", None),
-        "u" => ("span", Some("text-decoration: underline")),
+        "u" | "ins" => ("span", Some("text-decoration: underline")),
+        "s" | "del" | "strike" => ("span", Some("text-decoration: line-through")),
         "em" => ("em", None),
         "strong" => ("strong", None),
         "sub" => ("sub", None),
@@ -164,7 +165,8 @@ fn attributes(node: Node<'_>, style: Option<&str>, html: &mut Html) -> bool {
     dropped
 }
 
-/// `text-align` and `font-weight`, with a plain word or number.
+/// `text-align`, `font-weight` and `text-decoration`, with a plain word or number: what is struck through says the opposite
+/// when it no longer is.
 fn safe_style(declaration: &str) -> Option<String> {
     let (property, value) = declaration.split_once(':')?;
     let property = property.trim().to_ascii_lowercase();
@@ -172,7 +174,7 @@ fn safe_style(declaration: &str) -> Option<String> {
     let plain = !value.is_empty()
         && value.len() <= 16
         && value.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    (plain && matches!(property.as_str(), "text-align" | "font-weight"))
+    (plain && matches!(property.as_str(), "text-align" | "font-weight" | "text-decoration"))
         .then(|| format!("{property}: {value}"))
 }
 
@@ -200,12 +202,14 @@ fn image(node: Node<'_>, html: &mut Html, coverage: &mut Coverage, section: &'st
     }
 }
 
-/// What is inside `root` as plain text: ends of blocks and `br` give a new line, cells a tab.
+/// What is inside `root` as plain text: ends of blocks and `br` give a new line, cells a tab, and what is struck through is
+/// said to be so.
 pub(super) fn plain(root: Node<'_>) -> String {
     enum Step<'t> {
         Open(Node<'t>),
         Break,
         Tab,
+        Struck,
     }
     let mut out = String::new();
     let mut work: Vec<Step<'_>> = vec![Step::Open(root)];
@@ -220,6 +224,7 @@ pub(super) fn plain(root: Node<'_>) -> String {
                 }
             }
             Step::Tab => out.push('\t'),
+            Step::Struck => out.push(']'),
             Step::Open(node) if !node.is_element() => collapse(node.own_text(), &mut out),
             Step::Open(node) => {
                 let name = node.name().to_ascii_lowercase();
@@ -231,6 +236,10 @@ pub(super) fn plain(root: Node<'_>) -> String {
                         out.push('\n');
                     }
                     "td" | "th" => work.push(Step::Tab),
+                    "s" | "del" | "strike" => {
+                        out.push_str("[strøket: ");
+                        work.push(Step::Struck);
+                    }
                     "p" | "div" | "li" | "tr" | "table" | "ul" | "ol" | "h1" | "h2" | "h3" | "h4" | "h5"
                     | "h6" | "pre" | "blockquote" | "caption" => {
                         work.push(Step::Break);

@@ -80,8 +80,10 @@ impl Flow {
             "h6" => self.heading(6, node, style),
             "ul" | "ol" | "blockquote" | "table" if depth >= DEEPEST => self.paragraph(node, style, depth),
             "ul" | "ol" => {
-                let items: Vec<Vec<Block>> =
-                    node.elements().map(|item| within(item, style, depth + 1)).collect();
+                let item = |item: Node<'_>| {
+                    if item.is_element() { Some(within(item, style, depth + 1)) } else { stray(item, style) }
+                };
+                let items: Vec<Vec<Block>> = node.children().filter_map(item).collect();
                 if !items.is_empty() {
                     self.push(Block::List(node.name() == "ol", items));
                 }
@@ -165,6 +167,16 @@ fn within(node: Node<'_>, style: Style, depth: usize) -> Vec<Block> {
     let mut flow = Flow { align: align(node).unwrap_or_default(), ..Flow::default() };
     flow.inside(node, styled(node, style), depth);
     flow.finish()
+}
+
+/// Words where only items, rows or cells should be: they stand as one. None if there are but blanks.
+fn stray(text: Node<'_>, style: Style) -> Option<Vec<Block>> {
+    if text.own_text().trim().is_empty() {
+        return None;
+    }
+    let mut flow = Flow::default();
+    flow.words(text.own_text(), style);
+    Some(flow.finish())
 }
 
 /// The words of blocks, one behind the other.
@@ -255,16 +267,16 @@ fn picture(node: Node<'_>) -> Option<Picture> {
 
 fn table(node: Node<'_>, style: Style, depth: usize) -> Table {
     let mut table = Table::default();
-    for part in node.elements() {
+    for part in node.children() {
         match part.name() {
             "caption" => table.caption.extend(line_of(within(part, style, DEEPEST))),
             "thead" => {
                 let style = styled(part, style);
-                table.head.extend(part.elements().filter_map(|row| cells(row, style, depth)));
+                table.head.extend(part.children().filter_map(|row| cells(row, style, depth)));
             }
             "tbody" | "tfoot" => {
                 let style = styled(part, style);
-                table.body.extend(part.elements().filter_map(|row| cells(row, style, depth)));
+                table.body.extend(part.children().filter_map(|row| cells(row, style, depth)));
             }
             "colgroup" | "col" => {}
             _ => table.body.extend(cells(part, style, depth)),
@@ -275,16 +287,18 @@ fn table(node: Node<'_>, style: Style, depth: usize) -> Table {
 
 /// The cells of a row. What is no cell, but inside a row, is read as one.
 fn cells(row: Node<'_>, style: Style, depth: usize) -> Option<Vec<Cell>> {
-    let style = styled(row, style);
-    let cell = |node: Node<'_>| Cell {
-        heads: node.name() == "th",
-        columns: span(node, "colspan", 100),
-        rows: span(node, "rowspan", 1_000),
-        blocks: within(node, style, depth),
+    let style = if row.is_element() { styled(row, style) } else { style };
+    let cell = |node: Node<'_>| {
+        Some(Cell {
+            heads: node.name() == "th",
+            columns: span(node, "colspan", 100),
+            rows: span(node, "rowspan", 1_000),
+            blocks: if node.is_element() { within(node, style, depth) } else { stray(node, style)? },
+        })
     };
     let cells: Vec<Cell> = match row.name() {
-        "tr" => row.elements().map(cell).collect(),
-        _ => vec![cell(row)],
+        "tr" => row.children().filter_map(cell).collect(),
+        _ => cell(row).into_iter().collect(),
     };
     (!cells.is_empty()).then_some(cells)
 }
@@ -360,6 +374,18 @@ mod tests {
         assert_eq!(table.body[0][0].columns, 2);
         assert!(table.body[0][0].blocks == [Block::Paragraph(Align::End, vec![text("1")])]);
         assert!(matches!(table.body[1][0].blocks.as_slice(), [Block::Table(_)]));
+    }
+
+    #[test]
+    fn words_between_rows_and_items_are_not_lost() {
+        let blocks = div("<table>a<tbody>b<tr>c<td>d</td> </tr></tbody></table><ul>e<li>f</li> </ul>");
+        let [Block::Table(table), Block::List(_, items)] = blocks.as_slice() else { panic!("two blocks") };
+        let words = |blocks: &[Block]| blocks.to_vec();
+        let rows: Vec<Vec<Vec<Block>>> =
+            table.body.iter().map(|row| row.iter().map(|cell| words(&cell.blocks)).collect()).collect();
+        let said = |words: &str| vec![paragraph(words)];
+        assert!(rows == [vec![said("a")], vec![said("b")], vec![said("c"), said("d")]]);
+        assert!(*items == [said("e"), said("f")]);
     }
 
     #[test]
