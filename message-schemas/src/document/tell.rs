@@ -80,7 +80,8 @@ pub(super) fn category<'t>(node: Node<'t>) -> Option<&'t str> {
     found.map(|(.., value)| value.trim()).filter(|value| !value.is_empty())
 }
 
-/// The category of a component as a heading; nothing where a heading that it stands under says the same. Told either way.
+/// The category of a component as a heading. Of anything but a note, whose only heading it may be, nothing where a heading
+/// that it stands under says the same. Told either way.
 pub(super) fn category_heading<'t>(
     node: Node<'t>,
     section: &'static str,
@@ -89,8 +90,9 @@ pub(super) fn category_heading<'t>(
 ) -> Option<&'t str> {
     let category = category(node)?;
     coverage.tell_attribute(node, CATEGORY, section);
+    let note = node.name() == "GenereltJournalnotat";
     let said = says(section, category) || above.iter().any(|heading| says(heading, category));
-    (!said).then_some(category)
+    (note || !said).then_some(category)
 }
 
 /// True if a heading has all words of another: `Cave og allergier` says `Cave/allergier`.

@@ -10,7 +10,7 @@
 //! | `InfoIPLOSrelevantInformasjon` | IPLOS-relevant informasjon | Condition with onset and abatement |
 //! | `InfoTidligereSykdommer` | Tidligere sykdommer | Condition, problem-list-item |
 //! | `RegistrertBlodtype`, `GenereltJournalnotat` | Medisinskfaglige opplysninger; notes that are kept among warnings: Cave og allergier | none |
-//! | `informasjonskategori` of any component | heading over it, unless one says the same | none |
+//! | `informasjonskategori` of any component | heading over it; of anything but notes, unless one says the same | none |
 //! | `InfoAndreViktigeOpplysninger` | Andre viktige opplysninger | Flag for infection and anaphylaxis |
 //! | `Legemiddelinfo` | Legemidler | MedicationStatement |
 //! | `InfoKartleggingFunksjonsniva` | Funksjonsnivå | Observation, survey |

@@ -108,7 +108,8 @@ impl<'a, 't> Writer<'a, '_, 't, Requisition<'t>> {
         let (earlier, now): (Vec<&Asked<'t>>, Vec<&Asked<'t>>) = body.asked.iter().partition(history);
         for (n, asked) in now.into_iter().chain(earlier).enumerate() {
             if let Some(heading) = heading(asked, n + 1, body.asked.len()) {
-                html.raw("<h4>").text(&heading).raw("</h4>");
+                // The first level below the title of the section.
+                html.raw("<h1>").text(&heading).raw("</h1>");
             }
             tell_all(std::iter::once(asked.node), label, ASKED, &mut html, &mut self.coverage);
         }
