@@ -317,7 +317,7 @@ fn whose_it_is_must_be_told_once() {
         assert!(translated(&text).is_ok(), "{case}");
         let (from, to) = (text.find("<Patient>"), text.find("</Patient>"));
         let (from, to) = (from.expect("a patient"), to.expect("its end") + "</Patient>".len());
-        let patient = &text[from..to];
+        let patient = text.get(from..to).expect("on a boundary");
         let twice = text.replacen(patient, &format!("{patient}{patient}"), 1);
         assert_eq!(translated(&twice), Err(Fault::SeveralPatients), "{case}");
         // One of them under another's id as well.
@@ -326,7 +326,7 @@ fn whose_it_is_must_be_told_once() {
         } else {
             let (from, to) = (patient.find("<Ident>"), patient.find("</Ident>"));
             let (from, to) = (from.expect("an id"), to.expect("its end") + "</Ident>".len());
-            let id = &patient[from..to];
+            let id = patient.get(from..to).expect("on a boundary");
             let number =
                 id.split("<Id>").nth(1).and_then(|rest| rest.split("</Id>").next()).expect("a number");
             patient.replacen(id, &format!("{id}{}", id.replace(number, "14857541384")), 1)
