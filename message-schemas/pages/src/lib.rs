@@ -38,7 +38,10 @@ pub enum Fault {
 /// # Errors
 /// [`Fault::TooLong`] for what nobody would read, [`Fault::NotWritten`] if the library refuses.
 pub fn pdf(view: &View) -> Result<Vec<u8>, Fault> {
-    let characters: usize = view.sections.iter().map(|section| characters(&section.blocks)).sum();
+    let sections = view.sections.iter().map(|section| section.title.len() + characters(&section.blocks));
+    let sender = view.sender.as_ref().map_or(0, String::len);
+    let patient = view.patient.as_ref().map_or(0, |patient| patient.name.len());
+    let characters = view.title.len() + sender + patient + sections.sum::<usize>();
     if characters > MOST_CHARACTERS {
         return Err(Fault::TooLong { pages: MOST_PAGES });
     }

@@ -6,6 +6,7 @@ use crate::fonts::{Face, Fonts};
 use crate::sheet::{Draw, HEIGHT, MARGIN, Sheets, WIDTH};
 use crate::structure::{PartId, Structure};
 use crate::text::{Ink, Look, Run};
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use krilla::color::rgb;
 use krilla::configure::{Accessibility, Archival, ConfigurationBuilder};
@@ -85,20 +86,18 @@ fn metadata(view: &View) -> Metadata {
     if let Some(id) = &view.id {
         metadata = metadata.document_id(id.clone());
     }
-    if let Some(made) = view.made {
-        let at = TimeZone::UTC.to_datetime(made);
-        let part = |n: i8| u8::try_from(n).unwrap_or_default();
-        let date = DateTime::new(u16::try_from(at.year()).unwrap_or_default())
-            .month(part(at.month()))
-            .day(part(at.day()))
-            .hour(part(at.hour()))
-            .minute(part(at.minute()))
-            .second(part(at.second()))
-            .utc_offset_hour(0)
-            .utc_offset_minute(0);
-        metadata = metadata.creation_date(date);
-    }
-    metadata
+    // PDF/A wants a date, of a year in four digits.
+    let at = TimeZone::UTC.to_datetime(view.made.unwrap_or(Timestamp::UNIX_EPOCH));
+    let part = |n: i8| u8::try_from(n).unwrap_or_default();
+    let date = DateTime::new(u16::try_from(at.year().clamp(1_000, 9_998)).unwrap_or_default())
+        .month(part(at.month()))
+        .day(part(at.day()))
+        .hour(part(at.hour()))
+        .minute(part(at.minute()))
+        .second(part(at.second()))
+        .utc_offset_hour(0)
+        .utc_offset_minute(0);
+    metadata.creation_date(date)
 }
 
 fn colour(ink: Ink) -> rgb::Color {
@@ -258,22 +257,20 @@ impl Pen<'_, '_> {
         width
     }
 
-    /// As much of a text as there is room for.
+    /// As much of a text as there is room for. Of a long one no more is looked at.
     fn shortened(&self, text: &str, room: f32) -> String {
-        if self.fonts.width(Face::Regular, SMALL, text) <= room {
-            return text.to_owned();
-        }
-        let mut kept = String::new();
-        let mut width = self.fonts.width(Face::Regular, SMALL, "…");
-        for c in text.chars() {
-            width += self.fonts.width(Face::Regular, SMALL, c.encode_utf8(&mut [0; 4]));
-            if width > room {
-                break;
+        let width = |text: &str| self.fonts.width(Face::Regular, SMALL, text);
+        let dots = width("…");
+        let (mut used, mut end) = (0.0_f32, 0);
+        for (at, c) in text.char_indices() {
+            used += width(c.encode_utf8(&mut [0; 4]));
+            if used > room {
+                return format!("{}…", text.get(..end).unwrap_or_default().trim_end());
             }
-            kept.push(c);
+            if used + dots <= room {
+                end = at + c.len_utf8();
+            }
         }
-        kept.truncate(kept.trim_end().len());
-        kept.push('…');
-        kept
+        text.to_owned()
     }
 }

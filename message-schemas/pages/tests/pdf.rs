@@ -235,6 +235,20 @@ fn a_long_title_is_shortened_at_the_edge_of_a_page_and_the_date_never() {
 }
 
 #[test]
+fn a_name_of_any_length_and_a_time_of_any_year_are_written() {
+    let mut long = view(vec![paragraph("Funn")]);
+    long.sender = Some("sykehus ".repeat(200_000));
+    let pdf = pages::pdf(&long).expect("a PDF");
+    let Some(text) = poppler("pdftotext", &["-raw"], &pdf) else { return };
+    assert!(text.matches("sykehus").count() >= 200_000, "it is whole in the text");
+    let mut odd = view(vec![paragraph("Funn")]);
+    for second in [-62_135_596_800_i64, -62_135_600_400, 253_370_764_800, 253_402_207_200 - 3_600] {
+        odd.made = Some(jiff::Timestamp::from_second(second).expect("in range"));
+        assert!(pages::pdf(&odd).is_ok(), "{second}");
+    }
+}
+
+#[test]
 fn there_is_an_end_to_pages() {
     let lines = vec![paragraph("linje"); 300_000];
     assert_eq!(pages::pdf(&view(lines)), Err(pages::Fault::TooLong { pages: 3_000 }));
