@@ -262,9 +262,10 @@ impl Group {
     }
 }
 
-/// By which versions stand behind each other. What is cancelled is cancelled by all that was made in the same instant.
-fn order(versions: &[Version], at: usize) -> Option<(jiff::Timestamp, &str)> {
-    versions.get(at).map(|v| (v.generated, v.msg_id.as_str()))
+/// By which versions stand behind each other: (GenDate, MsgId), and of one instant what is new before what changes it. What is
+/// cancelled is cancelled by all that was made in the same instant.
+fn order(versions: &[Version], at: usize) -> Option<(jiff::Timestamp, bool, &str)> {
+    versions.get(at).map(|v| (v.generated, v.change != Change::New, v.msg_id.as_str()))
 }
 
 /// What is visible, while the versions go by.

@@ -39,7 +39,10 @@ fn a_change_without_a_beginning_is_visible() {
 
 #[test]
 fn messages_of_one_instant_stand_in_the_order_of_their_ids() {
+    always(&[version("a", 1, Changed), version("b", 1, Changed)], "b | b [b:]");
+    // But a change is never behind what it changes.
     always(&[version("a", 1, New), version("b", 1, Changed)], "b | b [b:]");
+    always(&[version("b", 1, New), version("a", 1, Changed)], "a | a [a:]");
 }
 
 #[test]
