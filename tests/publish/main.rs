@@ -1,6 +1,7 @@
 //! Publishing end to end: our adapters against stand-ins that refuse what the real ones refuse.
 
 mod given;
+mod hostile;
 
 use adapters::publish::{Options, Outcome, Publisher, Trouble};
 use given::{made, national, now, target, version};

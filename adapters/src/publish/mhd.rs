@@ -1,14 +1,14 @@
 //! MHD: transactions, deletions, and entries looked at, over FHIR.
 
 use super::{
-    Answered, Ask, Error, Line, Options, Outcome, Trouble, address, again, fixed, other_content, rejected,
-    sha1_hex, trouble_of,
+    Answered, Ask, Error, Line, Options, Outcome, Trouble, address, again, fixed, most_fetched, most_found,
+    other_content, rejected, sha1_hex, trouble_of,
 };
 use axum::http::{HeaderName, HeaderValue, Method, Uri, header};
 use hyper::body::Bytes;
 use sharing::answers::{self, Answer, Differences, Found, NotAsPublished};
-use sharing::metadata::Id;
-use sharing::mhd::{MEDIA_TYPE, bundle, deprecation, search_form};
+use sharing::metadata::{Id, as_oid};
+use sharing::mhd::{MEDIA_TYPE, bundle, deprecation, identifier_form, search_form};
 use sharing::refusal::{NO_ANSWER, REJECTED};
 use sharing::{Kind, Published, Submission, Target, Withdrawal};
 use std::collections::BTreeMap;
@@ -43,13 +43,26 @@ impl Mhd {
             return again(NO_ANSWER, format!("answered {}", answered.status), None);
         }
         match answers::transaction(submission, answered.status, &answered.body) {
-            Answer::Taken(locations) => {
-                Outcome::Done(submission.published(|entry| locations.get(&entry).cloned()))
-            }
+            Answer::Taken(locations) => Outcome::Done(self.located(submission, &locations).await),
             Answer::Duplicate(_) => self.is_it_ours(submission).await,
             Answer::Rejected(problems) => rejected(&problems),
             Answer::Unclear(why) => again(NO_ANSWER, why.to_owned(), None),
         }
+    }
+
+    /// What was published, with where it is. A store that does not say so is asked; if it does not answer now, it is asked
+    /// again when that is needed.
+    async fn located(&self, submission: &Submission, told: &BTreeMap<Uuid, String>) -> Vec<Published> {
+        let mut published = submission.published(|entry| told.get(&entry).cloned());
+        if !self.national
+            && published.iter().any(|entry| entry.location.is_none())
+            && let Ok(found) = self.found(search_form(&submission.common.patient.id)).await
+        {
+            for entry in published.iter_mut().filter(|entry| entry.location.is_none()) {
+                entry.location = found.iter().find(|f| is_of(f, entry)).and_then(|f| f.location.clone());
+            }
+        }
+        published
     }
 
     /// Something of this submission is there: all of it, with the same bytes?
@@ -59,27 +72,34 @@ impl Mhd {
             Err(outcome) => return outcome,
         };
         for entry in &submission.entries {
-            match found.get(&entry.entry).map(|found| found.sha1.as_deref()) {
-                Some(Some(hash)) if hash == entry.hash_hex() => {}
-                Some(_) => return other_content("an entry of this id has another hash"),
+            match found.get(&entry.entry) {
+                Some(found) if found.approved && found.sha1.as_deref() == Some(&entry.hash_hex()) => {}
+                Some(_) => return other_content("an entry of this id has another hash, or is out of use"),
                 None => return other_content("an id is taken, and not by an entry of this patient in use"),
             }
         }
         Outcome::Done(submission.published(|entry| found.get(&entry)?.location.clone()))
     }
 
-    /// The patient's entries that are in use. The id stands in the body.
+    /// The patient's entries that are in use.
     async fn search(&self, patient: &Id) -> Result<BTreeMap<Uuid, Found>, Outcome> {
+        let found = self.found(search_form(patient)).await?;
+        Ok(found.into_iter().filter_map(|f| Some((f.entry?, f))).collect())
+    }
+
+    /// What a search finds. Ids stand in the body.
+    async fn found(&self, form: String) -> Result<Vec<Found>, Outcome> {
         let uri = address(&self.options.url, "DocumentReference/_search").map_err(|_| unusable())?;
-        let form = search_form(patient).into_bytes();
-        let ask = self.ask(Method::POST, uri, "application/x-www-form-urlencoded", form);
+        let mut ask = self.ask(Method::POST, uri, "application/x-www-form-urlencoded", form.into_bytes());
+        ask.most = most_found(&self.options);
+        // A store that passes over what it does not know would answer another question.
+        ask.headers.extend(fixed("prefer", "handling=strict"));
         let answered = self.line.send(&ask).await?;
         if answered.status != 200 {
             return Err(again(NO_ANSWER, format!("a search was answered with {}", answered.status), None));
         }
-        let found = answers::found(&answered.body)
-            .ok_or_else(|| again(NO_ANSWER, "a search was not answered with entries".to_owned(), None))?;
-        Ok(found.into_iter().filter_map(|f| Some((f.entry?, f))).collect())
+        answers::found(&answered.body)
+            .ok_or_else(|| again(NO_ANSWER, "a search was not answered with entries".to_owned(), None))
     }
 
     pub(super) async fn withdraw(&self, withdrawal: &Withdrawal) -> Outcome {
@@ -90,29 +110,60 @@ impl Mhd {
             Withdrawal::Tombstone(_) => return unusable(),
         };
         for entry in entries {
-            let path = self.path(entry);
-            let Ok(uri) = address(&self.options.url, &path) else { return unusable() };
-            let ask = if delete {
-                self.ask(Method::DELETE, uri, MEDIA_TYPE, Vec::new())
-            } else {
-                let Ok(patch) = deprecation() else { return unusable() };
-                self.ask(Method::PATCH, uri, MEDIA_TYPE, patch)
-            };
-            match self.line.send(&ask).await {
-                Ok(Answered { status: 200..=299, .. }) => {}
-                // Gone already: by this very request, whose answer was lost, or by somebody else.
-                Ok(Answered { status: 404 | 410, .. }) if delete => {}
-                Ok(Answered { status: 500..=599, .. }) => {
-                    return again(NO_ANSWER, "it could not withdraw for now".to_owned(), None);
-                }
-                Ok(answered) => {
-                    let why = format!("a withdrawal was answered with {}", answered.status);
-                    return Outcome::Refused(Trouble { code: REJECTED, why });
-                }
-                Err(outcome) => return outcome,
+            if let Err(outcome) = self.withdraw_one(entry, delete).await {
+                return outcome;
             }
         }
         Outcome::Done(entries.clone())
+    }
+
+    async fn withdraw_one(&self, entry: &Published, delete: bool) -> Result<(), Outcome> {
+        let told = match &entry.location {
+            // The national store keeps each entry under our id.
+            Some(_) | None if self.national => Some(format!("DocumentReference/{}", entry.entry)),
+            location => location.clone(),
+        };
+        if let Some(path) = told {
+            match self.change(&path, delete).await? {
+                200..=299 => return Ok(()),
+                // Gone already: by this very request, whose answer was lost, or by somebody else.
+                404 | 410 if delete && self.national => return Ok(()),
+                404 | 410 if !self.national => {}
+                status => return Err(refused_with(status)),
+            }
+        }
+        // It is not where it was, or that was never told: it is gone only if the store does not find it either.
+        let found = self.found(identifier_form(std::slice::from_ref(entry))).await?;
+        for found in found.iter().filter(|f| is_of(f, entry) && (delete || f.approved)) {
+            let Some(path) = &found.location else {
+                return Err(again(NO_ANSWER, "an entry is there, and it is not said where".to_owned(), None));
+            };
+            match self.change(path, delete).await? {
+                200..=299 => {}
+                404 | 410 => {
+                    let why = "an entry is found by a search, and not where it is said to be".to_owned();
+                    return Err(again(NO_ANSWER, why, None));
+                }
+                status => return Err(refused_with(status)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks for the deletion of an entry, or for it to be set out of use. Returns what was answered.
+    async fn change(&self, path: &str, delete: bool) -> Result<u16, Outcome> {
+        let uri = address(&self.options.url, path).map_err(|_| unusable())?;
+        let ask = if delete {
+            self.ask(Method::DELETE, uri, MEDIA_TYPE, Vec::new())
+        } else {
+            self.ask(Method::PATCH, uri, MEDIA_TYPE, deprecation().map_err(|_| unusable())?)
+        };
+        match self.line.send(&ask).await? {
+            Answered { status: 500..=599, .. } => {
+                Err(again(NO_ANSWER, "it could not withdraw for now".to_owned(), None))
+            }
+            Answered { status, .. } => Ok(status),
+        }
     }
 
     pub(super) async fn check(
@@ -164,6 +215,7 @@ impl Mhd {
             return Err(cannot("an entry keeps its bytes on another host"));
         }
         let mut ask = self.ask(Method::GET, uri, MEDIA_TYPE, Vec::new());
+        ask.most = most_fetched(&self.options, std::slice::from_ref(entry));
         ask.headers.retain(|(name, _)| *name != header::ACCEPT);
         ask.headers.push((header::ACCEPT, HeaderValue::from_static("*/*")));
         let answered = self.line.send(&ask).await.map_err(trouble_of)?;
@@ -171,14 +223,6 @@ impl Mhd {
             Ok(answered.body.to_vec())
         } else {
             Err(cannot(&format!("a document was answered with {}", answered.status)))
-        }
-    }
-
-    /// Where an entry is: as the target said, else by its id.
-    fn path(&self, entry: &Published) -> String {
-        match &entry.location {
-            Some(location) if !self.national => location.clone(),
-            Some(_) | None => format!("DocumentReference/{}", entry.entry),
         }
     }
 
@@ -191,8 +235,20 @@ impl Mhd {
             headers.extend(self.options.source_system.as_deref().and_then(|s| fixed("nhn-source-system", s)));
             headers.extend(fixed("nhn-event-id", &Uuid::now_v7().to_string()));
         }
-        Ask { method, uri, headers, body: Bytes::from(body) }
+        Ask { method, uri, headers, body: Bytes::from(body), most: self.options.answer_bytes }
     }
+}
+
+/// Whether an entry at the target is this one. A store may give it another id, and must not give the document one.
+fn is_of(found: &Found, entry: &Published) -> bool {
+    found.entry == Some(entry.entry)
+        || found.document == format!("urn:uuid:{}", entry.document)
+        || found.document == format!("urn:oid:{}", as_oid(entry.document))
+}
+
+fn refused_with(status: u16) -> Outcome {
+    let why = format!("a withdrawal was answered with {status}");
+    Outcome::Refused(Trouble { code: REJECTED, why })
 }
 
 fn unusable() -> Outcome {

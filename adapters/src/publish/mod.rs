@@ -40,7 +40,8 @@ pub struct Options {
     pub registry_url: Option<String>,
     /// For one answer.
     pub timeout: Duration,
-    /// The largest answer that is read, in bytes.
+    /// The largest answer to a submission or a withdrawal that is read, in bytes. What was searched for may be sixteen
+    /// times as large, and a document that is fetched by so much larger than what was sent.
     pub answer_bytes: usize,
     /// Root certificates (PEM) to check the server against; this machine's if not set.
     pub roots_file: Option<PathBuf>,
@@ -63,7 +64,7 @@ impl Options {
             document_path: None,
             registry_url: None,
             timeout: Duration::from_secs(60),
-            answer_bytes: 100_000_000,
+            answer_bytes: 1_000_000,
             roots_file: None,
             token: None,
             source_system: None,
@@ -209,7 +210,6 @@ pub fn not_as_published(differences: &Differences) -> Option<Trouble> {
 struct Line {
     caller: Caller,
     token: Option<TokenSource>,
-    answer_bytes: usize,
 }
 
 impl std::fmt::Debug for Line {
@@ -224,13 +224,15 @@ struct Ask {
     uri: Uri,
     headers: Vec<(HeaderName, HeaderValue)>,
     body: Bytes,
+    /// The largest answer that is read.
+    most: usize,
 }
 
 impl Line {
     fn build(options: &Options) -> Result<Self, Error> {
         let caller = Caller::build(options.timeout, options.roots_file.as_deref())?;
         let token = options.token.clone().map(|o| TokenSource::build(o, caller.clone())).transpose()?;
-        Ok(Self { caller, token, answer_bytes: options.answer_bytes })
+        Ok(Self { caller, token })
     }
 
     /// Sends it. A token that is not taken, or a nonce that is wanted, is renewed once.
@@ -248,14 +250,14 @@ impl Line {
                 let shown = token.headers(&ask.method, &ask.uri).await;
                 headers.extend(shown.map_err(|fault| again(NO_TOKEN, fault.to_string(), None))?);
             }
-            let answered =
-                self.caller.exchange(request, self.answer_bytes).await.map_err(|why| unanswered(&why))?;
+            let answered = self.caller.exchange(request, ask.most).await.map_err(|why| unanswered(&why))?;
             match (&self.token, answered.status) {
                 (Some(token), 401) if first => token.refused(&answered.headers).await,
                 (_, 401 | 403) => {
                     return Err(again(NO_TOKEN, format!("answered {}", answered.status), None));
                 }
-                (_, 408 | 429 | 502..=504) => {
+                // A redirect leads to a proxy or a page for logging in; nothing is followed.
+                (_, 300..=399 | 408 | 429 | 502..=504) => {
                     return Err(again(
                         NO_ANSWER,
                         format!("answered {}", answered.status),
@@ -291,6 +293,18 @@ fn trouble_of(outcome: Outcome) -> Trouble {
         Outcome::Refused(trouble) | Outcome::Again { trouble, .. } => trouble,
         Outcome::Done(_) => Trouble { code: NO_ANSWER, why: "it was not asked".to_owned() },
     }
+}
+
+/// The largest answer to a search.
+fn most_found(options: &Options) -> usize {
+    options.answer_bytes.saturating_mul(16)
+}
+
+/// The largest answer that holds these documents, perhaps in base64.
+fn most_fetched(options: &Options, entries: &[Published]) -> usize {
+    let sent = entries.iter().fold(0u64, |sum, entry| sum.saturating_add(entry.size));
+    let written = usize::try_from(sent.saturating_mul(3) / 2).unwrap_or(usize::MAX);
+    written.saturating_add(options.answer_bytes)
 }
 
 fn later(headers: &HeaderMap) -> Option<Duration> {

@@ -1,8 +1,8 @@
 //! XDS.b: submissions to a repository; queries, updates and deletions at a registry.
 
 use super::{
-    Ask, Error, Line, Options, Outcome, Trouble, address, again, other_content, rejected, sha1_hex,
-    trouble_of,
+    Ask, Error, Line, Options, Outcome, Trouble, address, again, most_fetched, most_found, other_content,
+    rejected, sha1_hex, trouble_of,
 };
 use crate::secret;
 use axum::http::{HeaderValue, Method, Uri, header};
@@ -35,8 +35,12 @@ impl Xds {
     }
 
     pub(super) async fn publish(&self, target: &Target, submission: &Submission) -> Outcome {
-        let answer = self.call(&self.repository, |call| xds::provide(submission, call)).await;
-        match answer.map(|answered| answers::registry_response(&answered.body, &answered.content_type)) {
+        let answer = self
+            .call(&self.repository, self.options.answer_bytes, |call| xds::provide(submission, call))
+            .await;
+        match answer.map(|answered| {
+            answers::registry_response(answered.status, &answered.body, &answered.content_type)
+        }) {
             Ok(Answer::Taken(_)) => Outcome::Done(submission.published(|_| None)),
             Ok(Answer::Duplicate(problems)) => {
                 self.is_it_ours(target, submission, &problems.to_string()).await
@@ -73,8 +77,9 @@ impl Xds {
         published: &[Published],
     ) -> Result<Option<BTreeMap<String, Found>>, Outcome> {
         let Some(registry) = &self.registry else { return Ok(None) };
-        let answered = self.call(registry, |call| xds::find(published, target, call)).await?;
-        match answers::listed(&answered.body, &answered.content_type) {
+        let answered =
+            self.call(registry, most_found(&self.options), |call| xds::find(published, target, call)).await?;
+        match answers::listed(answered.status, &answered.body, &answered.content_type) {
             Ok(found) => Ok(Some(found.into_iter().map(|f| (f.document.clone(), f)).collect())),
             Err(Answer::Rejected(problems) | Answer::Duplicate(problems)) => {
                 Err(again(NO_ANSWER, format!("a query was refused: {problems}"), None))
@@ -101,46 +106,73 @@ impl Xds {
             Ok(found) => found.unwrap_or_default(),
             Err(outcome) => return outcome,
         };
-        let there = |approved: bool| -> Vec<Published> {
-            let here = entries
-                .iter()
-                .filter(|e| found.get(&unique_id(target, e)).is_some_and(|f| f.approved || !approved));
-            here.cloned().collect()
-        };
-        let wires: Vec<(&Uri, Make)> = match withdrawal {
-            Withdrawal::Deprecate { set, .. } => {
-                let left = there(true);
-                if left.is_empty() {
-                    return Outcome::Done(entries.clone());
-                }
-                let set = set.clone();
-                vec![(registry, Box::new(move |call: &Call<'_>| xds::deprecate(&set, &left, call)))]
+        let (listed, missing): (Vec<_>, Vec<_>) =
+            entries.iter().cloned().partition(|e| found.contains_key(&unique_id(target, e)));
+        // What nobody knows to have been taken may be missing; the bytes of what was taken are known.
+        let missing: Vec<Published> = missing.into_iter().filter(|e| !e.sha1.is_empty()).collect();
+        if let Withdrawal::Deprecate { set, .. } = withdrawal {
+            let in_use = |e: &Published| found.get(&unique_id(target, e)).is_some_and(|f| f.approved);
+            let left: Vec<Published> = listed.into_iter().filter(in_use).collect();
+            if !left.is_empty()
+                && let Err(outcome) = self.settled(registry, |call| xds::deprecate(set, &left, call)).await
+            {
+                return outcome;
             }
-            Withdrawal::Delete(_) | Withdrawal::Supersede(_) | Withdrawal::Tombstone(_) => {
-                let left = there(false);
-                if left.is_empty() {
-                    return Outcome::Done(entries.clone());
-                }
-                let (style, target, documents) = (target.unique_ids, target.clone(), left.clone());
-                vec![
-                    (registry, Box::new(move |call: &Call<'_>| xds::remove(&left, style, call))),
-                    (
-                        &self.repository,
-                        Box::new(move |call: &Call<'_>| xds::remove_documents(&documents, &target, call)),
-                    ),
-                ]
+            // What is out of use is still listed: nothing of it may be missing.
+            if !missing.is_empty() {
+                return unlisted();
             }
-        };
-        for (uri, wire) in wires {
-            let answer = self.call(uri, wire).await;
-            match answer.map(|answered| answers::registry_response(&answered.body, &answered.content_type)) {
-                Ok(Answer::Taken(_)) => {}
-                Ok(Answer::Duplicate(problems) | Answer::Rejected(problems)) => return rejected(&problems),
-                Ok(Answer::Unclear(why)) => return again(NO_ANSWER, why.to_owned(), None),
-                Err(outcome) => return outcome,
+            return Outcome::Done(entries.clone());
+        }
+        if !listed.is_empty() {
+            let removed = self.settled(registry, |call| xds::remove(&listed, target.unique_ids, call)).await;
+            if let Err(outcome) = removed {
+                return outcome;
+            }
+            let removed =
+                self.settled(&self.repository, |call| xds::remove_documents(&listed, target, call)).await;
+            if let Err(outcome) = removed {
+                return outcome;
+            }
+        }
+        // That a query does not find it is no proof. One by one, so that each is answered for.
+        for entry in missing {
+            if let Err(outcome) = self.remove_unlisted(registry, target, entry).await {
+                return outcome;
             }
         }
         Outcome::Done(entries.clone())
+    }
+
+    /// Asks for the deletion of what a query did not find: gone if the registry deletes it, or says that there is no such
+    /// entry.
+    async fn remove_unlisted(
+        &self,
+        registry: &Uri,
+        target: &Target,
+        entry: Published,
+    ) -> Result<(), Outcome> {
+        let one = [entry];
+        let most = self.options.answer_bytes;
+        let answered = self.call(registry, most, |call| xds::remove(&one, target.unique_ids, call)).await?;
+        match answers::registry_response(answered.status, &answered.body, &answered.content_type) {
+            Answer::Taken(_) => {
+                self.settled(&self.repository, |call| xds::remove_documents(&one, target, call)).await
+            }
+            Answer::Rejected(problems) if problems.codes == ["UnresolvedReferenceException"] => Ok(()),
+            Answer::Rejected(_) | Answer::Duplicate(_) => Err(unlisted()),
+            Answer::Unclear(why) => Err(again(NO_ANSWER, why.to_owned(), None)),
+        }
+    }
+
+    /// Sends an update or a deletion, which must succeed.
+    async fn settled(&self, uri: &Uri, wire: impl Fn(&Call<'_>) -> Wire) -> Result<(), Outcome> {
+        let answered = self.call(uri, self.options.answer_bytes, wire).await?;
+        match answers::registry_response(answered.status, &answered.body, &answered.content_type) {
+            Answer::Taken(_) => Ok(()),
+            Answer::Duplicate(problems) | Answer::Rejected(problems) => Err(rejected(&problems)),
+            Answer::Unclear(why) => Err(again(NO_ANSWER, why.to_owned(), None)),
+        }
     }
 
     pub(super) async fn check(
@@ -154,10 +186,12 @@ impl Xds {
             .map_err(trouble_of)?
             .ok_or_else(|| Trouble { code: NO_ANSWER, why: "there is no registry_url to ask".to_owned() })?;
         let answered = self
-            .call(&self.repository, |call| xds::retrieve(published, target, call))
+            .call(&self.repository, most_fetched(&self.options, published), |call| {
+                xds::retrieve(published, target, call)
+            })
             .await
             .map_err(trouble_of)?;
-        let documents = match answers::documents(&answered.body, &answered.content_type) {
+        let documents = match answers::documents(answered.status, &answered.body, &answered.content_type) {
             Ok(documents) => documents,
             Err(Answer::Unclear(why)) => {
                 return Err(Trouble { code: NO_ANSWER, why: why.to_owned() });
@@ -180,7 +214,7 @@ impl Xds {
         Ok(differences)
     }
 
-    async fn call(&self, uri: &Uri, wire: impl Fn(&Call<'_>) -> Wire) -> Result<Soap, Outcome> {
+    async fn call(&self, uri: &Uri, most: usize, wire: impl Fn(&Call<'_>) -> Wire) -> Result<Soap, Outcome> {
         let security = self.security().map_err(|error| again(NO_TOKEN, error.to_string(), None))?;
         let to = uri.to_string();
         let call =
@@ -193,14 +227,17 @@ impl Xds {
             uri: uri.clone(),
             headers: vec![(header::CONTENT_TYPE, content_type)],
             body: Bytes::from(wire.body),
+            most,
         };
         let answered = self.line.send(&ask).await?;
         let content_type = answered.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
         // A SOAP fault comes with 400 or 500, and says more than those.
         match (answered.status, content_type) {
-            (200 | 400 | 500, Some(content_type)) if content_type.contains("xml") => {
-                Ok(Soap { content_type: content_type.to_owned(), body: answered.body })
-            }
+            (200 | 400 | 500, Some(content_type)) if content_type.contains("xml") => Ok(Soap {
+                status: answered.status,
+                content_type: content_type.to_owned(),
+                body: answered.body,
+            }),
             (status, _) => Err(again(NO_ANSWER, format!("answered {status}, and no SOAP"), None)),
         }
     }
@@ -211,10 +248,14 @@ impl Xds {
     }
 }
 
-/// Makes a request for a call.
-type Make = Box<dyn Fn(&Call<'_>) -> Wire + Send + Sync>;
+/// It took something that it does not find any longer: nobody knows whether it shows it.
+fn unlisted() -> Outcome {
+    let why = "the registry does not find what it had taken, so it is not known to be withdrawn".to_owned();
+    Outcome::Refused(Trouble { code: REJECTED, why })
+}
 
 struct Soap {
+    status: u16,
     content_type: String,
     body: std::sync::Arc<[u8]>,
 }

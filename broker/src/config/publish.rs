@@ -73,7 +73,7 @@ settings! {
         /// When the target is left alone for a while, because nothing gets through.
         breaker: BreakerSettings = BreakerSettings::default(),
         /// The largest answer that is read.
-        answer_bytes: Bytes = Bytes(100_000_000),
+        answer_bytes: Bytes = Bytes(1_000_000),
         /// Root certificates (PEM) to check the server against; this machine's if not set.
         roots_file: Option<PathBuf> = None,
         /// A file with the bearer token to show there; read again when it changes.

@@ -328,14 +328,30 @@ impl Client {
     }
 }
 
-/// The error code of RFC 6749 §5.2; nothing else of the answer is repeated.
+/// The error code of RFC 6749 §5.2 or RFC 9449 §5; nothing else of the answer is repeated.
 fn error_code(body: &[u8]) -> String {
     #[derive(Deserialize)]
     struct Refusal {
         error: String,
     }
+    /// As registered (OAuth Extensions Error Registry).
+    const CODES: [&str; 13] = [
+        "invalid_request",
+        "invalid_client",
+        "invalid_grant",
+        "unauthorized_client",
+        "unsupported_grant_type",
+        "invalid_scope",
+        "invalid_dpop_proof",
+        "use_dpop_nonce",
+        "server_error",
+        "temporarily_unavailable",
+        "access_denied",
+        "invalid_token",
+        "insufficient_scope",
+    ];
     let error = serde_json::from_slice::<Refusal>(body).map(|r| r.error).unwrap_or_default();
-    error.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(60).collect()
+    CODES.into_iter().find(|code| *code == error).unwrap_or("unknown").to_owned()
 }
 
 fn nonce(headers: &HeaderMap) -> Option<String> {
@@ -360,4 +376,17 @@ fn encoded(text: &str) -> String {
             _ => format!("%{byte:02X}"),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_registered_codes_are_told() {
+        assert_eq!(error_code(br#"{"error":"invalid_client","error_description":"x"}"#), "invalid_client");
+        for other in [r#"{"error":"13116900216"}"#, r#"{"error":"invalid_client Line Danser"}"#, "{}", ""] {
+            assert_eq!(error_code(other.as_bytes()), "unknown", "{other}");
+        }
+    }
 }

@@ -1,6 +1,8 @@
 //! What targets answer. An answer comes from outside: it is read with limits, and what it does not clearly say is no
 //! success.
 
+mod few;
+mod known;
 mod mhd;
 mod registry;
 
@@ -38,11 +40,9 @@ impl Problems {
     const MOST: usize = 20;
 
     fn add(&mut self, code: &str) {
-        // Codes are words; whatever else stands there is not repeated.
-        let is_code = !code.is_empty()
-            && code.len() <= 80
-            && code.bytes().all(|b| b.is_ascii_alphabetic() || matches!(b, b'-' | b'_' | b'.'));
-        if is_code && self.codes.len() < Self::MOST && !self.codes.iter().any(|known| known == code) {
+        // Whatever is in no list is not repeated: it may be a word about a patient.
+        let code = known::known(code).unwrap_or(known::UNKNOWN);
+        if self.codes.len() < Self::MOST && !self.codes.iter().any(|known| known == code) {
             self.codes.push(code.to_owned());
         }
     }

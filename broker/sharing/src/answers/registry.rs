@@ -9,6 +9,10 @@ use message_schemas::{Limits, mime};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
+const SOAP: [&str; 2] =
+    ["http://www.w3.org/2003/05/soap-envelope", "http://schemas.xmlsoap.org/soap/envelope/"];
+const QUERY: &str = "urn:oasis:names:tc:ebxml-regrep:xsd:query:3.0";
+const XDS: &str = "urn:ihe:iti:xds-b:2007";
 const RS: &str = "urn:oasis:names:tc:ebxml-regrep:xsd:rs:3.0";
 const SUCCESS: &str = "urn:oasis:names:tc:ebxml-regrep:ResponseStatusType:Success";
 const FAILURE: &str = "urn:oasis:names:tc:ebxml-regrep:ResponseStatusType:Failure";
@@ -32,36 +36,62 @@ fn envelope<'a>(body: &'a [u8], content_type: &str) -> Option<Envelope<'a>> {
     Some(Envelope { tree, package })
 }
 
+/// What stands in the body of an envelope. Headers say nothing of what became of a request.
+fn content_of(tree: &Tree) -> Option<Node<'_>> {
+    let envelope = tree.root().filter(|n| n.name() == "Envelope" && SOAP.contains(&n.namespace()))?;
+    let body = envelope.child("Body").filter(|n| n.namespace() == envelope.namespace())?;
+    body.elements().next()
+}
+
 /// Reads the answer to a submission, an update or a deletion. A success in part, or with warnings, is none: what was
-/// asked for is all or nothing (document-sharing §8.2).
+/// asked for is all or nothing (document-sharing §8.2). `status` is that of HTTP: a success that comes with an error
+/// contradicts itself.
 #[must_use]
-pub fn registry_response(body: &[u8], content_type: &str) -> Answer {
+pub fn registry_response(status: u16, body: &[u8], content_type: &str) -> Answer {
     let Some(envelope) = envelope(body, content_type) else {
         return Answer::Unclear("it is no SOAP");
     };
-    judge(&envelope.tree)
+    match content_of(&envelope.tree) {
+        Some(content) if content.namespace() == RS && content.name() == "RegistryResponse" => {
+            judge(status, content)
+        }
+        other => otherwise(other),
+    }
 }
 
-fn judge(tree: &Tree) -> Answer {
-    let named = |name: &str| tree.nodes().find(|n| n.is_element() && n.name() == name);
-    if named("Fault").is_some() {
-        let mut problems = Problems { errors: true, ..Problems::default() };
-        if let Some(code) = tree.nodes().filter(|n| n.is_element() && n.name() == "Value").last() {
-            problems.add(code.text().rsplit(':').next().unwrap_or_default().trim());
+/// What is told by something else than what was asked for.
+fn otherwise(content: Option<Node<'_>>) -> Answer {
+    match content {
+        Some(fault) if fault.name() == "Fault" && SOAP.contains(&fault.namespace()) => {
+            let mut problems = Problems { errors: true, ..Problems::default() };
+            let codes = fault.descendants().filter(|n| matches!(n.name(), "Value" | "faultcode"));
+            if let Some(code) = codes.filter(|n| n.is_element()).last() {
+                problems.add(code.text().rsplit(':').next().unwrap_or_default().trim());
+            }
+            problems.into_answer()
         }
-        return problems.into_answer();
+        Some(refusal) if refusal.namespace() == RS && refusal.name() == "RegistryResponse" => {
+            match problems(refusal) {
+                problems if problems.errors => problems.into_answer(),
+                _ => Answer::Unclear("it says that all is well, and not what was asked for"),
+            }
+        }
+        Some(_) | None => Answer::Unclear("its body does not hold what was asked for"),
     }
-    let status_of = |n: Node<'_>| n.attr("status").map(str::to_owned);
-    let response =
-        tree.nodes().find(|n| n.is_element() && n.namespace() == RS && n.name() == "RegistryResponse");
-    let response = response.or_else(|| named("AdhocQueryResponse"));
-    let Some(response) = response else { return Answer::Unclear("it holds no RegistryResponse") };
+}
+
+fn judge(http: u16, response: Node<'_>) -> Answer {
     let problems = problems(response);
-    match status_of(response).as_deref() {
-        Some(SUCCESS) if problems.codes.is_empty() && !problems.errors => Answer::Taken(BTreeMap::new()),
+    match response.attr("status") {
+        Some(SUCCESS) if problems.codes.is_empty() && !problems.errors => {
+            if http == 200 {
+                Answer::Taken(BTreeMap::new())
+            } else {
+                Answer::Unclear("it says success, with a status of HTTP that says otherwise")
+            }
+        }
         // Taken with warnings, or in part: neither is what was asked for.
-        Some(SUCCESS) => problems.into_answer(),
-        Some(FAILURE) => problems.into_answer(),
+        Some(SUCCESS | FAILURE) => problems.into_answer(),
         Some(_) => match problems.into_answer() {
             Answer::Rejected(problems) if problems.codes.is_empty() => {
                 Answer::Unclear("it took some of it, and some not")
@@ -70,7 +100,7 @@ fn judge(tree: &Tree) -> Answer {
                 other
             }
         },
-        None => Answer::Unclear("its RegistryResponse has no status"),
+        None => Answer::Unclear("its answer has no status"),
     }
 }
 
@@ -84,20 +114,26 @@ fn problems(response: Node<'_>) -> Problems {
     problems
 }
 
-/// Reads the entries that a query (ITI-18) found.
+/// Reads the entries that a query (ITI-18) found. Only a list says that there are none.
 ///
 /// # Errors
 /// What was answered instead.
-pub fn listed(body: &[u8], content_type: &str) -> Listed {
+pub fn listed(status: u16, body: &[u8], content_type: &str) -> Listed {
     let Some(envelope) = envelope(body, content_type) else {
         return Err(Answer::Unclear("it is no SOAP"));
     };
-    match judge(&envelope.tree) {
+    let response = match content_of(&envelope.tree) {
+        Some(content) if content.namespace() == QUERY && content.name() == "AdhocQueryResponse" => content,
+        other => return Err(otherwise(other)),
+    };
+    match judge(status, response) {
         Answer::Taken(_) => {}
         other @ (Answer::Duplicate(_) | Answer::Rejected(_) | Answer::Unclear(_)) => return Err(other),
     }
-    let objects = envelope.tree.nodes().filter(|n| n.is_element() && n.name() == "ExtrinsicObject");
-    Ok(objects.map(object).collect())
+    match response.child("RegistryObjectList") {
+        Some(list) => Ok(list.all("ExtrinsicObject").map(object).collect()),
+        None => Err(Answer::Unclear("it holds no list of what was found")),
+    }
 }
 
 fn object(node: Node<'_>) -> Found {
@@ -124,15 +160,23 @@ fn object(node: Node<'_>) -> Found {
 ///
 /// # Errors
 /// What was answered instead.
-pub fn documents(body: &[u8], content_type: &str) -> Result<BTreeMap<String, Vec<u8>>, Answer> {
+pub fn documents(status: u16, body: &[u8], content_type: &str) -> Result<BTreeMap<String, Vec<u8>>, Answer> {
     let Some(envelope) = envelope(body, content_type) else {
         return Err(Answer::Unclear("it is no SOAP"));
     };
-    match judge(&envelope.tree) {
-        Answer::Taken(_) => {}
-        other @ (Answer::Duplicate(_) | Answer::Rejected(_) | Answer::Unclear(_)) => return Err(other),
+    let set = match content_of(&envelope.tree) {
+        Some(content) if content.namespace() == XDS && content.name() == "RetrieveDocumentSetResponse" => {
+            content
+        }
+        other => return Err(otherwise(other)),
+    };
+    let response = set.child("RegistryResponse").filter(|n| n.namespace() == RS);
+    match response.map(|response| judge(status, response)) {
+        Some(Answer::Taken(_)) => {}
+        Some(other @ (Answer::Duplicate(_) | Answer::Rejected(_) | Answer::Unclear(_))) => return Err(other),
+        None => return Err(Answer::Unclear("it holds no RegistryResponse")),
     }
-    let responses = envelope.tree.nodes().filter(|n| n.is_element() && n.name() == "DocumentResponse");
+    let responses = set.all("DocumentResponse");
     let mut documents = BTreeMap::new();
     for response in responses {
         let id = response.child("DocumentUniqueId").map(|n| n.text().trim().to_owned());

@@ -1,7 +1,8 @@
 //! What is asked of a store that entries stand in: set one out of use, find the entries of a patient.
 
 use crate::json::Object;
-use crate::metadata::Id;
+use crate::metadata::{Id, as_oid};
+use crate::published::Published;
 
 /// The change that sets an entry out of use.
 pub(super) fn superseded() -> Object {
@@ -33,6 +34,21 @@ pub fn deprecation() -> Result<Vec<u8>, serde_json::Error> {
 pub fn search_form(patient: &Id) -> String {
     let id = format!("urn:oid:{}|{}", patient.authority, patient.value);
     format!("patient.identifier={}&status=current", percent(&id))
+}
+
+/// The form of a search for these entries, whatever their status: by the ids of entries and documents (ITI-67).
+#[must_use]
+pub fn identifier_form(entries: &[Published]) -> String {
+    let ids = entries.iter().flat_map(|e| {
+        [
+            format!("urn:uuid:{}", e.entry),
+            format!("urn:uuid:{}", e.document),
+            format!("urn:oid:{}", as_oid(e.document)),
+        ]
+    });
+    let mut ids: Vec<String> = ids.map(|id| percent(&id)).collect();
+    ids.dedup();
+    format!("identifier={}", ids.join(","))
 }
 
 /// Percent-encoded for a form.

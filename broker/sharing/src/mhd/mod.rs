@@ -14,7 +14,7 @@ mod actors;
 mod lookup;
 mod reference;
 
-pub use lookup::{deprecation, search_form};
+pub use lookup::{deprecation, identifier_form, search_form};
 
 use crate::json::Object;
 use crate::metadata::{Common, Link, Patient, as_oid, instant};
