@@ -277,8 +277,12 @@ impl<S: Store, R: Registry> Series<'_, S, R> {
                 self.record(self.standing(&refused, Status::Refused)).await?;
                 Err(Stop::Attempt(Attempt::Refused { why: trouble.to_string() }))
             }
+            // It asked us to come again: what it took before, if anything, it knows then.
+            Outcome::Again { trouble, after: after @ Some(_) } => {
+                Err(Stop::Attempt(Attempt::Retry { why: trouble.to_string(), after }))
+            }
             // Whether it is there, only the next attempt will tell.
-            Outcome::Again { trouble, .. } => {
+            Outcome::Again { trouble, after: None } => {
                 Err(Stop::Attempt(Attempt::Unsure { why: trouble.to_string() }))
             }
         }
