@@ -90,7 +90,8 @@ impl Standing {
         self.maybe_arrived |= self.state == State::Unsure || change.event == Event::LoseSight;
         self.state = then;
         self.reason = change.reason;
-        if change.detail.is_some() {
+        // What was in its way before it was taken is history, and in the events.
+        if change.detail.is_some() || change.event == Event::HandOver {
             self.detail.clone_from(&change.detail);
         }
         match change.event {
@@ -186,6 +187,21 @@ mod tests {
             (0, Some(at(110)), Some(at(160)))
         );
         assert_eq!(expired.next_attempt, Some(at(60)));
+    }
+
+    #[test]
+    fn what_was_in_the_way_is_over_when_it_is_taken() {
+        let mut one = standing(State::Sending);
+        let failed = Change { detail: Some("no connection".to_owned()), ..Change::plain(Event::Retry) };
+        assert!(one.happens(&failed, at(1)));
+        assert!(one.happens(&Change::plain(Event::Claim), at(2)));
+        assert_eq!(
+            one.detail.as_deref(),
+            Some("no connection"),
+            "it is on its way, and nothing else was said"
+        );
+        assert!(one.happens(&Change::plain(Event::HandOver), at(3)));
+        assert_eq!(one.detail, None);
     }
 
     #[test]

@@ -14,6 +14,7 @@
 
 use crate::health::{Health, Trouble};
 use crate::telemetry::{self, alarm};
+use crate::world::NOTHING_TO_PUBLISH;
 use broker_core::journal::{Delivery, RecipientId, Settlement};
 use broker_core::lifecycle::{Event, State};
 use broker_core::ports::{Clock, Destination, Store, StoreError};
@@ -269,6 +270,9 @@ impl<S: Store, D: Destination> Loop<S, D> {
         let destination = self.options.destination.as_str();
         let (message, tries) = (claimed.message, claimed.tries);
         match (next, said(attempt)) {
+            (Next::Done, why) if matches!(attempt, Attempt::NothingToDo { .. }) => {
+                tracing::debug!(message.id = %message, destination, "Nothing of message {message} was for {destination}: {why}.");
+            }
             (Next::Done, _) => {
                 tracing::debug!(message.id = %message, destination, "Message {message} was handed to {destination}.");
             }
@@ -351,6 +355,7 @@ fn settlement(recipient: RecipientId, attempt: Attempt, next: Next) -> Settlemen
     let detail = match attempt {
         Attempt::HandedOver => None,
         Attempt::AlreadyThere => Some("it had it already".to_owned()),
+        Attempt::NothingToDo { why } => Some(format!("{NOTHING_TO_PUBLISH}: {why}")),
         Attempt::Refused { why }
         | Attempt::SetAside { why, .. }
         | Attempt::Retry { why, .. }
@@ -363,7 +368,8 @@ fn said(attempt: &Attempt) -> &str {
     match attempt {
         Attempt::HandedOver => "handed over",
         Attempt::AlreadyThere => "it had it already",
-        Attempt::Refused { why }
+        Attempt::NothingToDo { why }
+        | Attempt::Refused { why }
         | Attempt::SetAside { why, .. }
         | Attempt::Retry { why, .. }
         | Attempt::Unsure { why } => why,

@@ -241,6 +241,7 @@ pub fn attempt(destination: &str, attempt: &Attempt, took: Duration) {
     let outcome = match attempt {
         Attempt::HandedOver => "handed_over",
         Attempt::AlreadyThere => "already_there",
+        Attempt::NothingToDo { .. } => "nothing_to_do",
         Attempt::Refused { .. } => "refused",
         Attempt::SetAside { .. } => "set_aside",
         Attempt::Retry { .. } => "retry",

@@ -109,10 +109,16 @@ pub fn named_certificates(config: &Config, parties: Option<&Parties>) -> BTreeMa
     named.map(|p| (p.her_id, p.protection.certificates.iter().map(find).collect())).collect()
 }
 
+/// Before a target's name in that of its destination.
+pub const PUBLISHING: &str = "publish:";
+
+/// How the detail of a delivery begins that had nothing to publish.
+pub const NOTHING_TO_PUBLISH: &str = "nothing to publish";
+
 /// The destination under which deliveries to a target are known; none for a name that can be none.
 #[must_use]
 pub fn publishing_to(name: &str) -> Option<DestinationId> {
-    format!("publish:{name}").parse().ok()
+    format!("{PUBLISHING}{name}").parse().ok()
 }
 
 /// What is published where.

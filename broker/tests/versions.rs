@@ -5,7 +5,7 @@ use adapters::memory::MemoryStore;
 use adapters::publish::{Outcome, Trouble};
 use arc_swap::ArcSwap;
 use broker::series::publishing::{Registry, Target};
-use broker_core::journal::{Entry, Known, Provenance, Settlement};
+use broker_core::journal::{Delivery, Entry, Known, Provenance, Settlement};
 use broker_core::lifecycle::{Event, State};
 use broker_core::policy::{Invalid, Policy, Publish};
 use broker_core::ports::{Clock, Destination, Store};
@@ -181,6 +181,10 @@ struct Region {
     world: Arc<ArcSwap<World>>,
     registry: InMemory,
     next: u128,
+    /// How the last attempt ended.
+    last: Option<Attempt>,
+    /// What was tried last.
+    tried: Option<Delivery>,
 }
 
 impl Region {
@@ -195,7 +199,23 @@ impl Region {
             world: Arc::new(ArcSwap::from_pointee(world())),
             registry: InMemory { target, stands },
             next: 0,
+            last: None,
+            tried: None,
         }
+    }
+
+    fn target(&self) -> Target<MemoryStore, InMemory> {
+        Target {
+            store: Arc::clone(&self.store),
+            world: Arc::clone(&self.world),
+            clock: Arc::new(Still),
+            registry: self.registry.clone(),
+        }
+    }
+
+    /// What was tried last is tried once more.
+    async fn again(&self) -> Attempt {
+        self.target().send(self.tried.as_ref().expect("something was tried")).await
     }
 
     /// A message arrives, and is delivered until nothing waits. What became of it at the registry.
@@ -203,12 +223,7 @@ impl Region {
         let entry = self.judge(xml);
         let id = entry.arrival.id;
         self.store.commit(vec![entry]).await.expect("it is taken in");
-        let target = Target {
-            store: Arc::clone(&self.store),
-            world: Arc::clone(&self.world),
-            clock: Arc::new(Still),
-            registry: self.registry.clone(),
-        };
+        let target = self.target();
         for round in 0.. {
             assert!(round < 40, "it comes to an end");
             let due = self.store.claim(&to(), now(), 10).await.expect("a claim");
@@ -218,7 +233,9 @@ impl Region {
             for delivery in due {
                 let attempt = target.send(&delivery).await;
                 let (event, reason, next) = match &attempt {
-                    Attempt::HandedOver | Attempt::AlreadyThere => (Event::HandOver, None, None),
+                    Attempt::HandedOver | Attempt::AlreadyThere | Attempt::NothingToDo { .. } => {
+                        (Event::HandOver, None, None)
+                    }
                     Attempt::SetAside { reason, .. } => (Event::Park, Some(*reason), None),
                     Attempt::Refused { why } => panic!("{why}"),
                     Attempt::Retry { .. } => (Event::Retry, None, Some(now())),
@@ -233,6 +250,8 @@ impl Region {
                     detail: None,
                 };
                 assert_eq!(self.store.settle(&[settlement], now()).await, Ok(1));
+                self.last = Some(attempt);
+                self.tried = Some(delivery);
             }
         }
         let record = self.store.message(id).await.expect("a search").expect("the message");
@@ -399,4 +418,43 @@ async fn what_the_target_shows_already_is_not_told_again() {
     let late = report(2, 2, "M", AKSEL, &[("A", "2.20", "M")]);
     assert_eq!(region.arrives(&late).await, (State::HandedOver, None));
     assert_eq!(region.asked(), asked, "a late older version is kept, and nobody is told");
+}
+
+#[tokio::test]
+async fn what_never_left_is_not_said_to_be_there() {
+    let nothing = |why: &str| Some(Attempt::NothingToDo { why: why.to_owned() });
+    let id = |number: u8| format!("5d0f8f7e-6a41-4c1b-9a57-0a7be9a100{number:02}");
+    let result = [("A", "1.10", "N")];
+
+    let mut region = Region::new(0);
+    region.arrives(&report(3, 3, "C", AKSEL, &[])).await;
+    assert_eq!(region.last, nothing("it cancels, and nothing else is known of its series"));
+    region.arrives(&report(1, 1, "N", AKSEL, &result)).await;
+    assert_eq!(region.last, nothing(&format!("not shown: {} cancelled it", id(3))));
+    assert_eq!(region.asked(), 0);
+
+    let mut region = Region::new(0);
+    region.arrives(&report(2, 2, "M", AKSEL, &result)).await;
+    assert_eq!(region.last, Some(Attempt::HandedOver));
+    region.arrives(&report(1, 1, "N", AKSEL, &result)).await;
+    region.arrives(&report(4, 4, "N", AKSEL, &result)).await;
+    assert_eq!(region.last, Some(Attempt::HandedOver));
+    region.arrives(&report(3, 3, "M", AKSEL, &result)).await;
+    assert_eq!(region.last, nothing(&format!("not shown: {} took its place", id(4))));
+
+    // A target for tests is not told of the living.
+    let mut region = Region::new(0);
+    region.registry.target.environment = Environment::Test;
+    region.arrives(&report(1, 1, "N", AKSEL, &result)).await;
+    assert_eq!(
+        region.last,
+        nothing("it is neither a test nor of a synthetic patient, and the target is for tests")
+    );
+
+    // It was told, and the broker that told it died before the delivery was settled: told again, all is there.
+    let mut region = Region::new(0);
+    let (state, _) = region.arrives(&report(1, 1, "N", AKSEL, &result)).await;
+    assert_eq!((state, region.last.take()), (State::HandedOver, Some(Attempt::HandedOver)));
+    let again = region.again().await;
+    assert_eq!(again, Attempt::AlreadyThere);
 }

@@ -14,6 +14,11 @@ pub enum Attempt {
     HandedOver,
     /// It has the message already, from an attempt whose answer was lost.
     AlreadyThere,
+    /// There was nothing to hand over, so it was not asked.
+    NothingToDo {
+        /// Why, without content of the message.
+        why: String,
+    },
     /// It said no, and would say so again.
     Refused {
         /// What it said, without content of the message.
@@ -43,7 +48,7 @@ pub enum Attempt {
 /// What is to be done next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Next {
-    /// Nothing: it is handed over.
+    /// Nothing: it is handed over, or there was nothing to hand over.
     Done,
     /// Try again then.
     RetryAt(Timestamp),
@@ -72,7 +77,7 @@ pub fn after_attempt(
     chance: u64,
 ) -> Next {
     let (unsure, wish) = match attempt {
-        Attempt::HandedOver | Attempt::AlreadyThere => return Next::Done,
+        Attempt::HandedOver | Attempt::AlreadyThere | Attempt::NothingToDo { .. } => return Next::Done,
         Attempt::Refused { .. } => return Next::Park(Reason::RefusedByDestination),
         Attempt::SetAside { reason, .. } => return Next::Park(*reason),
         Attempt::Retry { after, .. } => (false, after.unwrap_or_default().min(LONGEST_WISH)),
@@ -125,6 +130,7 @@ mod tests {
             (Attempt::HandedOver, 1, &endless, None, Next::Done),
             (Attempt::HandedOver, 9, &three, past, Next::Done),
             (Attempt::AlreadyThere, 2, &endless, None, Next::Done),
+            (Attempt::NothingToDo { why: "withdrawn".into() }, 1, &three, past, Next::Done),
             (refused.clone(), 1, &endless, None, Next::Park(Reason::RefusedByDestination)),
             (refused, 9, &three, past, Next::Park(Reason::RefusedByDestination)),
             (

@@ -128,6 +128,11 @@ impl Breaker {
     /// Records the outcome of an attempt; `chance` is any random number.
     pub fn record(&mut self, attempt: &Attempt, now: Timestamp, chance: u64) -> Change {
         let failed = match attempt {
+            // Nobody was asked, so nothing is known of how the destination is.
+            Attempt::NothingToDo { .. } => {
+                self.unused(now);
+                return Change::None;
+            }
             Attempt::HandedOver
             | Attempt::AlreadyThere
             | Attempt::Refused { .. }
@@ -200,6 +205,7 @@ mod tests {
         let cases = [
             (closed(0), Attempt::HandedOver, closed(0), Change::None),
             (closed(1), Attempt::AlreadyThere, closed(0), Change::None),
+            (closed(1), Attempt::NothingToDo { why: "withdrawn".into() }, closed(1), Change::None),
             (closed(1), refused(), closed(0), Change::None),
             (closed(0), failed(), closed(1), Change::None),
             (closed(1), failed(), open(10, 1), Change::Opened),
@@ -213,6 +219,8 @@ mod tests {
             (half(300, 9), failed(), open(300, 10), Change::None),
             (half(300, 3), Attempt::HandedOver, closed(0), Change::Closed),
             (half(300, 3), refused(), closed(0), Change::Closed),
+            // No probe: nobody was asked.
+            (half(300, 3), Attempt::NothingToDo { why: "withdrawn".into() }, open(0, 3), Change::None),
         ];
         for (before, attempt, after, change) in cases {
             let mut breaker = Breaker { state: before, ..breaker() };

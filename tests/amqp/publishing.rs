@@ -79,6 +79,7 @@ fn why(attempt: &Attempt) -> &str {
         Attempt::Retry { why, .. }
         | Attempt::Refused { why }
         | Attempt::SetAside { why, .. }
+        | Attempt::NothingToDo { why }
         | Attempt::Unsure { why } => why,
         Attempt::HandedOver | Attempt::AlreadyThere => "",
     }
@@ -212,9 +213,10 @@ async fn through_alarms_restarts_and_kills_nothing_is_said_to_be_sent_that_is_no
                 match attempt {
                     Attempt::HandedOver => drop(handed.insert(n)),
                     Attempt::Retry { .. } | Attempt::Unsure { .. } => {}
-                    Attempt::AlreadyThere | Attempt::Refused { .. } | Attempt::SetAside { .. } => {
-                        panic!("{attempt:?}")
-                    }
+                    Attempt::AlreadyThere
+                    | Attempt::NothingToDo { .. }
+                    | Attempt::Refused { .. }
+                    | Attempt::SetAside { .. } => panic!("{attempt:?}"),
                 }
             }
             n += 50;

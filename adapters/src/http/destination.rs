@@ -330,6 +330,7 @@ mod tests {
             Attempt::Retry { after, .. } => after.map(|d| d.as_secs()),
             other @ (Attempt::HandedOver
             | Attempt::AlreadyThere
+            | Attempt::NothingToDo { .. }
             | Attempt::Refused { .. }
             | Attempt::SetAside { .. }
             | Attempt::Unsure { .. }) => panic!("{other:?}"),

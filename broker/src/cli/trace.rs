@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::exit::{Failure, Verdict};
 use crate::mask;
 use crate::series::account::{Account, Settings, account};
-use crate::world::{Tables, document_options};
+use crate::world::{NOTHING_TO_PUBLISH, PUBLISHING, Tables, document_options};
 use broker_core::journal::{MessageRecord, RecipientRecord};
 use broker_core::ports::Store;
 use broker_core::transport::Transport;
@@ -167,11 +167,20 @@ pub(super) fn finding_lines(out: &mut dyn Write, findings: &Findings) -> Result<
 
 /// One line, and a second with what the destination said last.
 pub(super) fn recipient_line(out: &mut dyn Write, recipient: &RecipientRecord) -> Result<(), Failure> {
-    let receiver =
-        recipient.receiver.map_or_else(|| "unknown".to_owned(), |her_id| format!("HER-id {her_id}"));
+    let publishes = recipient.destination.as_ref().is_some_and(|to| to.as_str().starts_with(PUBLISHING));
+    let receiver = match recipient.receiver {
+        Some(her_id) => format!(" for HER-id {her_id}"),
+        // A document is for whoever may read it there.
+        None if publishes => String::new(),
+        None => " for unknown".to_owned(),
+    };
     let place = recipient.destination.as_ref().map_or_else(|| "nowhere".to_owned(), ToString::to_string);
-    let (state, payload, tries) = (recipient.state, &recipient.payload, recipient.tries);
-    write!(out, "  recipient   {} {payload} for {receiver} at {place}: {state}", recipient.id.0)?;
+    let payload = if publishes { "document" } else { recipient.payload.as_str() };
+    let nothing = recipient.detail.as_ref().is_some_and(|detail| detail.starts_with(NOTHING_TO_PUBLISH));
+    // It is settled, and yet nothing left.
+    let state = if nothing { "done" } else { recipient.state.as_str() };
+    let tries = recipient.tries;
+    write!(out, "  recipient   {} {payload}{receiver} at {place}: {state}", recipient.id.0)?;
     if let Some(reason) = recipient.reason {
         write!(out, ", {reason}: {}", reason.title())?;
     }
@@ -189,5 +198,44 @@ fn address(party: &Party) -> String {
     match party.her_id().or_else(|| party.enterprise_her_id()) {
         Some(her_id) => format!("HER-id {her_id}"),
         None => "no HER-id".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use broker_core::journal::{Book, RecipientId};
+    use broker_core::lifecycle::State;
+
+    fn line(destination: &str, receiver: Option<HerId>, detail: Option<&str>) -> String {
+        let recipient = RecipientRecord {
+            id: RecipientId(uuid::Uuid::from_u128(1)),
+            book: Book::Message,
+            receiver,
+            destination: destination.parse().ok(),
+            payload: "original".to_owned(),
+            document: None,
+            state: State::HandedOver,
+            reason: None,
+            detail: detail.map(str::to_owned),
+            tries: 1,
+            next_attempt: None,
+            receipt_deadline: None,
+            expires: None,
+        };
+        let mut out = Vec::new();
+        recipient_line(&mut out, &recipient).expect("written");
+        String::from_utf8(out).expect("UTF-8")
+    }
+
+    #[test]
+    fn a_document_has_no_receiver_and_what_never_left_was_not_handed_over() {
+        let said = line("publish:store", None, None);
+        assert!(said.contains(" document at publish:store: handed_over, 1 attempts"), "{said}");
+        let said = line("publish:store", None, Some("nothing to publish: not shown: A took its place"));
+        assert!(said.contains(" at publish:store: done, 1 attempts\n"), "{said}");
+        assert!(said.contains(" nothing to publish: not shown: A took its place\n"), "{said}");
+        let said = line("folder:gp", None, None);
+        assert!(said.contains(" original for unknown at folder:gp: handed_over"), "{said}");
     }
 }

@@ -5,6 +5,7 @@
 
 use super::making::content;
 use super::{Gathered, gather};
+use crate::world::PUBLISHING;
 use broker_core::journal::{MessageRecord, RecipientRecord, VerdictRecord};
 use broker_core::lifecycle::State;
 use broker_core::ports::{Store, StoreError};
@@ -13,7 +14,7 @@ use message_schemas::xml::{self, Tree};
 use message_schemas::{Family, Limits};
 use serde::Serialize;
 use sharing::Target;
-use sharing::series::{Fate, Folded, Status, Version, fold};
+use sharing::series::{Fate, Folded, Status, Version, Withheld, fold};
 use sharing::submission::may_be_published;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -52,7 +53,7 @@ pub async fn account<S: Store>(
     let told: Vec<(&str, &RecipientRecord)> = record
         .recipients
         .iter()
-        .filter_map(|r| Some((r.destination.as_ref()?.as_str().strip_prefix("publish:")?, r)))
+        .filter_map(|r| Some((r.destination.as_ref()?.as_str().strip_prefix(PUBLISHING)?, r)))
         .collect();
     let accepted = matches!(record.verdict, VerdictRecord::Accepted | VerdictRecord::AcceptedWithFindings);
     let Some(family) = record.head.as_ref().map(|h| h.kind.family) else { return Ok(Vec::new()) };
@@ -155,8 +156,8 @@ fn of_told(
     }
 }
 
-/// Of one version, at a target that was told.
-fn of_version(
+/// Of one version, at a target that was told: whether it is shown there, and how it stands.
+pub(super) fn of_version(
     nth: usize,
     version: &Version,
     folded: &Folded,
@@ -164,7 +165,24 @@ fn of_version(
     why: Option<&str>,
 ) -> (bool, String) {
     let id = |at: usize| here.versions.get(at).map_or("another", |v| v.msg_id.as_str());
-    let kept_back = || (false, format!("not published, {}", why.unwrap_or("it is withheld")));
+    let kept_back = || {
+        let withheld = match version.withheld {
+            Some(Withheld::Reserved) => "it is kept back",
+            Some(Withheld::Unsafe) => "it is not safe to show",
+            None => "it is withheld",
+        };
+        (false, format!("not published, {}", why.unwrap_or(withheld)))
+    };
+    // What never went out is not called gone.
+    let gone = if here.shown.iter().any(|s| s.shown.entry.of.contains(&version.msg_id)) {
+        "no longer shown"
+    } else {
+        "not shown"
+    };
+    let alone = || {
+        let of = folded.series.values().find(|series| series.versions.contains(&nth));
+        of.is_none_or(|series| series.versions.len() == 1)
+    };
     match folded.fates.get(nth) {
         Some(Fate::Visible) => {
             let formats: BTreeSet<Format> = here
@@ -180,8 +198,11 @@ fn of_version(
                 (true, format!("shown as {}", formats.join(", ")))
             }
         }
-        Some(Fate::Superseded { by }) => (false, format!("no longer shown: {} took its place", id(*by))),
-        Some(Fate::Withdrawn { by }) => (false, format!("no longer shown: {} cancelled it", id(*by))),
+        Some(Fate::Superseded { by }) => (false, format!("{gone}: {} took its place", id(*by))),
+        Some(Fate::Withdrawn { by }) => (false, format!("{gone}: {} cancelled it", id(*by))),
+        Some(Fate::Cancels) if alone() => {
+            (false, "it cancels, and nothing else is known of its series".to_owned())
+        }
         Some(Fate::Cancels) => (false, "it cancels: nothing of the document is shown any more".to_owned()),
         Some(Fate::Hidden | Fate::NotShown) => kept_back(),
         Some(Fate::Repeat { of }) => (false, format!("the same came before, as {}", id(*of))),

@@ -8,6 +8,7 @@
 //! lost, or a broker that died, leaves something begun; the next attempt finishes just that, with the same ids, before it
 //! looks at what has arrived since. The journal hands out one message of a series at a time for each target.
 
+use super::account::of_version;
 use super::making::{self, NotMade};
 use super::{Gathered, gather};
 use adapters::publish::{Outcome, Publisher};
@@ -22,7 +23,7 @@ use sharing::series::{
     Assembled, Change, Conflict, Entry, Fate, Folded, Formats, Habits, Made, Planned, Shown, Status, Step,
     Strand, Version, Wanted, assemble, expected, fold, plan,
 };
-use sharing::target::{Also, ReplaceScope, Withdraw};
+use sharing::target::{Also, Environment, ReplaceScope, Withdraw};
 use sharing::{
     Contents, Published, Refusal, Submission, Version as Kind, Withdrawal, submission, withdrawal,
 };
@@ -115,6 +116,7 @@ impl<S: Store, R: Registry> Target<S, R> {
     async fn tell(&self, delivery: &Delivery) -> Result<Attempt, Stop> {
         let target = self.registry.target();
         let Gathered { versions, shown } = gather(&*self.store, BTreeSet::from([delivery.message])).await?;
+        let known = versions.iter().any(|v| v.message == delivery.message);
         let versions: Vec<Version> =
             versions.into_iter().filter(|v| v.is_seen_by(target.environment)).collect();
         let folded = fold(&versions);
@@ -127,6 +129,7 @@ impl<S: Store, R: Registry> Target<S, R> {
             passed_over: BTreeSet::new(),
         };
         let told = series.settle().await?;
+        let here = Gathered { shown: series.shown, versions: versions.clone() };
         // Whatever this message is itself, the target shows what it should now.
         let own = versions.iter().zip(&folded.fates).filter(|(v, _)| v.message == delivery.message);
         let conflict = own.filter_map(|(_, fate)| match fate {
@@ -144,7 +147,16 @@ impl<S: Store, R: Registry> Target<S, R> {
                 Ok(Attempt::SetAside { reason: reason(conflict), why: conflict.words().to_owned() })
             }
             None if told => Ok(Attempt::HandedOver),
-            None => Ok(Attempt::AlreadyThere),
+            None => Ok(nothing_to_tell(delivery, &here, &folded).unwrap_or_else(|| {
+                let why = match (known, target.environment) {
+                    (false, _) => "no document of it is known",
+                    (true, Environment::Production) => "it is a test, and the target is for the living",
+                    (true, Environment::Test) => {
+                        "it is neither a test nor of a synthetic patient, and the target is for tests"
+                    }
+                };
+                Attempt::NothingToDo { why: why.to_owned() }
+            })),
         }
     }
 
@@ -164,6 +176,19 @@ impl<S: Store, R: Registry> Target<S, R> {
             deletes: target.withdraw == Withdraw::Delete,
         }
     }
+}
+
+/// Why a target was told nothing: all of the message is there, or nothing of it is to be seen. None if the target sees
+/// nothing of the message.
+fn nothing_to_tell(delivery: &Delivery, here: &Gathered, folded: &Folded) -> Option<Attempt> {
+    let own = here.versions.iter().enumerate().filter(|(_, v)| v.message == delivery.message);
+    let told: Vec<(bool, String)> =
+        own.map(|(nth, version)| of_version(nth, version, folded, here, None)).collect();
+    if told.iter().any(|(shown, _)| *shown) {
+        return Some(Attempt::AlreadyThere);
+    }
+    let words: Vec<String> = told.into_iter().map(|(_, words)| words).collect();
+    (!words.is_empty()).then(|| Attempt::NothingToDo { why: words.join("; ") })
 }
 
 /// Where a person reads what to do.

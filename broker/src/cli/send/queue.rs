@@ -186,7 +186,9 @@ impl Queue {
             label: Label { address: Some(self.place.queue.clone()), ..message.label.clone() },
         };
         match self.destination.send(&delivery).await {
-            Attempt::HandedOver | Attempt::AlreadyThere => Outcome::Acknowledged,
+            Attempt::HandedOver | Attempt::AlreadyThere | Attempt::NothingToDo { .. } => {
+                Outcome::Acknowledged
+            }
             Attempt::Refused { why } | Attempt::SetAside { why, .. } | Attempt::Retry { why, .. } => {
                 Outcome::Refused(why)
             }
