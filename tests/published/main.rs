@@ -239,6 +239,12 @@ fn what_a_store_refuses_lies_there_with_a_reason_until_it_is_mended() {
         "the store's code, and where to read on: {shown}"
     );
     assert!(!shown.contains("somebody"), "and not its words: {shown}");
+    let (_, told) = rig.ask(&["series", &id]);
+    let first = told.lines().next().unwrap_or_default();
+    assert!(
+        first.ends_with(": should be visible; refused at publish:national, visible at publish:region"),
+        "{told}"
+    );
     assert!(dead_letter::page("N10").is_some_and(|page| page.contains("refused the documents")));
 
     stores.national.state.refuse.store(false, Ordering::SeqCst);

@@ -8,7 +8,7 @@ use broker_core::series::ShownAt;
 use serde::Serialize;
 use sharing::Environment;
 use sharing::series::{Change, Conflict, Fate, Folded, State, Status, UNKNOWN, Version, Withheld, fold};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
 /// Show the versions of a document: what each of them came to, what is visible, and where it is published.
@@ -59,7 +59,10 @@ impl Command {
 #[derive(Debug, Serialize)]
 struct Told {
     series: String,
+    /// What should be seen of it: `visible`, `withdrawn`, `nothing`.
     state: &'static str,
+    /// How that stands at each target that was told; empty where nothing is to be seen or gone.
+    standing: BTreeMap<String, BTreeSet<&'static str>>,
     /// A difference stands beside what it differs from.
     partial: bool,
     /// The message that opened the series is not known.
@@ -146,7 +149,7 @@ fn tell_folded(versions: &[Version], folded: &Folded, shown: &[ShownAt]) -> Vec<
             .collect();
         // Target by target, each in the order in which it was told.
         entries.sort_by_key(|&s| (&s.target, s.shown.submission, s.shown.entry.format, &s.shown.entry.of));
-        let published = entries.into_iter().map(|s| ToldEntry {
+        let published = entries.iter().map(|s| ToldEntry {
             target: s.target.to_string(),
             msg_ids: s.shown.entry.of.iter().filter(|id| *id != UNKNOWN).cloned().collect(),
             format: s.shown.entry.format.to_string(),
@@ -160,6 +163,7 @@ fn tell_folded(versions: &[Version], folded: &Folded, shown: &[ShownAt]) -> Vec<
         all.push(Told {
             series: key.clone(),
             state,
+            standing: standing(&series.state, versions, &entries),
             partial,
             incomplete,
             versions: series.versions.iter().filter_map(|at| told(*at)).collect(),
@@ -173,6 +177,7 @@ fn tell_folded(versions: &[Version], folded: &Folded, shown: &[ShownAt]) -> Vec<
         all.push(Told {
             series: "outside of any series".to_owned(),
             state: "nothing",
+            standing: BTreeMap::new(),
             partial: false,
             incomplete: false,
             versions: outside,
@@ -182,6 +187,61 @@ fn tell_folded(versions: &[Version], folded: &Folded, shown: &[ShownAt]) -> Vec<
     all
 }
 
+/// How what should be seen stands at each target: entries of what is visible, or what of a withdrawn series is not gone.
+fn standing(
+    state: &State,
+    versions: &[Version],
+    entries: &[&ShownAt],
+) -> BTreeMap<String, BTreeSet<&'static str>> {
+    let visible: BTreeSet<&str> = match state {
+        State::Visible(visible) => {
+            let parts =
+                visible.documents.iter().flat_map(|document| &document.parts).map(|part| part.version);
+            let all = visible.originals.iter().copied().chain(parts);
+            all.filter_map(|at| versions.get(at)).map(|v| v.msg_id.as_str()).collect()
+        }
+        State::Withdrawn { .. } | State::Nothing => BTreeSet::new(),
+    };
+    let mut standing: BTreeMap<String, BTreeSet<&'static str>> = BTreeMap::new();
+    for ShownAt { target, shown, .. } in entries {
+        let matters = match (state, shown.status) {
+            (_, Status::Superseded | Status::Withdrawn) | (State::Nothing, _) => false,
+            (State::Visible(_), _) => {
+                shown.entry.of.last().is_some_and(|newest| visible.contains(newest.as_str()))
+            }
+            (State::Withdrawn { .. }, status) => status != Status::Refused,
+        };
+        if matters {
+            let word = if shown.status == Status::Approved { "visible" } else { shown.status.as_str() };
+            standing.entry(target.to_string()).or_default().insert(word);
+        }
+    }
+    standing
+}
+
+/// What should be seen, and where that is not so (yet).
+fn headline(series: &Told) -> String {
+    let done = match series.state {
+        "visible" => {
+            !series.standing.is_empty() && series.standing.values().flatten().all(|word| *word == "visible")
+        }
+        _ => series.standing.is_empty(),
+    };
+    if done {
+        return series.state.to_owned();
+    }
+    let at: Vec<String> = series
+        .standing
+        .iter()
+        .map(|(target, words)| {
+            let words: Vec<&str> = words.iter().copied().collect();
+            format!("{} at {target}", words.join(" and "))
+        })
+        .collect();
+    let at = if at.is_empty() { "published nowhere".to_owned() } else { at.join(", ") };
+    format!("should be {}; {at}", series.state)
+}
+
 fn text(out: &mut dyn Write, series: &Told) -> Result<(), Failure> {
     let marks = match (series.partial, series.incomplete) {
         (true, true) => ", in parts, its beginning is not known",
@@ -189,7 +249,7 @@ fn text(out: &mut dyn Write, series: &Told) -> Result<(), Failure> {
         (false, true) => ", its beginning is not known",
         (false, false) => "",
     };
-    writeln!(out, "Series {}: {}{marks}", series.series, series.state)?;
+    writeln!(out, "Series {}: {}{marks}", series.series, headline(series))?;
     for version in &series.versions {
         let by = version.by.as_ref().map_or_else(String::new, |by| format!(" by {by}"));
         let fate = match (version.conflict, version.withheld) {
@@ -242,5 +302,39 @@ const fn change_word(change: Change) -> &'static str {
         Change::Changed => "M changes",
         Change::Cancelled => "C cancels",
         Change::Added => "A adds",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_should_be_seen_is_not_said_to_be() {
+        let told = |state: &'static str, at: &[(&str, &[&'static str])]| {
+            headline(&Told {
+                series: String::new(),
+                state,
+                standing: at
+                    .iter()
+                    .map(|(to, words)| ((*to).to_owned(), words.iter().copied().collect()))
+                    .collect(),
+                partial: false,
+                incomplete: false,
+                versions: Vec::new(),
+                published: Vec::new(),
+            })
+        };
+        assert_eq!(told("visible", &[("publish:a", &["visible"]), ("publish:b", &["visible"])]), "visible");
+        assert_eq!(
+            told("visible", &[("publish:a", &["refused"]), ("publish:b", &["visible", "sending"])]),
+            "should be visible; refused at publish:a, sending and visible at publish:b"
+        );
+        assert_eq!(told("visible", &[]), "should be visible; published nowhere");
+        assert_eq!(told("withdrawn", &[]), "withdrawn");
+        assert_eq!(
+            told("withdrawn", &[("publish:a", &["withdrawing"])]),
+            "should be withdrawn; withdrawing at publish:a"
+        );
     }
 }
