@@ -32,13 +32,16 @@ impl Command {
             Ok(config) => config,
             Err(faults) => return self.refuse(faults, Vec::new(), out),
         };
-        let Checked { summary, faults, warnings } = check::check(&config);
+        let Checked { summary, targets, faults, warnings } = check::check(&self.config, &config);
         if !faults.is_empty() {
             return self.refuse(faults, warnings, out);
         }
         self.warn(&warnings, out)?;
         match self.format {
-            Format::Text => writeln!(out, "{}: sound. {summary}", self.config.display())?,
+            Format::Text => {
+                writeln!(out, "{}: sound. {summary}", self.config.display())?;
+                targets.iter().try_for_each(|target| writeln!(out, "  {target}"))?;
+            }
             Format::Json => {}
         }
         Ok(Verdict::Good)

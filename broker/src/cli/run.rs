@@ -1,6 +1,7 @@
 //! `run`: the broker itself.
 
 use super::ConfigArg;
+use crate::config::targets;
 use crate::exit::{Failure, Verdict};
 use crate::{telemetry, wiring};
 
@@ -22,6 +23,10 @@ pub(super) struct Command {
 impl Command {
     pub(super) fn run(self) -> Result<Verdict, Failure> {
         let config = self.config.load()?;
+        let faults = targets::check(&self.config.config, &config).faults;
+        if !faults.is_empty() {
+            return Err(Failure::Config(faults));
+        }
         telemetry::start_logs(&config.log);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()

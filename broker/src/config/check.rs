@@ -1,9 +1,9 @@
 //! What the settings point at: is it there, and is it sound? Nothing is opened for others, and nothing is
 //! written.
 
-use super::Config;
 use super::amqp::{Amqp, Protocol};
 use super::read::Fault;
+use super::{Config, targets};
 use crate::exit::Failure;
 use crate::journal;
 use crate::protection::{self, Material};
@@ -19,6 +19,8 @@ use std::path::Path;
 pub struct Checked {
     /// In a few words, what there is.
     pub summary: String,
+    /// A line for each target that documents are published to.
+    pub targets: Vec<String>,
     /// What must be mended before the broker can run.
     pub faults: Vec<Fault>,
     /// What should be mended all the same.
@@ -27,7 +29,7 @@ pub struct Checked {
 
 /// Proves everything that a configuration points at.
 #[must_use]
-pub fn check(config: &Config) -> Checked {
+pub fn check(file: &Path, config: &Config) -> Checked {
     let mut faults = Vec::new();
     let mut warnings = Vec::new();
     if let Err(found) = schemas::load(config.schemas.as_deref()) {
@@ -71,18 +73,9 @@ pub fn check(config: &Config) -> Checked {
         }
         can_be_made(&registry.cache, "registry.cache", &mut faults);
     }
-    for (name, target) in &config.publish {
-        if let Err(error) = target.publisher() {
-            let message = format!("{}.", crate::exit::chain(&error));
-            let field = format!("publish.{name}");
-            faults.push(fault(
-                Path::new(name),
-                &field,
-                message,
-                "Mend the setting or the file that it names.",
-            ));
-        }
-    }
+    let targets = targets::check(file, config);
+    faults.extend(targets.faults);
+    warnings.extend(targets.warnings);
     let mut keys = 0;
     if let Some(trust) = &config.trust {
         match Material::load(trust, world::named_certificates(config, tables.as_ref().map(|t| &t.parties))) {
@@ -105,7 +98,7 @@ pub fn check(config: &Config) -> Checked {
         config.sources.folders.len(),
         if config.sources.http.is_some() { ", and HTTP" } else { "" }
     );
-    Checked { summary, faults, warnings }
+    Checked { summary, targets: targets.told, faults, warnings }
 }
 
 /// The server of the journal: does it answer, and do its settings keep what was acknowledged?

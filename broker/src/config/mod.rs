@@ -9,6 +9,7 @@ pub mod check;
 pub mod publish;
 pub mod read;
 pub mod registry;
+pub mod targets;
 pub mod trust;
 
 use crate::{one_of, settings};
@@ -196,6 +197,16 @@ macro_rules! default_is_the_empty_section {
 }
 
 default_is_the_empty_section!(Work, Admin, Log, amqp::AmqpTls, trust::Partners, trust::Revocation);
+
+/// Faults of settings, with the place where each setting is written; without it if the file cannot be read any more.
+pub(crate) fn placed(file: &Path, faults: Vec<Fault>) -> Vec<Fault> {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let (_, mut reading) = Reading::new(file, &text).document::<Config>();
+    for Fault { field, message, remedy, .. } in faults {
+        reading.fault_at(&field, message, remedy);
+    }
+    reading.into_faults()
+}
 
 impl Config {
     /// Reads a configuration file.

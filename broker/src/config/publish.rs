@@ -11,6 +11,7 @@ use sharing::target::{
     Also, ConfidentialityRule, Environment, Kind, ReplaceScope, Sender, Target, UniqueIds, Withdraw,
 };
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -374,6 +375,21 @@ impl Publish {
                 );
             }
         }
+        let token = self.token.as_ref().map(|token| token.url.as_str());
+        let addresses = [
+            ("url", Some(self.url.as_str())),
+            ("registry_url", self.registry_url.as_deref()),
+            ("token.url", token),
+        ];
+        for (field, url) in addresses {
+            if self.environment == EnvironmentWord::Production && url.is_some_and(is_read_on_the_way) {
+                fault(
+                    field,
+                    "Patients' documents, or the token for them, would go through the network in the clear.",
+                    "Write an address that starts with https://; http:// is for this machine alone.",
+                );
+            }
+        }
         let oids = [
             ("home_community", Some(&self.home_community)),
             ("repository", self.repository.as_ref()),
@@ -448,6 +464,14 @@ impl Publish {
             }
         }
     }
+}
+
+/// Whether others can read what goes there: it is not protected, and leaves this machine.
+pub(super) fn is_read_on_the_way(url: &str) -> bool {
+    let address = url.parse::<hyper::Uri>().ok();
+    let host = address.as_ref().and_then(hyper::Uri::host).unwrap_or_default().trim_matches(['[', ']']);
+    let here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    url.starts_with("http://") && !here
 }
 
 impl SenderIn {

@@ -343,10 +343,15 @@ impl Setting for message_schemas::Family {
     fn read(value: Value<'_>, reading: &mut Reading<'_>) -> Option<Self> {
         use serde::de::IntoDeserializer;
         use serde::de::value::{Error, StrDeserializer};
-        parsed(value, reading, "a family, such as referral or result-report", |word| {
+        let read = |word: &str| {
             let word: StrDeserializer<'_, Error> = word.into_deserializer();
-            serde::Deserialize::deserialize(word).ok()
-        })
+            serde::Deserialize::deserialize(word)
+        };
+        // Asked for what is none, it names all that there are, each between `.
+        let known: Result<Self, Error> = read("");
+        let known = known.err().map_or_else(String::new, |error| error.to_string());
+        let names: Vec<&str> = known.split('`').skip(3).step_by(2).collect();
+        parsed(value, reading, &format!("one of: {}", names.join(" ")), |word| read(word).ok())
     }
 }
 

@@ -82,7 +82,8 @@ pub enum TokenFault {
 
 impl From<secret::Error> for TokenFault {
     fn from(error: secret::Error) -> Self {
-        Self::File(error.to_string())
+        let why = std::error::Error::source(&error).map_or_else(String::new, |source| format!(": {source}"));
+        Self::File(format!("{error}{why}"))
     }
 }
 
