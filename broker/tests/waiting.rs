@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{CONFIG, Home, PARTIES, free_port, sample};
+use common::{CONFIG, Home, PARTIES, Running, free_port, sample};
 use serde_json::Value;
 use std::fs;
 
@@ -45,4 +45,21 @@ fn what_a_silent_receiver_makes_wait_is_named_with_its_answer() {
     let id = one["message"].as_str().unwrap();
     assert!(told(&["folder:gp"]).starts_with(id), "the id that trace takes");
     assert!(told(&["folder:hospital"]).starts_with("0 shown"));
+}
+
+#[test]
+fn send_waits_for_a_broker_that_does_not_listen_yet() {
+    let port = free_port();
+    let config = format!("{CONFIG}[sources.http]\nbind = \"127.0.0.1:{port}\"\n");
+    let home = Home::new(&config, PARTIES);
+    fs::write(home.at("letter.xml"), sample("epikrise/accepted-1.2")).unwrap();
+    let (to, send) = (format!("http://127.0.0.1:{port}"), ["send", "letter.xml", "--to"]);
+    let at_once = home.ask(&[&send[..], &[&to]].concat());
+    let said = String::from_utf8_lossy(&at_once.stderr);
+    assert!(at_once.status.code() == Some(2) && said.contains("nobody listens there"), "{said}");
+
+    let waiting = home.command().args(send).args([&to, "--wait", "60"]).spawn().unwrap();
+    let mut waiting = Running(waiting);
+    let _broker = home.broker();
+    assert_eq!(waiting.0.wait().unwrap().code(), Some(0), "taken in, and arrived");
 }

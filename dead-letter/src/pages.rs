@@ -111,6 +111,14 @@ mod tests {
     }
 
     #[test]
+    fn pages_about_what_waits_name_the_command_that_lists_it() {
+        for code in ["P19", "P26", "P28"] {
+            let page = page(code).expect("a page");
+            assert!(page.contains("`budstikke waiting"), "reasons/{code}.md");
+        }
+    }
+
+    #[test]
     fn codes_may_be_typed_in_any_case() {
         assert_eq!(page("p11"), page("P11"));
         assert!(page("P11").is_some());

@@ -3,8 +3,10 @@
 use super::{ConfigArg, Format, journal, json_line};
 use crate::exit::{Failure, Verdict};
 use crate::wiring::Journal;
+use crate::world::PUBLISHING;
 use adapters::clock::SystemClock;
 use broker_core::journal::RecipientRecord;
+use broker_core::lifecycle::State;
 use broker_core::ports::{Backlog, Clock as _, Store, Waiting};
 use jiff::{SignedDuration, Timestamp};
 use routing_rules::DestinationId;
@@ -36,6 +38,12 @@ pub(super) struct Command {
     format: Format,
 }
 
+/// What is due for less is taken up just now.
+const AT_ONCE: SignedDuration = SignedDuration::from_secs(5);
+
+/// So many of each queue are looked at for what holds its oldest.
+const LOOKED_AT: usize = 50;
+
 /// What waits for one destination.
 #[derive(Debug, Serialize)]
 struct Queue {
@@ -43,6 +51,9 @@ struct Queue {
     open: u64,
     #[serde(flatten)]
     oldest: Option<Line>,
+    /// Those behind it, as far as was looked.
+    #[serde(skip)]
+    others: Vec<Line>,
 }
 
 /// One that waits.
@@ -61,15 +72,38 @@ impl Line {
         Self { message: message.short(), received, age_seconds, recipient }
     }
 
-    /// What an operator asks first: where it stands, and what was said.
-    fn said(&self, now: Timestamp) -> String {
+    /// What an operator asks first: where it stands, and what was said. What has been due for long and was not begun is held
+    /// back; by what, only the running broker knows, so what others of its queue are doing is told.
+    fn said(&self, queue: &[Self], now: Timestamp) -> String {
         let RecipientRecord { state, tries, next_attempt, detail, .. } = &self.recipient;
         let next = next_attempt.map_or_else(String::new, |at| {
             let left = at.duration_since(now);
-            if left.is_positive() { format!(", next in {}", age(left)) } else { ", due now".to_owned() }
+            if left.is_positive() {
+                return format!(", next in {}", age(left));
+            }
+            if left.abs() < AT_ONCE {
+                return ", due now".to_owned();
+            }
+            let before = queue.iter().filter(|other| other.recipient.id != self.recipient.id);
+            let before = before.filter_map(|other| other.under_way(now)).next();
+            let before = before.unwrap_or_else(|| {
+                "the destination is left alone for a while (P28), or no broker runs".to_owned()
+            });
+            format!(", held for {}: {before}", age(left.abs()))
         });
         let detail = detail.as_deref().map_or_else(String::new, |detail| format!(": {detail}"));
         format!("{state}, {tries} tried{next}{detail}")
+    }
+
+    /// What is being done with it, if it is neither new nor due.
+    fn under_way(&self, now: Timestamp) -> Option<String> {
+        let RecipientRecord { state, next_attempt, .. } = &self.recipient;
+        let left = next_attempt.map(|at| at.duration_since(now)).filter(SignedDuration::is_positive);
+        match (state, left) {
+            (State::Sending, _) => Some(format!("{} is on its way", self.message)),
+            (_, Some(left)) => Some(format!("{} is tried again in {}", self.message, age(left))),
+            (_, None) => None,
+        }
     }
 }
 
@@ -98,9 +132,9 @@ impl Command {
             match self.format {
                 Format::Json => json_line(out, queue)?,
                 Format::Text => {
-                    let Queue { destination, open, oldest } = queue;
+                    let Queue { destination, open, oldest, others } = queue;
                     let (since, said) = oldest.as_ref().map_or_else(Default::default, |line| {
-                        (age(SignedDuration::from_secs(line.age_seconds)), line.said(now))
+                        (age(SignedDuration::from_secs(line.age_seconds)), line.said(others, now))
                     });
                     writeln!(out, "{destination:<24} {open:>8} wait, the oldest for {since:<6} {said}")?;
                 }
@@ -123,12 +157,14 @@ impl Command {
                         .receiver
                         .map_or_else(|| "-".to_owned(), |receiver| receiver.to_string());
                     let since = age(SignedDuration::from_secs(line.age_seconds));
-                    let payload = &line.recipient.payload;
+                    let to = line.recipient.destination.as_ref();
+                    let publishes = to.is_some_and(|to| to.as_str().starts_with(PUBLISHING));
+                    let payload = if publishes { "document" } else { line.recipient.payload.as_str() };
                     writeln!(
                         out,
                         "{}  {receiver:>9}  {payload:<10} {since:>6}  {}",
                         line.message,
-                        line.said(now)
+                        line.said(lines, now)
                     )?;
                 }
             }
@@ -144,8 +180,9 @@ impl Command {
 async fn queues(journal: &Journal, now: Timestamp) -> Result<Vec<Queue>, Failure> {
     let mut queues = Vec::new();
     for Backlog { destination, open, .. } in journal.backlog().await? {
-        let oldest = journal.waiting(&destination, 1).await?.pop().map(|oldest| Line::of(oldest, now));
-        queues.push(Queue { destination, open, oldest });
+        let mut lines = journal.waiting(&destination, LOOKED_AT).await?.into_iter().map(|w| Line::of(w, now));
+        let oldest = lines.next();
+        queues.push(Queue { destination, open, oldest, others: lines.collect() });
     }
     queues.sort_by_key(|queue| queue.oldest.as_ref().map(|oldest| oldest.received));
     Ok(queues)
@@ -164,6 +201,47 @@ fn age(of: SignedDuration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use broker_core::journal::{Book, RecipientId};
+
+    #[test]
+    fn what_is_held_is_not_called_due_now() {
+        let now: Timestamp = "2026-03-05T10:00:00Z".parse().expect("a time");
+        let line = |n: u128, state: State, next: Option<i64>| Line {
+            message: format!("MESSAGE-{n}"),
+            received: now,
+            age_seconds: 60,
+            recipient: RecipientRecord {
+                id: RecipientId(uuid::Uuid::from_u128(n)),
+                book: Book::Message,
+                receiver: None,
+                destination: None,
+                payload: "original".to_owned(),
+                document: None,
+                state,
+                reason: None,
+                detail: None,
+                tries: 0,
+                next_attempt: next.map(|seconds| now + SignedDuration::from_secs(seconds)),
+                receipt_deadline: None,
+                expires: None,
+            },
+        };
+        let held = line(1, State::Waiting, Some(-58));
+        let said = |others: Vec<Line>| held.said(&others, now);
+        assert_eq!(line(1, State::Waiting, Some(-1)).said(&[], now), "waiting, 0 tried, due now");
+        assert_eq!(
+            said(vec![line(2, State::Sending, None)]),
+            "waiting, 0 tried, held for 58 s: MESSAGE-2 is on its way"
+        );
+        assert_eq!(
+            said(vec![line(1, State::Waiting, Some(-58)), line(2, State::Unsure, Some(40))]),
+            "waiting, 0 tried, held for 58 s: MESSAGE-2 is tried again in 40 s"
+        );
+        assert_eq!(
+            said(vec![line(2, State::Waiting, Some(-58))]),
+            "waiting, 0 tried, held for 58 s: the destination is left alone for a while (P28), or no broker runs"
+        );
+    }
 
     #[test]
     fn ages_are_told_in_the_unit_that_fits() {

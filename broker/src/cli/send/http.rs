@@ -2,7 +2,7 @@
 
 use super::prepare::Prepared;
 use super::summary::Outcome;
-use crate::exit::Failure;
+use crate::exit::{Failure, chain};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::{Method, Request, StatusCode};
@@ -39,6 +39,9 @@ pub(super) enum NoAnswer {
         /// In words.
         said: String,
     },
+    /// Nobody listens there, so it has heard nothing.
+    #[error("no answer: nobody listens there ({0})")]
+    NobodyThere(String),
     /// It says nothing.
     #[error("no answer: {0}")]
     Lost(String),
@@ -76,7 +79,7 @@ impl Http {
             Ok(Ok(taken)) if is_good(&taken) => Outcome::Acknowledged,
             Ok(Ok(taken)) => Outcome::Refused(word(&taken, "verdict").to_owned()),
             Ok(Err(NoAnswer::Refused { status, .. })) => Outcome::Refused(status.as_str().to_owned()),
-            Ok(Err(NoAnswer::Lost(_))) => Outcome::Lost("no answer".to_owned()),
+            Ok(Err(NoAnswer::NobodyThere(_) | NoAnswer::Lost(_))) => Outcome::Lost("no answer".to_owned()),
             Err(_) => Outcome::Lost("no answer in time".to_owned()),
         }
     }
@@ -107,7 +110,10 @@ impl Http {
         let request = request
             .body(Full::new(body))
             .map_err(|error| lost(format!("the address, key or token cannot be used: {error}")))?;
-        let answer = self.client.request(request).await.map_err(|error| lost(error.to_string()))?;
+        let answer = self.client.request(request).await.map_err(|error| {
+            let why = chain(&error);
+            if error.is_connect() { NoAnswer::NobodyThere(why) } else { lost(why) }
+        })?;
         let status = answer.status();
         let body = Limited::new(answer.into_body(), LARGEST_ANSWER);
         let body = body.collect().await.map_err(|error| lost(format!("it broke off: {error}")))?.to_bytes();

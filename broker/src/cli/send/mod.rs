@@ -65,7 +65,8 @@ pub(super) struct Command {
     /// The idempotency key of one message.
     #[arg(long, value_name = "KEY", conflicts_with_all = ["count", "time"])]
     idempotency_key: Option<String>,
-    /// Wait so many seconds until nothing of one message is left to do, and print how it ended.
+    /// Wait so many seconds until nothing of one message is left to do, and print how it ended. So long it is also waited
+    /// for a broker that does not listen yet.
     #[arg(long, value_name = "SECONDS", conflicts_with_all = ["count", "time"])]
     wait: Option<u64>,
     /// Put messages into this folder instead.
@@ -211,10 +212,21 @@ impl Command {
 
     async fn send(&self, http: &Http, bytes: Vec<u8>, key: &str) -> Result<Value, Failure> {
         let remote = |error: http::NoAnswer| Failure::Remote(format!("{}: {error}", http.address()));
-        let taken = http.post(key, bytes.into()).await.map_err(remote)?;
-        let Some(seconds) = self.wait else { return Ok(taken) };
+        let bytes = hyper::body::Bytes::from(bytes);
+        let end = tokio::time::Instant::now() + Duration::from_secs(self.wait.unwrap_or_default());
+        let taken = loop {
+            match http.post(key, bytes.clone()).await {
+                // It may be about to start.
+                Err(http::NoAnswer::NobodyThere(_)) if tokio::time::Instant::now() < end => {
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+                answer => break answer.map_err(remote)?,
+            }
+        };
+        if self.wait.is_none() {
+            return Ok(taken);
+        }
         let id = word(&taken, "id").to_owned();
-        let end = tokio::time::Instant::now() + Duration::from_secs(seconds);
         loop {
             let state = http.state(&id).await.map_err(remote)?;
             if recipients(&state).iter().all(settled) || tokio::time::Instant::now() >= end {
