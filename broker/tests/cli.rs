@@ -310,6 +310,7 @@ fn publishing(folder: &Path, environment: &str) -> String {
         .replace("token_file = \"secrets/store-token\"\n", "")
         .replace("https://fhir.example.no/R4", "http://127.0.0.1:1/R4")
         .replace("environment = \"test\"", &format!("environment = \"{environment}\""));
+    fs::create_dir_all(folder.join("parties")).unwrap();
     let file = folder.join(format!("{environment}.toml"));
     fs::write(&file, text).unwrap();
     file.to_str().unwrap().to_owned()
