@@ -1,6 +1,6 @@
 //! Messages taken from a queue: offered to intake as they come, settled when intake tells what became of them.
 //!
-//! **While the journal takes nothing** the queue is left alone: no more is asked for, everything goes back but for one
+//! **While the journal takes nothing** the queue is left alone: no more is asked for, what was asked for goes back but for one
 //! message, and that one is offered again and again, with growing pauses. So a queue that counts deliveries does not
 //! count every message up to its limit while our journal is away. The one is given back after a few minutes and another
 //! is taken, since servers end links that settle nothing (30 minutes).
@@ -247,7 +247,7 @@ impl<'a> Serving<'a> {
     async fn take(&mut self, Received { info, content }: Received) -> Result<(), Lost> {
         self.in_hand += 1;
         if self.kept.is_some() {
-            // It was on its way when we asked for no more.
+            // It was asked for before.
             return self.give_back(vec![info]).await;
         }
         let source = self.source;
@@ -366,13 +366,11 @@ impl<'a> Serving<'a> {
     /// Lets the server send so many that never more than the prefetch are in hand; not for each one alone, and none
     /// while the journal takes nothing.
     async fn ask_for_more(&mut self) -> Result<(), Lost> {
-        let given = self.receiving.receiver.credit();
         if self.kept.is_some() {
-            if given > 0 {
-                self.receiving.receiver.set_credit(0).await?;
-            }
+            // What was asked for is not taken back: messages on their way then would be more than asked for, and end the link.
             return Ok(());
         }
+        let given = self.receiving.receiver.credit();
         let prefetch = self.source.options.prefetch.max(1);
         let wanted = prefetch.saturating_sub(self.in_hand);
         if wanted > given && (wanted - given) * 4 >= prefetch {
