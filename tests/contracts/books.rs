@@ -50,10 +50,10 @@ pub(crate) async fn what_waits_is_listed_with_what_was_answered(rig: impl Rig) {
         ids.push(commit(&store, message(n).to("folder:a")).await[0]);
     }
     commit(&store, message(4).to("folder:b")).await;
-    claim(&store, "folder:a", 1, 3).await;
+    claim(&store, "folder:a", 5, 3).await;
     let mut retry = settlement(ids[0], Event::Retry);
     (retry.detail, retry.next_attempt) = (Some("HTTP 503".into()), Some(at(60)));
-    store.settle(&[retry, settlement(ids[1], Event::HandOver)], at(2)).await.expect("settlements");
+    store.settle(&[retry, settlement(ids[1], Event::HandOver)], at(6)).await.expect("settlements");
 
     let list = store.waiting(&destination("folder:a"), 10).await.expect("a list");
     let listed: Vec<_> = list.iter().map(|w| (w.recipient.id, w.recipient.state)).collect();
