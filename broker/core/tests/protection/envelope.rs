@@ -152,20 +152,6 @@ fn an_envelope_that_is_not_as_the_profile_has_it_is_an_invalid_field() {
 }
 
 #[test]
-fn who_names_no_receiver_is_told_by_the_one_whose_queue_it_came_by() {
-    let world = queues().world();
-    for (to, queue) in [(Some("host/ns/hospital_async"), "elsewhere"), (None, "hospital_async")] {
-        let transport =
-            Transport { to: to.map(str::to_owned), queue: Some(queue.to_owned()), ..transport(Role::Async) };
-        let arrival = Arrival { envelope_receiver: None, ..came(&wrapped(&letter(202)), transport) };
-        let entry = judged(arrival, &Known::default(), &world);
-        assert_eq!(line(&entry), refused("P49", "transport:invalid-field-value toHerId;"));
-        let error = entry.recipients.iter().find(|r| r.label.role == Role::Error).expect("an error");
-        assert_eq!((error.label.from, error.state), (Some(HerId(202)), State::Waiting));
-    }
-}
-
-#[test]
 fn what_is_wrong_with_the_protection_has_its_code() {
     let world = queues().world();
     let text = letter(202);
