@@ -170,6 +170,29 @@ impl Parties {
         };
         said(party, Origin::Party).or_else(|| said(self.parent(party)?, Origin::Enterprise)).or_else(registry)
     }
+
+    /// Whose queue for messages or requests this is, among our own parties. Of several that share it, the one that they have
+    /// it from; of several equals, the one with the lowest number.
+    #[must_use]
+    pub fn whose_queue(&self, name: &str, at: Timestamp) -> Option<&PartyEntry> {
+        let distance = |party: &PartyEntry| {
+            let has = |queue: &Queue| {
+                self.queue_from(party, *queue, at).is_some_and(|(address, _)| address.name() == name)
+            };
+            let queue = [Queue::Async, Queue::Sync].into_iter().find(has)?;
+            let (_, origin) = self.queue_from(party, queue, at)?;
+            let passed_on = || self.registry(party.her_id)?.address(&AddressKind::Queue(queue), at);
+            Some(match origin {
+                Origin::Party => 0,
+                Origin::Registry if passed_on().is_none_or(|address| !address.inherited) => 0,
+                Origin::Enterprise | Origin::Registry => 1,
+            })
+        };
+        let ours = self.iter().filter(|party| party.ours);
+        ours.filter_map(|party| Some((distance(party)?, party)))
+            .min_by_key(|(d, _)| *d)
+            .map(|(_, party)| party)
+    }
 }
 
 pub(super) fn read(party: &mut Table<'_, '_>, faults: &mut Faults) -> PartyAmqp {
@@ -186,7 +209,98 @@ pub(super) fn read(party: &mut Table<'_, '_>, faults: &mut Faults) -> PartyAmqp 
 
 #[cfg(test)]
 mod tests {
+    use super::super::{ElectronicAddress, RegistryEntry, RegistryKind};
     use super::*;
+    use message_schemas::ids::HerId;
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    /// A service with a lower number than the enterprise whose queues it shares, one with a queue of its own, and a partner.
+    const HOUSE: &str = r#"
+[[party]]
+her_id = 20
+level = "service"
+name = "Avdelingen"
+kind = "hospital"
+parent = 70
+[[party]]
+her_id = 21
+level = "service"
+name = "Laboratoriet"
+kind = "hospital"
+parent = 70
+amqp.async = "laboratory_async"
+[[party]]
+her_id = 70
+level = "enterprise"
+name = "Sykehuset"
+kind = "hospital"
+destination = "hospital"
+amqp.async = "host/ns/hospital_async"
+amqp.sync = "hospital_sync"
+amqp.syncreply = "hospital_syncreply"
+[[party]]
+her_id = 10
+level = "enterprise"
+name = "Nabo"
+kind = "gp"
+ours = false
+destination = "gp"
+amqp.async = "gp_async"
+"#;
+
+    fn house(text: &str) -> Parties {
+        Parties::parse(&[("parties.toml".to_owned(), text.to_owned())]).expect("parties")
+    }
+
+    fn owner(parties: &Parties, name: &str) -> Option<u32> {
+        let at = "2026-03-02T10:00:00Z".parse().expect("a time");
+        parties.whose_queue(name, at).map(|party| party.her_id.0)
+    }
+
+    #[test]
+    fn a_queue_belongs_to_the_party_that_the_others_have_it_from() {
+        let parties = house(HOUSE);
+        assert_eq!(owner(&parties, "hospital_async"), Some(70), "20 has it from 70");
+        assert_eq!(owner(&parties, "hospital_sync"), Some(70), "20 and 21 have it from 70");
+        assert_eq!(owner(&parties, "laboratory_async"), Some(21));
+        assert_eq!(owner(&parties, "gp_async"), None, "it is a partner's");
+        assert_eq!(owner(&parties, "hospital_syncreply"), None, "nobody writes to us there unasked");
+        assert_eq!(owner(&parties, "no_such_queue"), None);
+    }
+
+    #[test]
+    fn the_registry_tells_who_has_a_queue_from_whom() {
+        let entry = |her_id, inherited| {
+            let address = ElectronicAddress {
+                kind: AddressKind::Queue(Queue::Async),
+                address: "host/ns/shared_async".to_owned(),
+                inherited,
+                from: None,
+            };
+            let entry = RegistryEntry {
+                her_id: HerId(her_id),
+                kind: RegistryKind::Service,
+                name: String::new(),
+                parent: None,
+                organisation: None,
+                active: true,
+                addressable: true,
+                valid_from: None,
+                valid_to: None,
+                last_changed: None,
+                addresses: vec![address],
+            };
+            (HerId(her_id), Arc::new(entry))
+        };
+        let parties = house(&HOUSE.replace("amqp.async = \"host/ns/hospital_async\"\n", ""));
+        assert_eq!(owner(&parties, "shared_async"), None);
+        let told = |entries: [_; 2]| parties.with_registry(&BTreeMap::from(entries));
+        assert_eq!(owner(&told([entry(20, true), entry(70, false)]), "shared_async"), Some(70));
+        assert_eq!(owner(&told([entry(20, false), entry(70, false)]), "shared_async"), Some(20), "equals");
+        // 70 is not one of those that the registry tells of: some answer is better than none.
+        assert_eq!(owner(&told([entry(20, true), entry(99, false)]), "shared_async"), Some(20));
+    }
 
     #[test]
     fn the_last_part_of_an_address_is_the_queue() {

@@ -431,12 +431,7 @@ fn withhold(to: &mut Recipients, verdict: &mut VerdictRecord) {
 fn whose_queue(transport: &Transport, world: &World, at: Timestamp) -> Option<HerId> {
     let owner = |address: &str| {
         let name = address.rsplit('/').next().unwrap_or(address);
-        let has = |p: &&routing_rules::PartyEntry| {
-            let mut queues =
-                [Queue::Async, Queue::Sync].into_iter().filter_map(|q| world.parties.queue(p, q, at));
-            p.ours && queues.any(|queue| queue.name() == name)
-        };
-        world.parties.iter().find(has).map(|p| p.her_id)
+        world.parties.whose_queue(name, at).map(|party| party.her_id)
     };
     [&transport.to, &transport.queue].into_iter().filter_map(|name| name.as_deref()).find_map(owner)
 }

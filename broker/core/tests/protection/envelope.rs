@@ -33,6 +33,17 @@ fn queues() -> Scene {
     scene
 }
 
+/// The same, where the hospital has queues of its own, and the ward has them from it.
+fn own_queues() -> Scene {
+    let mut scene = queues();
+    let hospital = "destination = \"hospital\"\n";
+    assert!(scene.parties.contains(hospital));
+    let queues =
+        format!("{hospital}[party.amqp]\nasync = \"host/ns/hospital_async\"\nsync = \"hospital_sync\"\n");
+    scene.parties = scene.parties.replacen(hospital, &queues, 1);
+    scene
+}
+
 /// As a partner writes it.
 fn transport(role: Role) -> Transport {
     Transport {
@@ -149,6 +160,35 @@ fn an_envelope_that_is_not_as_the_profile_has_it_is_an_invalid_field() {
 
     let reply_to = with(|t| t.reply_to = Some("other-host/other-ns/gp_async".into()));
     assert_eq!(judged(reply_to, &Known::default(), &world).verdict.as_str(), "accepted_with_findings");
+}
+
+/// The error's sender and state, and why it waits for a person if it does.
+fn told_by(transport: Transport, world: &World) -> (Option<u32>, State, Option<&'static str>) {
+    let nameless = Transport { invalid: vec!["toHerId".to_owned()], ..transport };
+    let arrival = Arrival { envelope_receiver: None, ..came(&wrapped(&letter(202)), nameless) };
+    let entry = judged(arrival, &Known::default(), world);
+    assert_eq!(line(&entry), refused("P49", "transport:invalid-field-value toHerId;"));
+    let error = entry.recipients.iter().find(|r| r.label.role == Role::Error).expect("an error");
+    (error.label.from.map(|h| h.0), error.state, error.reason.map(|r| r.as_str()))
+}
+
+#[test]
+fn who_names_no_receiver_is_told_by_the_one_whose_queue_it_came_by() {
+    let world = own_queues().world();
+    let by = |to: Option<&str>, queue: Option<&str>, role| {
+        let transport =
+            Transport { to: to.map(str::to_owned), queue: queue.map(str::to_owned), ..transport(role) };
+        told_by(transport, &world)
+    };
+    let hospital = (Some(200), State::Waiting, None);
+    assert_eq!(by(Some("host/ns/hospital_async"), Some("elsewhere"), Role::Async), hospital);
+    assert_eq!(by(Some("elsewhere"), Some("hospital_async"), Role::Async), hospital);
+    assert_eq!(by(None, Some("hospital_async"), Role::Async), hospital);
+    assert_eq!(by(None, Some("hospital_sync"), Role::Sync), hospital);
+    // Nobody to speak for: neither is a queue of ours.
+    let nobody = (None, State::Parked, Some("P16"));
+    assert_eq!(by(Some("host/ns/gp_async"), Some("elsewhere"), Role::Async), nobody);
+    assert_eq!(by(None, None, Role::Async), nobody);
 }
 
 #[test]
