@@ -169,6 +169,11 @@ impl Trusting {
         })
     }
 
+    /// The moment that was asked for.
+    pub(super) const fn as_of(&self) -> Option<Timestamp> {
+        self.at
+    }
+
     /// Whether any CA was named.
     pub(super) const fn is_empty(&self) -> bool {
         self.trust.is_empty()

@@ -46,7 +46,7 @@ pub struct Cli {
 enum Command {
     Run(run::Command),
     Check(check::Command),
-    Send(send::Command),
+    Send(Box<send::Command>),
     Trace(trace::Command),
     Series(series::Command),
     Waiting(waiting::Command),

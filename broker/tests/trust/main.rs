@@ -7,6 +7,7 @@ mod check;
 #[path = "../common/mod.rs"]
 mod common;
 mod judged_again;
+mod receipts;
 mod region;
 
 use common::free_port;

@@ -6,9 +6,10 @@
 
 use super::folder;
 use super::http::Http;
+use super::opening::Opener;
 use super::prepare::{Pool, Prepared};
 use super::queue::Queue;
-use super::receipts::{self, From, lock};
+use super::receipts::{self, Desk, From, lock};
 use super::summary::{Book, Outcome, Summary};
 use crate::exit::Failure;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -60,8 +61,9 @@ impl Target {
 
 impl Plan {
     /// Sends, waits for receipts, tells.
-    pub(super) async fn run(self, mut pool: Pool) -> Result<Summary, Failure> {
+    pub(super) async fn run(self, opener: Opener, mut pool: Pool) -> Result<Summary, Failure> {
         let book = Arc::new(Mutex::new(Book::default()));
+        let desk = Desk::new(opener, Arc::clone(&book));
         let bar = self.bar();
         let (taken, ask) = mpsc::unbounded_channel();
         let mut watching = JoinSet::new();
@@ -69,14 +71,14 @@ impl Plan {
             (None, _) => {}
             (Some(From::Folder(path)), _) => {
                 let folder = receipts::Folder::open(path).map_err(Failure::file(path))?;
-                watching.spawn(folder.watch(Arc::clone(&book)));
+                watching.spawn(folder.watch(desk));
             }
             (Some(From::Http), Target::Http(http)) => {
                 watching.spawn(receipts::ask(http.clone(), ask, Arc::clone(&book)));
             }
             (Some(From::Queue(queue)), Target::Queue(server)) => {
                 let tap = server.tap(queue).await?;
-                watching.spawn(receipts::take(tap, server.clone(), queue.clone(), Arc::clone(&book)));
+                watching.spawn(receipts::take(tap, server.clone(), queue.clone(), desk));
             }
             (Some(From::Queue(_)), Target::Http(_) | Target::Folder(_)) => {
                 let why = "receipts are taken from a queue of the server that messages are sent to";

@@ -4,15 +4,16 @@ mod folder;
 mod fresh;
 mod http;
 mod load;
+mod opening;
 mod prepare;
 mod queue;
 mod receipts;
 mod summary;
 
-use super::material::{self, Keys};
+use super::material::{self, Keys, Trusting};
 use super::{Format, files, json_line, sign};
 use crate::examine::examine;
-use crate::exit::{Failure, Verdict};
+use crate::exit::{Failure, Verdict, say};
 use crate::schemas;
 use adapters::clock::SystemClock;
 use broker_core::ContentHash;
@@ -22,6 +23,7 @@ use clap::ValueEnum;
 use http::{Http, arrived, is_good, recipients, settled, word};
 use load::{Plan, Target};
 use message_schemas::{Limits, MsgId};
+use opening::Opener;
 use prepare::{Pool, Prepared, Protecting};
 use queue::Queue;
 use serde_json::Value;
@@ -38,6 +40,9 @@ use summary::Outcome;
 /// With --count or --for it is a load: the messages of the files and folders are sent in turn, each time with ids and
 /// time of their own and not a byte else changed, signed and sealed if keys are given, at the rate that is asked for.
 /// What becomes of them is counted and measured from the moment when each was due.
+///
+/// Receipts that come signed and sealed are opened with the keys that are given; with --trust, only those count whose
+/// signature holds and whose signer these CAs vouch for.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   budstikke send message.xml
@@ -48,9 +53,13 @@ use summary::Outcome;
       --receipts-from amqp:gp
   budstikke send samples/ --for 60s --rate 200 --key gp.p12 --password-file secret --sign xml --sign cms \\
       --seal-for hospital.cer --folder /var/spool/budstikke/in --receipts-from /var/spool/budstikke/out/gp
+  budstikke send samples/ --count 1000 --rate 100 --key gp-signing.p12 --key gp-sealing.p12 --password-file secret \\
+      --sign cms --seal-for hospital.cer --to amqp://load@127.0.0.1/region --login-file login --queue inbox \\
+      --receipts-from amqp:gp --trust roots/ --crl issuing.crl
 
 Exit codes: 0 taken in (with --wait: and everything arrived; with a load: nothing lost, refused or unanswered),
-1 taken in, and refused or not done in time (a load: something was lost, refused or not answered), 2 not taken in.")]
+1 taken in, and refused or not done in time (a load: something was lost, refused or not answered, or came with a receipt
+that is not to be trusted), 2 not taken in.")]
 pub(super) struct Command {
     /// The message; `-` is standard input. For a load, files and folders of messages.
     #[arg(required = true, value_name = "FILE|DIR")]
@@ -87,6 +96,8 @@ pub(super) struct Command {
     /// How to print.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    #[command(flatten, next_help_heading = "Receipts that come signed and sealed")]
+    trusting: Trusting,
 }
 
 /// What is asked of a load.
@@ -145,11 +156,16 @@ impl Command {
         if self.count.is_some() || self.time.is_some() {
             return self.load(out);
         }
-        let ([file], true) = (self.files.as_slice(), self.load.is_unused() && self.keys.is_empty()) else {
+        let ([file], true) = (self.files.as_slice(), self.is_bare()) else {
             let why = "one file alone is sent as it is; for more, or to sign, seal and measure, give --count or --for";
             return Err(Failure::Usage(why.to_owned()));
         };
         self.one(file, out)
+    }
+
+    /// Nothing is asked for that belongs to a load.
+    const fn is_bare(&self) -> bool {
+        self.load.is_unused() && self.keys.is_empty() && self.trusting.is_empty()
     }
 
     /// One message, as it is.
@@ -239,7 +255,16 @@ impl Command {
     /// Many, each of its own.
     fn load(self, out: &mut dyn Write) -> Result<Verdict, Failure> {
         let now = SystemClock::new().now();
+        if !self.trusting.is_empty() && matches!(self.load.receipts_from, None | Some(receipts::From::Http)) {
+            let why =
+                "--trust is for receipts that are seen themselves: in a folder or a queue (--receipts-from)";
+            return Err(Failure::Usage(why.to_owned()));
+        }
         let protecting = self.protecting(now)?;
+        let opener = Opener::load(&self.keys, &self.trusting)?;
+        for warning in opener.warnings() {
+            say(warning);
+        }
         let schemas = schemas::load(None).map_err(Failure::Config)?;
         let samples = fresh::samples(&self.files, &schemas, now)?;
         let runtime = runtime()?;
@@ -265,7 +290,7 @@ impl Command {
             patience: self.load.patience,
         };
         let pool = Pool::start(samples, protecting, self.count)?;
-        let summary = runtime.block_on(plan.run(pool))?;
+        let summary = runtime.block_on(plan.run(opener, pool))?;
         match self.format {
             Format::Json => json_line(out, &summary)?,
             Format::Text => summary.print(out)?,

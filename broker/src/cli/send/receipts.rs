@@ -1,15 +1,15 @@
 //! Looks for receipts of what was sent: where they are delivered, or in the broker's own word.
 
 use super::http::{self, Http};
+use super::opening::{Opener, Read};
 use super::queue::{Queue, Tap};
-use super::summary::{Book, kind};
-use message_schemas::head::{HeadReader, Settings};
-use message_schemas::{Limits, MsgId, xml};
+use super::summary::Book;
+use message_schemas::MsgId;
 use std::collections::{HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
 /// Where receipts are seen.
@@ -34,6 +34,9 @@ impl std::str::FromStr for From {
     }
 }
 
+/// How files end that may be receipts: in the clear, or signed and sealed.
+const ENDINGS: &[&str] = &[".xml", ".p7m"];
+
 /// How often a folder is looked at: the grain of what is measured.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
@@ -45,6 +48,39 @@ const CONNECT_AGAIN: Duration = Duration::from_millis(500);
 
 /// Questions that are out at one time.
 const QUESTIONS: usize = 16;
+
+/// Reads what came, and writes it into the book. What is sealed takes a key a while: that is done beside, so that the next
+/// one is still measured from when it came.
+#[derive(Clone)]
+pub(super) struct Desk {
+    opener: Arc<Opener>,
+    book: Arc<Mutex<Book>>,
+    cores: Arc<Semaphore>,
+}
+
+impl Desk {
+    pub(super) fn new(opener: Opener, book: Arc<Mutex<Book>>) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self { opener: Arc::new(opener), book, cores: Arc::new(Semaphore::new(cores)) }
+    }
+
+    /// Something that came at this moment.
+    fn came<B: AsRef<[u8]> + Send + 'static>(&self, bytes: B, at: Instant) {
+        let Self { opener, book, cores } = self.clone();
+        let reading = async move {
+            let Ok(_core) = cores.acquire().await else { return };
+            let read = move || opener.read(bytes.as_ref());
+            let read = tokio::task::spawn_blocking(read).await;
+            match read {
+                Ok(Read::Receipt(id, kind)) => drop(lock(&book).receipt(&id, kind, at)),
+                Ok(Read::Refused(why)) => lock(&book).refused_receipt(why),
+                Ok(Read::Other) | Err(_) => {}
+            }
+        };
+        // It ends by itself, and nobody waits for it: what is not read when patience ends is missing.
+        drop(tokio::spawn(reading));
+    }
+}
 
 /// Takes receipts from a folder, those alone that come from now on.
 pub(super) struct Folder {
@@ -65,7 +101,8 @@ impl Folder {
         let mut new = Vec::new();
         for entry in std::fs::read_dir(&self.path)? {
             let name = entry?.file_name();
-            let finished = name.to_str().is_some_and(|n| n.ends_with(".xml") && !n.starts_with('.'));
+            let ends = |n: &str| ENDINGS.iter().any(|ending| n.ends_with(ending));
+            let finished = name.to_str().is_some_and(|n| ends(n) && !n.starts_with('.'));
             if finished && !self.seen.contains(&name) {
                 new.push(self.path.join(&name));
                 self.seen.insert(name);
@@ -75,21 +112,18 @@ impl Folder {
     }
 
     /// Looks until it is dropped.
-    pub(super) async fn watch(mut self, book: Arc<Mutex<Book>>) {
+    pub(super) async fn watch(mut self, desk: Desk) {
         loop {
             let look = move || {
-                let mut found = Vec::new();
-                for file in self.new_files().unwrap_or_default() {
-                    let receipt = std::fs::read(file).ok().and_then(|bytes| receipt(&bytes));
-                    found.extend(receipt);
-                }
-                (self, found)
+                let new = self.new_files().unwrap_or_default();
+                let now = Instant::now();
+                let found: Vec<_> = new.iter().filter_map(|file| std::fs::read(file).ok()).collect();
+                (self, found, now)
             };
-            let Ok((folder, found)) = tokio::task::spawn_blocking(look).await else { return };
+            let Ok((folder, found, now)) = tokio::task::spawn_blocking(look).await else { return };
             self = folder;
-            let now = Instant::now();
-            for (id, kind) in found {
-                lock(&book).receipt(&id, kind, now);
+            for bytes in found {
+                desk.came(bytes, now);
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
@@ -97,12 +131,10 @@ impl Folder {
 }
 
 /// Takes receipts from a queue, and connects again when the connection is lost.
-pub(super) async fn take(mut tap: Tap, server: Queue, queue: String, book: Arc<Mutex<Book>>) {
+pub(super) async fn take(mut tap: Tap, server: Queue, queue: String, desk: Desk) {
     loop {
         while let Some(bytes) = tap.next().await {
-            if let Some((id, kind)) = receipt(&bytes) {
-                lock(&book).receipt(&id, kind, Instant::now());
-            }
+            desk.came(bytes, Instant::now());
         }
         tap = loop {
             match server.tap(&queue).await {
@@ -111,15 +143,6 @@ pub(super) async fn take(mut tap: Tap, server: Queue, queue: String, book: Arc<M
             }
         };
     }
-}
-
-/// What a receipt answers, and how; none for anything else.
-fn receipt(bytes: &[u8]) -> Option<(MsgId, &'static str)> {
-    let decoded = xml::decode(bytes).ok()?;
-    let mut reader = HeadReader::new();
-    xml::read(&decoded.text, &Limits::default(), &mut reader).ok()?;
-    let receipt = reader.finish(&Settings::default()).ok()?.receipt?;
-    Some((receipt.original_id?, kind(receipt.status)))
 }
 
 /// Asks the broker for each message that was taken in, oldest first, until nothing of it is left to do.
@@ -166,16 +189,6 @@ pub(super) fn lock(book: &Mutex<Book>) -> std::sync::MutexGuard<'_, Book> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_receipt_tells_what_it_answers_and_nothing_else_is_one() {
-        let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../message-schemas/samples");
-        let files = super::super::files::collect(&[samples.join("apprec")]).expect("samples");
-        let read = |file: &PathBuf| receipt(&std::fs::read(file).expect("a file"));
-        assert!(files.iter().filter(|f| f.ends_with("in.xml")).any(|f| read(f).is_some()));
-        assert_eq!(read(&samples.join("epikrise/accepted-1.2/in.xml")), None);
-        assert_eq!(receipt(b"<AppRec>"), None);
-    }
 
     #[test]
     fn a_message_ends_when_all_its_receivers_have_as_the_worst_of_them() {

@@ -17,6 +17,7 @@ pub(super) struct Book {
     lost: BTreeMap<String, u64>,
     receipts: BTreeMap<&'static str, u64>,
     strange_receipts: u64,
+    refused_receipts: BTreeMap<String, u64>,
     late: u64,
     to_acknowledgement: Vec<Duration>,
     to_receipt: Vec<Duration>,
@@ -77,6 +78,11 @@ impl Book {
         true
     }
 
+    /// Something that may be a receipt, and cannot be opened or is not to be trusted.
+    pub(super) fn refused_receipt(&mut self, why: String) {
+        *self.refused_receipts.entry(why).or_default() += 1;
+    }
+
     /// How many were begun, and how many receipts are missing.
     pub(super) fn standing(&self) -> (u64, usize) {
         (self.sent, self.open.len())
@@ -98,6 +104,7 @@ impl Book {
                 by_kind: self.receipts,
                 missing,
                 strange: self.strange_receipts,
+                refused: self.refused_receipts,
             }),
             seconds,
             rate,
@@ -146,6 +153,8 @@ struct Receipts {
     missing: u64,
     /// Receipts for what was not sent here, or for what had one.
     strange: u64,
+    /// What could not be opened or is not to be trusted, by the code and what it means.
+    refused: BTreeMap<String, u64>,
 }
 
 /// In milliseconds.
@@ -170,10 +179,11 @@ impl Latencies {
 }
 
 impl Summary {
-    /// Nothing was lost or refused, and no receipt is missing that somebody waited for.
+    /// Nothing was lost or refused, no receipt is missing that somebody waited for, and none is one that cannot be trusted.
     pub(super) fn is_good(&self) -> bool {
         let missing = self.receipts.as_ref().is_some_and(|r| r.missing > 0) && !self.interrupted;
-        self.refused.is_empty() && self.lost.is_empty() && !missing
+        let distrusted = self.receipts.as_ref().is_some_and(|r| !r.refused.is_empty());
+        self.refused.is_empty() && self.lost.is_empty() && !missing && !distrusted
     }
 
     /// For people.
@@ -203,6 +213,9 @@ impl Summary {
             writeln!(out, "  {:<14}{:>9}", "missing", receipts.missing)?;
             if receipts.strange > 0 {
                 writeln!(out, "  {:<14}{:>9}", "strange", receipts.strange)?;
+            }
+            for (why, count) in &receipts.refused {
+                writeln!(out, "  {:<14}{count:>9}   {why}", "not trusted")?;
             }
         }
         for (what, latencies) in
@@ -268,6 +281,25 @@ mod tests {
         assert!(!close(Outcome::Lost("no answer".to_owned()), false, true).is_good());
         let refused = close(Outcome::Refused("503".to_owned()), true, false);
         assert!(!refused.is_good() && refused.receipts.is_some_and(|r| r.missing == 0), "there will be none");
+    }
+
+    #[test]
+    fn a_receipt_that_is_not_to_be_trusted_answers_nothing_and_is_told() {
+        let now = Instant::now();
+        let mut book = Book::default();
+        book.begin(&id("a"), now, false);
+        book.end(&id("a"), now, now, Outcome::Acknowledged);
+        book.refused_receipt("A05 changed".to_owned());
+        book.refused_receipt("A05 changed".to_owned());
+        assert_eq!(book.standing(), (1, 1), "it is still without one");
+        assert!(book.receipt(&id("a"), "ok", now));
+        let summary = book.close(now, true, false);
+        assert!(!summary.is_good(), "somebody sends what is not to be trusted");
+        let mut told = Vec::new();
+        summary.print(&mut told).expect("it can be written");
+        let told = String::from_utf8_lossy(&told).into_owned();
+        let line = told.lines().find(|line| line.contains("A05 changed")).expect("it is told");
+        assert_eq!(line.split_whitespace().nth(2), Some("2"), "{told}");
     }
 
     #[test]
