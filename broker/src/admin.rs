@@ -4,12 +4,12 @@
 //! unless the configuration says otherwise.
 
 use crate::health::{Health, Report};
+use crate::telemetry::Metrics;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Json};
 use axum::routing::get;
-use metrics_exporter_prometheus::PrometheusHandle;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -20,7 +20,7 @@ pub struct Admin {
     /// Health.
     pub health: Health,
     /// Renders the metrics.
-    pub metrics: PrometheusHandle,
+    pub metrics: Metrics,
     /// Brings the gauges that nobody pushes up to date, before they are rendered.
     pub refresh: Arc<dyn Fn() + Send + Sync>,
 }

@@ -14,7 +14,7 @@ use broker_core::World;
 use broker_core::journal::Delivery;
 use broker_core::ports::{self, Clock};
 use dead_letter::Attempt;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -308,7 +308,9 @@ impl Board {
     /// Nothing is down.
     #[must_use]
     pub fn new(health: &Health, clock: &Arc<dyn Clock>) -> Self {
-        Self { health: health.clone(), clock: Arc::clone(clock) }
+    /// Sources whose queues are being read: of the others nobody knows how many messages wait.
+    read: Mutex<BTreeSet<String>>,
+        Self { health: health.clone(), clock: Arc::clone(clock), read: Mutex::default() }
     }
 
     fn trouble(&self, trouble: Trouble, what: &str, why: Option<String>) {
@@ -359,12 +361,21 @@ impl Watch for Board {
                 self.trouble(Trouble::QueuesDown, source, None);
             }
             QueueNews::Down(why) => {
+        // Held until the metrics are written: an answer to how many wait may come when the queue is gone already.
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
                 telemetry::queue_reading(source, false);
                 let why = format!("The queue of {source} is not read: {why}.");
+                read.insert(source.to_owned());
                 self.trouble(Trouble::QueuesDown, source, Some(why));
             }
             QueueNews::Came => telemetry::queue_read(source, self.clock.now()),
-            QueueNews::Depth(messages) => telemetry::queue_depth(source, messages),
+            QueueNews::Depth(messages) if read.contains(source) => {
+                telemetry::queue_depth(source, Some(messages));
+            }
+            QueueNews::Depth(_) => {}
+                if read.remove(source) {
+                    telemetry::queue_depth(source, None);
+                }
         }
     }
 }
@@ -380,6 +391,36 @@ mod tests {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let board = Board::new(&health, &clock);
         board.connection("bus", Direction::In, News::Lost("no answer in time"));
+    #[test]
+    fn how_many_wait_in_a_queue_is_told_only_while_it_is_read() {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let board = Board::new(&Health::default(), &clock);
+        let (recorder, metrics) = telemetry::apart();
+        let told = |source: &str| {
+            let series = format!("budstikke_amqp_queue_messages{{source=\"{source}\"}} ");
+            let text = metrics.render();
+            text.lines().find_map(|line| line.strip_prefix(&series).map(str::to_owned))
+        };
+        metrics::with_local_recorder(&recorder, || {
+            for source in ["amqp:in", "amqp:other"] {
+                board.queue(source, QueueNews::Reading);
+                board.queue(source, QueueNews::Depth(7));
+                assert_eq!(told(source).as_deref(), Some("7"));
+            }
+            board.queue("amqp:in", QueueNews::Down("it was deleted"));
+            assert_eq!(told("amqp:in"), None, "nobody knows");
+            board.queue("amqp:in", QueueNews::Depth(7));
+            assert_eq!(told("amqp:in"), None, "that was asked before it went");
+            assert_eq!(told("amqp:other").as_deref(), Some("7"));
+            let text = metrics.render();
+            assert!(text.contains("budstikke_amqp_queue_reading{source=\"amqp:in\"} 0"), "{text}");
+            board.queue("amqp:in", QueueNews::Reading);
+            assert_eq!(told("amqp:in"), None, "not asked yet");
+            board.queue("amqp:in", QueueNews::Depth(0));
+            assert_eq!(told("amqp:in").as_deref(), Some("0"));
+        });
+    }
+
         board.queue("amqp:in", QueueNews::Down("NOT_FOUND"));
         let said = health.report().reasons[&Trouble::QueuesDown].clone();
         assert!(said.contains("no answer in time") && said.contains("NOT_FOUND"), "{said}");

@@ -64,15 +64,44 @@ pub fn quiet_panics() {
     }));
 }
 
-/// Starts to count. The handle renders what `/metrics` says.
+/// Renders what `/metrics` says.
+#[derive(Clone)]
+pub struct Metrics(PrometheusHandle);
+
+impl Metrics {
+    /// All of it. The library forgets no gauge; one that nothing is known of any more is set to what is no number, and left
+    /// out here: whoever draws it sees it end, and whoever adds gauges up does not add an old one.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let text = self.0.render();
+        let known = |line: &&str| line.starts_with('#') || !line.ends_with(UNKNOWN);
+        text.split_inclusive('\n').filter(|line| known(&line.trim_end())).collect()
+    }
+}
+
+/// How what is no number is written.
+const UNKNOWN: &str = " NaN";
+
+fn builder() -> Result<PrometheusBuilder, Error> {
+    Ok(PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)?
+        .set_buckets_for_metric(Matcher::Full(names::COMMIT_BATCH.name.to_owned()), BATCHES)?)
+}
+
+/// Metrics of one test alone, and what writes them.
+#[cfg(test)]
+pub(crate) fn apart() -> (metrics_exporter_prometheus::PrometheusRecorder, Metrics) {
+    let recorder = builder().expect("the bounds are good").build_recorder();
+    let metrics = Metrics(recorder.handle());
+    (recorder, metrics)
+}
+
+/// Starts to count.
 ///
 /// # Errors
 /// When a recorder is there already.
-pub fn start_metrics(now: Timestamp) -> Result<PrometheusHandle, Error> {
-    let handle = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)?
-        .set_buckets_for_metric(Matcher::Full(names::COMMIT_BATCH.name.to_owned()), BATCHES)?
-        .install_recorder()?;
+pub fn start_metrics(now: Timestamp) -> Result<Metrics, Error> {
+    let handle = Metrics(builder()?.install_recorder()?);
     describe();
     #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 are far below 2^52")]
     let started = now.as_second() as f64;
@@ -336,9 +365,10 @@ pub fn queue_read(source: &str, now: Timestamp) {
         .set(float(u64::try_from(now.as_second()).unwrap_or(0)));
 }
 
-/// So many messages wait in a queue.
-pub fn queue_depth(source: &str, messages: u64) {
-    metrics::gauge!(names::QUEUE_DEPTH.name, "source" => source.to_owned()).set(float(messages));
+/// So many messages wait in a queue; none: nobody can tell.
+pub fn queue_depth(source: &str, messages: Option<u64>) {
+    let messages = messages.map_or(f64::NAN, float);
+    metrics::gauge!(names::QUEUE_DEPTH.name, "source" => source.to_owned()).set(messages);
 }
 
 /// Parties and rules were read again.

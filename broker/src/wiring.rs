@@ -30,7 +30,6 @@ use broker_core::Protection;
 use broker_core::journal::Delivery;
 use broker_core::ports::{Clock, Destination, Store};
 use dead_letter::Attempt;
-use metrics_exporter_prometheus::PrometheusHandle;
 use routing_rules::DestinationId;
 use std::sync::Arc;
 use std::time::Duration;
@@ -390,7 +389,7 @@ async fn start_sources(
     queues: &Queues,
     store: &Arc<Journal>,
     health: &Health,
-    metrics: &PrometheusHandle,
+    metrics: &telemetry::Metrics,
     stop: &CancellationToken,
 ) -> Result<JoinSet<()>, Failure> {
     let mut sources = JoinSet::new();
