@@ -113,6 +113,10 @@ impl Store for Journal {
         whichever!(self, store => store.repeated(source, idempotency_key).await)
     }
 
+    async fn first_under(&self, keys: &[(String, String)]) -> Result<Vec<MessageId>, StoreError> {
+        whichever!(self, store => store.first_under(keys).await)
+    }
+
     async fn claim(
         &self,
         destination: &DestinationId,

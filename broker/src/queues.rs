@@ -93,7 +93,7 @@ impl Queues {
     /// # Errors
     /// If the settings of its server are at fault.
     pub fn source(&self, name: &str, settings: &AmqpIn, intake: Intake) -> Result<Source, Error> {
-        let name = format!("amqp:{name}");
+        let name = source_name(name);
         let arriving = arriving(&name, &settings.queue, settings.role, settings.attempts);
         let server = self.settings(&settings.connection)?;
         let over_10 = Over10 {
@@ -242,6 +242,12 @@ impl ports::Destination for Destination {
     }
 }
 
+/// How the journal calls the source of this name under `[sources.amqp]`.
+#[must_use]
+pub fn source_name(name: &str) -> String {
+    format!("amqp:{name}")
+}
+
 /// How a queue is read over AMQP 1.0: always, or in the place of 0-9-1.
 #[derive(Clone)]
 struct Over10 {
@@ -302,14 +308,14 @@ fn arriving(source: &str, queue: &str, role: Role, attempts: usize) -> Arc<Arriv
 pub struct Board {
     health: Health,
     clock: Arc<dyn Clock>,
+    /// Sources whose queues are being read: of the others nobody knows how many messages wait.
+    read: Mutex<BTreeSet<String>>,
 }
 
 impl Board {
     /// Nothing is down.
     #[must_use]
     pub fn new(health: &Health, clock: &Arc<dyn Clock>) -> Self {
-    /// Sources whose queues are being read: of the others nobody knows how many messages wait.
-    read: Mutex<BTreeSet<String>>,
         Self { health: health.clone(), clock: Arc::clone(clock), read: Mutex::default() }
     }
 
@@ -355,17 +361,20 @@ impl Watch for Board {
     }
 
     fn queue(&self, source: &str, news: QueueNews<'_>) {
+        // Held until the metrics are written: an answer to how many wait may come when the queue is gone already.
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         match news {
             QueueNews::Reading => {
+                read.insert(source.to_owned());
                 telemetry::queue_reading(source, true);
                 self.trouble(Trouble::QueuesDown, source, None);
             }
             QueueNews::Down(why) => {
-        // Held until the metrics are written: an answer to how many wait may come when the queue is gone already.
-        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+                if read.remove(source) {
+                    telemetry::queue_depth(source, None);
+                }
                 telemetry::queue_reading(source, false);
                 let why = format!("The queue of {source} is not read: {why}.");
-                read.insert(source.to_owned());
                 self.trouble(Trouble::QueuesDown, source, Some(why));
             }
             QueueNews::Came => telemetry::queue_read(source, self.clock.now()),
@@ -373,9 +382,6 @@ impl Watch for Board {
                 telemetry::queue_depth(source, Some(messages));
             }
             QueueNews::Depth(_) => {}
-                if read.remove(source) {
-                    telemetry::queue_depth(source, None);
-                }
         }
     }
 }
@@ -385,12 +391,6 @@ mod tests {
     use super::*;
     use adapters::clock::SystemClock;
 
-    #[test]
-    fn health_names_everything_that_is_down_until_nothing_is() {
-        let health = Health::default();
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let board = Board::new(&health, &clock);
-        board.connection("bus", Direction::In, News::Lost("no answer in time"));
     #[test]
     fn how_many_wait_in_a_queue_is_told_only_while_it_is_read() {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
@@ -421,6 +421,12 @@ mod tests {
         });
     }
 
+    #[test]
+    fn health_names_everything_that_is_down_until_nothing_is() {
+        let health = Health::default();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let board = Board::new(&health, &clock);
+        board.connection("bus", Direction::In, News::Lost("no answer in time"));
         board.queue("amqp:in", QueueNews::Down("NOT_FOUND"));
         let said = health.report().reasons[&Trouble::QueuesDown].clone();
         assert!(said.contains("no answer in time") && said.contains("NOT_FOUND"), "{said}");

@@ -46,6 +46,40 @@ pub(crate) async fn a_message_is_found_by_every_id(rig: impl Rig) {
     }
 }
 
+pub(crate) async fn a_message_is_found_by_what_its_source_knew_it_by(rig: impl Rig) {
+    let store = rig.open().await;
+    let from = |source: &str, n: u128, key: &str| {
+        let mut entry = message(n).idempotency_key(key).to("folder:a");
+        entry.arrival.source = source.to_owned();
+        entry
+    };
+    for entry in [
+        from("amqp:in", 1, "8093/one"),
+        from("amqp:in", 2, "8094/one"),
+        from("amqp:other", 3, "8093/one"),
+        from("amqp:in", 4, "8093/two"),
+    ] {
+        commit(&store, entry).await;
+    }
+    let keys = |of: &[(&str, &str)]| -> Vec<_> {
+        of.iter().map(|(source, key)| ((*source).to_owned(), (*key).to_owned())).collect()
+    };
+    let mut asked = keys(&[("amqp:in", "8093/one"), ("amqp:in", "8094/one"), ("amqp:in", "8095/one")]);
+    let found = async |keys: &[(String, String)]| {
+        let mut found = store.first_under(keys).await.expect("a search");
+        found.sort_by_key(|id| id.0);
+        found
+    };
+    assert_eq!(found(&asked).await, [1, 2].map(message_id));
+    // Among many of which nothing is known.
+    asked.extend((0..5_000).map(|n| ("amqp:in".to_owned(), format!("{n}/two"))));
+    assert_eq!(found(&asked).await, [1, 2].map(message_id));
+    asked.push(("amqp:in".to_owned(), "8093/two".to_owned()));
+    assert_eq!(found(&asked).await, [1, 2, 4].map(message_id));
+    assert_eq!(found(&keys(&[("amqp:third", "8093/one"), ("amqp:in", "%"), ("", "")])).await, []);
+    assert_eq!(found(&[]).await, []);
+}
+
 pub(crate) async fn a_shared_id_finds_all_newest_first(rig: impl Rig) {
     let store = rig.open().await;
     for n in 1..=4 {

@@ -100,6 +100,7 @@ journals! {
         a_message_is_found_by_every_id,
         a_shared_id_finds_all_newest_first,
         evidence_is_kept_once_and_found_by_its_hash,
+        a_message_is_found_by_what_its_source_knew_it_by,
         a_record_tells_everything,
     };
 }

@@ -377,6 +377,10 @@ impl Journal {
         self.idempotency.get(&(source.to_owned(), key.to_owned())).copied()
     }
 
+    pub(super) fn first_under(&self, keys: &[(String, String)]) -> Vec<MessageId> {
+        keys.iter().filter_map(|key| self.idempotency.get(key)).map(|(message, _)| *message).collect()
+    }
+
     pub(super) fn claim(
         &mut self,
         destination: &DestinationId,

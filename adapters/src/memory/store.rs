@@ -155,6 +155,10 @@ impl Store for MemoryStore {
         self.step(Call::LookUp, |j| Ok(j.repeated(source, idempotency_key)))
     }
 
+    async fn first_under(&self, keys: &[(String, String)]) -> Result<Vec<MessageId>, StoreError> {
+        self.step(Call::LookUp, |j| Ok(j.first_under(keys)))
+    }
+
     async fn claim(
         &self,
         destination: &DestinationId,

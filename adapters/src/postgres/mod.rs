@@ -328,6 +328,10 @@ impl Store for PostgresStore {
 
     async fn claim(
         &self,
+    async fn first_under(&self, keys: &[(String, String)]) -> Result<Vec<MessageId>, StoreError> {
+        patiently(read::first_under(self.reader(), keys)).await
+    }
+
         destination: &DestinationId,
         now: Timestamp,
         limit: usize,

@@ -186,6 +186,17 @@ pub(super) async fn repeated(
     row.map(|row| Ok((MessageId(row.try_get(0)?), content_hash(&row, 1)?))).transpose()
 }
 
+/// Many keys are asked at once, and one of them is found: looked up one by one, whatever the server takes for likely.
+const FIRST_UNDER: &str = "SELECT i.message FROM unnest($2::bytea[]) AS k(key)
+    CROSS JOIN LATERAL (SELECT message FROM idempotency_key WHERE owner = $1 AND key = k.key LIMIT 1) i";
+
+/// The messages under any of these idempotency keys.
+pub(super) async fn first_under(from: &Reader, keys: &[(String, String)]) -> Result<Vec<MessageId>, Failure> {
+    let keys: Vec<_> = keys.iter().map(|(source, name)| key(&[source, name])).collect();
+    let query = sqlx::query(FIRST_UNDER).bind(&*from.owner).bind(keys);
+    query.fetch_all(&from.pool).await?.iter().map(|row| Ok(MessageId(row.try_get(0)?))).collect()
+}
+
 const BODIES: &str = "SELECT b.day, b.seq, b.codec, b.size, b.bytes FROM unnest($1, $2) AS k(day, seq)
     JOIN body b ON b.day = k.day AND b.seq = k.seq WHERE b.day BETWEEN $3 AND $4";
 

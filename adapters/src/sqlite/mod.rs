@@ -267,6 +267,10 @@ impl Store for SqliteStore {
         read::repeated(self.reader(), source, idempotency_key).await
     }
 
+    async fn first_under(&self, keys: &[(String, String)]) -> Result<Vec<MessageId>, StoreError> {
+        read::first_under(self.reader(), keys).await
+    }
+
     async fn claim(
         &self,
         destination: &DestinationId,

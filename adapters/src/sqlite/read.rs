@@ -145,6 +145,18 @@ pub(super) async fn repeated(
     row.map(|row| Ok((message_id(&row, 0)?, content_hash(&row, 1)?))).transpose()
 }
 
+const FIRST_UNDER: &str = "SELECT i.message FROM json_each($2) k
+    CROSS JOIN idempotency_key i ON i.owner = $1 AND i.source = k.value->>0 AND i.key = k.value->>1";
+
+/// The messages under any of these idempotency keys.
+pub(super) async fn first_under(
+    from: &Reader,
+    keys: &[(String, String)],
+) -> Result<Vec<MessageId>, StoreError> {
+    let query = sqlx::query(FIRST_UNDER).bind(&*from.owner).bind(json(&keys)?);
+    query.fetch_all(&from.pool).await.map_err(sort)?.iter().map(|row| message_id(row, 0)).collect()
+}
+
 const BODIES: &str =
     "SELECT b.seq, b.codec, b.size, b.bytes FROM json_each($1) k CROSS JOIN body b ON b.seq = k.value";
 
@@ -259,4 +271,4 @@ pub(super) async fn backlog(from: &Reader) -> Result<Vec<Backlog>, StoreError> {
 
 /// For the test of the plans.
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[LOOK_UP, REPEATED, BODIES, NEXT_DUE, OVERDUE, BACKLOG];
+pub(super) const STATEMENTS: &[&str] = &[LOOK_UP, REPEATED, FIRST_UNDER, BODIES, NEXT_DUE, OVERDUE, BACKLOG];

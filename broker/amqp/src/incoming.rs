@@ -39,6 +39,16 @@ impl Incoming {
     }
 }
 
+/// By what the journal knows a message with this id again, in the form of [`id_key`], from this sender; from none, where
+/// ids alone count.
+#[must_use]
+pub fn known_by(sender: Option<HerId>, id: &str) -> String {
+    match sender {
+        Some(sender) => format!("{sender}/{id}"),
+        None => id.to_owned(),
+    }
+}
+
 /// Reads an envelope that came by a queue of this role.
 ///
 /// What the profile requires and is missing, cannot be read, or broke a limit is named in [`Transport::invalid`]. Nothing
@@ -114,10 +124,10 @@ pub fn read(envelope: Envelope, role: Role) -> Incoming {
     let key = message_id.as_deref().and_then(id_key);
     let idempotency_key = key.and_then(|id| match (role, sender) {
         // Errors come from whoever; that the same one comes twice is told by its id alone.
-        (Role::Error | Role::Internal, _) => Some(id),
+        (Role::Error | Role::Internal, _) => Some(known_by(None, &id)),
         //= HITS 1216:2018 §2.2.4
         //# A message-id that was processed before, from the same sender: only logged.
-        (Role::Async | Role::Sync | Role::SyncReply, sender) => Some(format!("{}/{id}", sender?)),
+        (Role::Async | Role::Sync | Role::SyncReply, sender) => Some(known_by(Some(sender?), &id)),
     });
     let mut kept: std::collections::BTreeMap<String, String> =
         properties.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();

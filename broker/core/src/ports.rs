@@ -50,6 +50,13 @@ pub trait Store: Send + Sync + 'static {
         idempotency_key: &str,
     ) -> impl Future<Output = Result<Option<(MessageId, crate::ContentHash)>, StoreError>> + Send;
 
+    /// The messages that came first under any of these keys, each with the source that offered it; in no order. For people
+    /// who have in hand what a source marks its calls by, and do not know by whom it was marked.
+    fn first_under(
+        &self,
+        keys: &[(String, String)],
+    ) -> impl Future<Output = Result<Vec<MessageId>, StoreError>> + Send;
+
     /// Claims recipients of a destination that are due (waiting or unsure, next attempt not in the future),
     /// oldest first, at most one per order key at a time and none while an older one of its key is open; they
     /// become `sending`.

@@ -4,19 +4,26 @@ use super::{ConfigArg, Format, journal, json_line};
 use crate::config::Config;
 use crate::exit::{Failure, Verdict};
 use crate::mask;
+use crate::queues::source_name as amqp_source;
 use crate::series::account::{Account, Settings, account};
 use crate::world::{NOTHING_TO_PUBLISH, PUBLISHING, Tables, document_options};
+use amqp_profile::incoming::known_by;
 use broker_core::journal::{MessageRecord, RecipientRecord};
 use broker_core::ports::Store;
-use broker_core::transport::Transport;
+use broker_core::transport::{Transport, id_key};
 use message_schemas::head::Party;
 use message_schemas::{Findings, HerId};
+use routing_rules::Parties;
 use std::io::Write;
 
 /// Show what became of a message: what it was, what was decided, where it went, and every step with its time.
 ///
 /// Any id will do: ours, its short form as read out on the phone, the sender's message id, a document id, the
 /// id of a receipt, or that of a recipient. All messages that it may mean are shown, newest first.
+///
+/// So will the id of the AMQP message that a partner sent, as its log has it, as long as the queue is one that this
+/// configuration reads, and the partner has an entry among its parties. Should a sender have used one id twice, the first
+/// message is shown.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   budstikke trace --config broker.toml 4F7K-2M9Q
@@ -42,10 +49,21 @@ pub(super) struct Command {
 impl Command {
     pub(super) fn run(self, out: &mut dyn Write) -> Result<Verdict, Failure> {
         let config = self.config.load()?;
-        let settings = settings(&config);
+        // Whoever asks at night gets an answer also where the parties' files are at fault.
+        let parties = Tables::load(&config).map(|tables| tables.parties).unwrap_or_default();
+        let settings = settings(&config, &parties);
+        let keys = keys(&self.id, &config, &parties);
         let found = journal::with(&config, async |j| {
             let mut found = Vec::new();
-            for record in j.find(self.id.trim(), self.limit).await? {
+            let mut records = j.find(self.id.trim(), self.limit).await?;
+            for id in j.first_under(&keys).await? {
+                if !records.iter().any(|known| known.id == id) {
+                    // Keys are kept longer than messages.
+                    records.extend(j.message(id).await?);
+                }
+            }
+            records.sort_by_key(|record| std::cmp::Reverse((record.received, record.id.0)));
+            for record in records.into_iter().take(self.limit) {
                 let documents = account(j, &record, &settings).await?;
                 found.push((record, documents));
             }
@@ -64,14 +82,25 @@ impl Command {
     }
 }
 
-/// By what documents are made. Whoever asks at night gets an answer also where the parties' files are at fault.
-fn settings(config: &Config) -> Settings {
-    let parties = Tables::load(config).map(|tables| tables.parties).unwrap_or_default();
+/// By what documents are made.
+fn settings(config: &Config, parties: &Parties) -> Settings {
     Settings {
         targets: config.publish.iter().map(|(name, publish)| (name.clone(), publish.target())).collect(),
-        options: document_options(config, &parties),
+        options: document_options(config, parties),
         limits: config.limits,
     }
+}
+
+/// By what a repeat of an AMQP message with this id would be known, on any of the queues, from any of the parties.
+///
+/// The journal keeps that for every message, and needs no index more for it; an index of the ids alone would be one more
+/// entry for each message. Who asks does not know the sender, so all are tried: some thousand keys, in one question.
+fn keys(id: &str, config: &Config, parties: &Parties) -> Vec<(String, String)> {
+    let Some(id) = id_key(id) else { return Vec::new() };
+    let mut names: Vec<_> = parties.iter().map(|party| known_by(Some(party.her_id), &id)).collect();
+    names.push(known_by(None, &id));
+    let sources = config.sources.amqp.keys().map(|name| amqp_source(name));
+    sources.flat_map(|source| names.iter().map(move |name| (source.clone(), name.clone()))).collect()
 }
 
 /// A record as JSON, its patient hidden unless `show_patient`.
