@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod definitions;
+mod gone;
+mod house;
 mod load;
 mod over_10;
 mod profile;
