@@ -10,6 +10,7 @@ mod finding;
 mod intake;
 mod make;
 mod postgres_alone;
+mod postgres_tls;
 mod rig;
 mod series;
 mod small_disk;

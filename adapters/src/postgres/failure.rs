@@ -1,5 +1,6 @@
 //! What a fault of the database means to the caller.
 
+use super::protected;
 pub(super) use crate::journal::unreadable;
 use broker_core::ports::StoreError;
 
@@ -50,7 +51,8 @@ impl From<sqlx::Error> for Failure {
             }
             ("", _) if is_about_content(&error) => StoreError::Damaged(error.to_string()),
             // Everything else passes: connections, resources, shutdown, timeouts, deadlocks, rights.
-            _ => StoreError::Unavailable(error.to_string()),
+            ("", _) => StoreError::Unavailable(protected::fault(&error).unwrap_or_else(|| error.to_string())),
+            (_, code) => StoreError::Unavailable(format!("{error} (SQLSTATE {code})")),
         };
         // unique_violation; serialization_failure and deadlock_detected; lock_not_available
         let again = code == "23505" || class == "40" || code == "55P03";

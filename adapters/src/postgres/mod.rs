@@ -15,6 +15,7 @@ mod instances;
 mod ledger;
 mod load;
 mod place;
+mod protected;
 mod read;
 mod recent;
 mod schema;
@@ -144,6 +145,7 @@ impl PostgresStore {
     /// [`StoreError::Newer`] if a newer program wrote it, [`StoreError::Unavailable`] if the server does not answer or
     /// there is no journal to read, [`StoreError::Damaged`] if what is there is none.
     pub async fn open(options: Options) -> Result<Self, StoreError> {
+        protected::readable(&options.place)?;
         let place = options.place.options(options.password.as_deref());
         let mut connection = writer::connect(&place).await?;
         if options.mode == Mode::Run {
@@ -326,12 +328,12 @@ impl Store for PostgresStore {
         patiently(read::repeated(self.reader(), source, idempotency_key)).await
     }
 
-    async fn claim(
-        &self,
     async fn first_under(&self, keys: &[(String, String)]) -> Result<Vec<MessageId>, StoreError> {
         patiently(read::first_under(self.reader(), keys)).await
     }
 
+    async fn claim(
+        &self,
         destination: &DestinationId,
         now: Timestamp,
         limit: usize,

@@ -43,7 +43,8 @@ pub struct Place {
     pub user: String,
     /// How the connection is protected: as the server's own tools name it.
     pub ssl_mode: String,
-    /// CA certificates that the server's certificate must lead to.
+    /// CA certificates that the server's certificate may lead to, besides those that this machine trusts anyway: the
+    /// library takes both. The name in the certificate is checked by `verify-full` alone.
     pub root: Option<PathBuf>,
     /// Our certificate and its key, where the server asks for one.
     pub certificate: Option<(PathBuf, PathBuf)>,

@@ -2,6 +2,7 @@
 
 use super::failure::Failure;
 use super::place::Place;
+use super::protected;
 use super::writer;
 use sqlx::{Connection as _, Row as _};
 
@@ -34,6 +35,7 @@ const SETTINGS: &str =
 
 /// Asks the server.
 pub(super) async fn survey(place: &Place, password: Option<&str>) -> Result<Survey, Failure> {
+    protected::readable(place)?;
     let mut connection = writer::connect(&place.options(password)).await?;
     let row = sqlx::query(SETTINGS).fetch_one(&mut connection).await?;
     let text = |column: usize| row.try_get::<&str, _>(column);
@@ -62,6 +64,10 @@ pub(super) async fn survey(place: &Place, password: Option<&str>) -> Result<Surv
     }
     if row.try_get::<i32, _>(0)? < OLDEST {
         concern(true, "the server is older than version 15, with which the journal is tested");
+    }
+    if let Some(key) = protected::open_key(place) {
+        let sentence = format!("our key {} may be read by every user of this machine", key.display());
+        concern(false, &sentence);
     }
     if place.is_open() {
         concern(false, "the server is another machine, and sslmode is not verify-full");

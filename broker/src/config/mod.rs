@@ -68,9 +68,9 @@ settings! {
     pub struct Journal {
         /// The file of the embedded journal. Its folder must be there; two more files appear beside it.
         path: Option<PathBuf> = None,
-        /// The database: `host=… port=… dbname=… user=… sslmode=… sslrootcert=…`, as PostgreSQL's own tools take it. A
-        /// server on another machine is asked for a certificate that leads to a known CA and bears its name, unless
-        /// sslmode says otherwise.
+        /// The database: `host=… port=… dbname=… user=… sslmode=… sslrootcert=… sslcert=… sslkey=…`, as PostgreSQL's own
+        /// tools take it. A server on another machine is asked for a certificate that leads to a known CA and bears its
+        /// name, unless sslmode says otherwise.
         postgres: Option<String> = None,
         /// A file with the password for the database, where it asks for one.
         password_file: Option<PathBuf> = None,

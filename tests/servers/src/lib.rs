@@ -108,9 +108,9 @@ fn secret() -> io::Result<String> {
 }
 
 /// Writes a file that nobody but its owner can read.
-fn write_secret(path: &Path, text: &str) -> io::Result<()> {
+fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
     let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o400).open(path)?;
-    file.write_all(text.as_bytes())
+    file.write_all(bytes)
 }

@@ -60,6 +60,14 @@ impl Postgres {
     /// # Errors
     /// If PostgreSQL is not installed or does not start; the text says what it said.
     pub fn start(settings: &[(&str, &str)]) -> io::Result<Self> {
+        Self::start_with(settings, &[])
+    }
+
+    /// The same with files in its data folder, by their names; nobody but the server may read them.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_with(settings: &[(&str, &str)], files: &[(&str, &[u8])]) -> io::Result<Self> {
         let programs = programs()?;
         let template = template(&programs)?;
         let folder = private_folder("budstikke-postgres-")?;
@@ -75,8 +83,14 @@ impl Postgres {
                 std::fs::OpenOptions::new().append(true).open(folder.join("data/postgresql.conf"))?;
             file.write_all(b"\ninclude 'budstikke.conf'\n")?;
         }
+        for (name, bytes) in files {
+            let path = folder.join("data").join(name);
+            // One of the cluster's own is replaced.
+            std::fs::remove_file(&path).ok();
+            crate::write_secret(&path, bytes)?;
+        }
         own(&folder)?;
-        crate::write_secret(&folder.join("password"), &password)?;
+        crate::write_secret(&folder.join("password"), password.as_bytes())?;
         let [port] = ports::free()?;
         let settings = settings.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let (process, databases) = (Mutex::new(None), AtomicUsize::new(0));
@@ -279,13 +293,13 @@ fn template(programs: &Path) -> io::Result<PathBuf> {
     }
     let folder = private_folder("budstikke-postgres-new-")?;
     let password = crate::secret()?;
-    crate::write_secret(&folder.join("password"), &password)?;
+    crate::write_secret(&folder.join("password"), password.as_bytes())?;
     own(&folder)?;
     let made = make_cluster(programs, &folder, &password).and_then(|()| {
         std::fs::create_dir_all(crate::kept())?;
         let beside = tempfile::Builder::new().prefix("new-").tempdir_in(crate::kept())?;
         run(Command::new("cp").arg("-R").arg("--preserve=mode").arg(folder.join("data")).arg(beside.path()))?;
-        crate::write_secret(&beside.path().join("password"), &password)?;
+        crate::write_secret(&beside.path().join("password"), password.as_bytes())?;
         // Whoever comes first wins; the template of the other is as good.
         match std::fs::rename(beside.path(), &place) {
             Err(e) if !place.exists() => Err(e),

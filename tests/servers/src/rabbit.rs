@@ -117,9 +117,9 @@ impl Rabbit {
             std::fs::create_dir(folder.join(below))?;
         }
         // Whoever knows the cookie may run anything in the node.
-        crate::write_secret(&folder.join("home/.erlang.cookie"), &crate::secret()?)?;
+        crate::write_secret(&folder.join("home/.erlang.cookie"), crate::secret()?.as_bytes())?;
         let password = crate::secret()?;
-        crate::write_secret(&folder.join("password"), &password)?;
+        crate::write_secret(&folder.join("password"), password.as_bytes())?;
         let definitions = with_admin(options.definitions.as_deref(), &password)?;
         std::fs::write(folder.join("definitions.json"), definitions.to_string())?;
         std::fs::write(folder.join("plugins"), format!("[{}].\n", options.plugins.join(",")))?;
