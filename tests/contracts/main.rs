@@ -10,6 +10,7 @@ mod finding;
 mod intake;
 mod make;
 mod postgres_alone;
+mod postgres_shared;
 mod postgres_tls;
 mod rig;
 mod series;
@@ -99,9 +100,9 @@ journals! {
     };
     finding::{
         a_message_is_found_by_every_id,
+        a_message_is_found_by_what_its_source_knew_it_by,
         a_shared_id_finds_all_newest_first,
         evidence_is_kept_once_and_found_by_its_hash,
-        a_message_is_found_by_what_its_source_knew_it_by,
         a_record_tells_everything,
     };
 }

@@ -100,6 +100,8 @@ pub struct AmqpPolicy {
     /// `application/soap+xml`). For tests: nothing then proves who sent them.
     pub unprotected: bool,
     /// So many transport errors a party is sent in an hour; of what else comes in its name and is at fault, a person hears.
+    /// They are counted in the journal, so brokers that share one share the limit; what is judged at the same moment may go
+    /// beyond it.
     pub errors_per_hour: u32,
     /// So long the sender of a request waits for its answer.
     //= HITS 1216:2018 §2.1
