@@ -219,7 +219,7 @@ impl<'s> Reading<'s> {
     fn take(&mut self, mut delivery: Delivery) {
         self.source.tell(QueueNews::Came);
         let mut envelope = envelope::read(&delivery);
-        envelope.body = std::mem::take(&mut delivery.data).into();
+        envelope.body = envelope::body(&mut delivery);
         if envelope.redelivered {
             self.count_again(&mut envelope);
         }
@@ -349,7 +349,7 @@ impl<'s> Reading<'s> {
         Ok(got.map(|got| {
             let mut delivery = got.delivery;
             let mut envelope = envelope::read(&delivery);
-            envelope.body = std::mem::take(&mut delivery.data).into();
+            envelope.body = envelope::body(&mut delivery);
             (delivery.delivery_tag, Held { acker: delivery.acker, envelope })
         }))
     }

@@ -39,9 +39,9 @@ impl Tap {
 
     /// The next message; none once the connection is lost. Cancel safe.
     pub async fn next(&mut self) -> Option<Envelope> {
-        let delivery = self.consumer.next().await?.ok()?;
+        let mut delivery = self.consumer.next().await?.ok()?;
         let mut envelope = envelope::read(&delivery);
-        envelope.body = delivery.data.into();
+        envelope.body = envelope::body(&mut delivery);
         Some(envelope)
     }
 }
