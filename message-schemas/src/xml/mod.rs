@@ -16,6 +16,7 @@ mod read;
 mod scope;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod tree;
 mod write;
 

@@ -1,15 +1,14 @@
 //! Text to namespace-resolved events, with every well-formedness rule that the tokeniser leaves to us.
 //!
-//! quick-xml finds the tags; names, attributes, references, namespaces, character ranges and limits are
+//! [`Tokens`] finds the tags; names, attributes, references, namespaces, character ranges and limits are
 //! checked here. One pass, no recursion; what grows is bounded by [`Limits`].
 
 use crate::finding::{Code, Finding};
 use crate::limits::Limits;
 use crate::xml::names::is_nc_name;
 use crate::xml::scope::Scope;
+use crate::xml::tokens::{Kind, Token, Tokens};
 use crate::xml::{Attribute, Element, Handler, Offset, Places};
-use quick_xml::Reader;
-use quick_xml::events::Event;
 use std::borrow::Cow;
 
 /// Reads a whole document and hands its events to `handler`.
@@ -43,6 +42,7 @@ fn read_with(
     let mut state = State {
         text,
         limits,
+        plain: memchr::memchr2(b']', b'\r', text.as_bytes()).is_none(),
         scope: Scope::new(),
         attributes: Vec::new(),
         open: Vec::new(),
@@ -50,42 +50,33 @@ fn read_with(
         root_seen: false,
         declaration_allowed: true,
     };
-    let mut reader = Reader::from_str(text);
-    let config = reader.config_mut();
-    config.check_comments = true;
-    config.expand_empty_elements = false;
-    loop {
-        let start = usize::try_from(reader.buffer_position()).unwrap_or(usize::MAX);
-        let event = reader.read_event();
-        let end = usize::try_from(reader.buffer_position()).unwrap_or(usize::MAX).min(text.len());
-        match event {
-            Ok(Event::Start(_)) => {
-                state.open(start, end, false, handler)?;
-            }
-            Ok(Event::Empty(_)) => {
+    let mut tokens = Tokens::new(text);
+    while let Some(token) = tokens.next().map_err(|b| state.malformed(b.at, b.message))? {
+        let Token { kind, start, end } = token;
+        match kind {
+            Kind::Start => state.open(start, end, false, handler)?,
+            Kind::Empty => {
                 state.open(start, end, true, handler)?;
                 state.close(end, handler);
             }
-            Ok(Event::End(_)) => state.close(end, handler),
-            Ok(Event::Text(_)) => state.text(start, end, handler)?,
-            Ok(Event::CData(_)) => state.cdata(start, end, handler)?,
-            Ok(Event::GeneralRef(_)) => state.reference(start, end, handler)?,
-            Ok(Event::Decl(_)) => state.declaration(start, end)?,
-            Ok(Event::PI(_)) => state.instruction(start, end, handler)?,
-            Ok(Event::Comment(_)) => state.comment(start, end, handler)?,
-            Ok(Event::DocType(_)) if doctype_allowed && !state.root_seen => {}
-            Ok(Event::DocType(_)) => {
+            Kind::End => {
+                state.check_end(start, end)?;
+                state.close(end, handler);
+            }
+            Kind::Text => state.text(start, end, handler)?,
+            Kind::CData => state.cdata(start, end, handler)?,
+            Kind::Reference => state.reference(start, end, handler)?,
+            Kind::Declaration => state.declaration(start, end)?,
+            Kind::Instruction => state.instruction(start, end, handler)?,
+            Kind::Comment => state.comment(start, end, handler)?,
+            Kind::Doctype if doctype_allowed && !state.root_seen => {}
+            Kind::Doctype => {
                 return Err(state.fault(
                     Code::Doctype,
                     start,
                     "A document type declaration is not accepted.",
                     "Send the message without DOCTYPE and entity declarations.",
                 ));
-            }
-            Ok(Event::Eof) => break,
-            Err(error) => {
-                let at = usize::try_from(reader.error_position()).unwrap_or(start);
-                return Err(state.malformed(at, &describe(&error)));
             }
         }
         state.declaration_allowed = false;
@@ -102,38 +93,6 @@ fn read_with(
         ));
     }
     Ok(())
-}
-
-/// What is wrong, in words that quote nothing of the document.
-fn describe(error: &quick_xml::Error) -> String {
-    use quick_xml::errors::{IllFormedError, SyntaxError};
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "a foreign, growing list of faults, all of one kind to us"
-    )]
-    match error {
-        quick_xml::Error::Syntax(
-            SyntaxError::UnclosedTag
-            | SyntaxError::UnclosedSingleQuotedAttributeValue
-            | SyntaxError::UnclosedDoubleQuotedAttributeValue,
-        ) => "A tag is not closed.".to_owned(),
-        quick_xml::Error::Syntax(SyntaxError::UnclosedComment) => "A comment is not closed.".to_owned(),
-        quick_xml::Error::Syntax(SyntaxError::UnclosedCData) => "A CDATA section is not closed.".to_owned(),
-        quick_xml::Error::Syntax(_) => "A mark-up declaration is not closed or not known.".to_owned(),
-        quick_xml::Error::IllFormed(IllFormedError::MismatchedEndTag { .. }) => {
-            "An end tag does not match the start tag.".to_owned()
-        }
-        quick_xml::Error::IllFormed(IllFormedError::UnmatchedEndTag(_)) => {
-            "An end tag has no start tag.".to_owned()
-        }
-        quick_xml::Error::IllFormed(IllFormedError::DoubleHyphenInComment) => {
-            "Two hyphens stand inside a comment.".to_owned()
-        }
-        quick_xml::Error::IllFormed(IllFormedError::UnclosedReference) => {
-            "An ampersand does not begin a reference.".to_owned()
-        }
-        _ => "The document is not well-formed.".to_owned(),
-    }
 }
 
 pub(super) fn limit(what: &str, most: usize, unit: &str) -> Finding {
@@ -171,7 +130,10 @@ fn check_characters(text: &str) -> Result<(), Finding> {
     }
 }
 
-struct Open {
+/// An element that is open.
+struct Open<'a> {
+    /// As written.
+    name: &'a str,
     bindings: usize,
     text_bytes: usize,
 }
@@ -179,9 +141,11 @@ struct Open {
 pub(super) struct State<'a, 'l> {
     pub(super) text: &'a str,
     pub(super) limits: &'l Limits,
+    /// There is no `]` and no carriage return anywhere, so that no text need be searched for them.
+    plain: bool,
     pub(super) scope: Scope<'a>,
     pub(super) attributes: Vec<Attribute<'a>>,
-    open: Vec<Open>,
+    open: Vec<Open<'a>>,
     elements: usize,
     root_seen: bool,
     declaration_allowed: bool,
@@ -227,7 +191,7 @@ impl<'a> State<'a, '_> {
         self.attributes.clear();
         self.attributes(inner, name_end, start + 1)?;
         let namespace = self.scope.resolve(prefix).ok_or_else(|| self.unbound(start))?;
-        self.open.push(Open { bindings, text_bytes: 0 });
+        self.open.push(Open { name, bindings, text_bytes: 0 });
         handler.start(&Element {
             namespace,
             local,
@@ -277,6 +241,9 @@ impl<'a> State<'a, '_> {
     }
 
     pub(super) fn split_name(&self, name: &'a str, at: Offset) -> Result<(&'a str, &'a str), Finding> {
+        if is_nc_name(name) {
+            return Ok(("", name));
+        }
         let colon = name.bytes().position(|b| b == b':');
         let (prefix, local) = match colon.and_then(|c| Some((name.get(..c)?, name.get(c + 1..)?))) {
             None => ("", name),
@@ -287,6 +254,17 @@ impl<'a> State<'a, '_> {
             Ok((prefix, local))
         } else {
             Err(self.malformed(at, "A name holds a character that is not allowed there."))
+        }
+    }
+
+    /// An end tag: `</`, the name of the element opened last, and blanks.
+    fn check_end(&self, start: Offset, end: Offset) -> Result<(), Finding> {
+        let inner = self.slice(start + 2, end - 1);
+        let blanks = inner.bytes().rev().take_while(|&b| is_space(b)).count();
+        match self.open.last() {
+            None => Err(self.malformed(start, "An end tag has no start tag.")),
+            Some(open) if inner.get(..inner.len() - blanks) == Some(open.name) => Ok(()),
+            Some(_) => Err(self.malformed(start, "An end tag does not match the start tag.")),
         }
     }
 
@@ -317,7 +295,7 @@ impl<'a> State<'a, '_> {
     fn text(&mut self, start: Offset, end: Offset, handler: &mut impl Handler) -> Result<(), Finding> {
         let raw = self.slice(start, end);
         let bytes = raw.as_bytes();
-        if memchr::memchr2(b']', b'\r', bytes).is_none() {
+        if self.plain || memchr::memchr2(b']', b'\r', bytes).is_none() {
             return self.deliver(raw, start, handler);
         }
         if let Some(at) = memchr::memchr_iter(b']', bytes).find(|&at| bytes.get(at..at + 3) == Some(b"]]>")) {

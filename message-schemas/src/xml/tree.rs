@@ -1,28 +1,27 @@
 //! A document, or chosen parts of it, laid out flat for readers that need to look around.
 //!
 //! Nodes live in one vector in document order, text and attribute values in one string. Nothing recurses,
-//! and dropping a tree is dropping three vectors however deep the document was.
+//! and dropping a tree is dropping a few vectors however deep the document was.
 
 use super::{Element, Handler, Namespace, Offset, Places, read};
 use crate::finding::{Finding, Place};
 use crate::limits::Limits;
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
 const NOTHING: u32 = u32::MAX;
 
 #[derive(Debug, Clone)]
 struct NodeData {
     parent: u32,
-    first_child: u32,
     next_sibling: u32,
     /// For elements the index of the name; for text [`NOTHING`].
     name: u32,
-    namespace: u32,
-    /// Elements: range of attributes. Text: range of `text`.
-    content: Range<u32>,
-    /// The node in the source text.
-    source: Range<u32>,
+    /// The first of its attributes; they end where those of the next node begin. A text has none.
+    attributes: u32,
+    /// Elements: where they stand in the source. Text: range of `text`.
+    range: Range<u32>,
 }
 
 #[derive(Debug, Clone)]
@@ -40,13 +39,15 @@ pub struct Tree {
     text: String,
     names: Names,
     namespaces: Names,
+    /// Node from which on elements are in this namespace. It changes a few times in a document.
+    changes: Vec<(u32, u32)>,
 }
 
 /// Strings by number, each stored once.
 #[derive(Debug, Clone, Default)]
 struct Names {
-    list: Vec<Box<str>>,
-    index: std::collections::HashMap<Box<str>, u32, foldhash::fast::FixedState>,
+    list: Vec<Arc<str>>,
+    index: std::collections::HashMap<Arc<str>, u32, foldhash::fast::FixedState>,
     /// By name: the one that was asked for next, the last time. Documents repeat themselves, so this is mostly right.
     followers: Vec<u32>,
     last: usize,
@@ -72,9 +73,10 @@ impl Names {
             return at;
         }
         let at = u32::try_from(self.list.len()).unwrap_or(NOTHING);
-        self.list.push(name.into());
+        let name: Arc<str> = name.into();
+        self.list.push(name.clone());
         self.followers.push(NOTHING);
-        self.index.insert(name.into(), at);
+        self.index.insert(name, at);
         at
     }
 
@@ -153,7 +155,12 @@ impl TreeBuilder {
     /// The tree.
     #[must_use]
     pub fn finish(self) -> Tree {
-        self.tree
+        let mut tree = self.tree;
+        // A tree is kept while much else is made from it: room that has grown for more goes back.
+        tree.nodes.shrink_to_fit();
+        tree.attributes.shrink_to_fit();
+        tree.text.shrink_to_fit();
+        tree
     }
 
     fn namespace(&mut self, element: &Element<'_>, namespace: Namespace) -> u32 {
@@ -171,17 +178,13 @@ impl TreeBuilder {
         number
     }
 
-    fn append(&mut self, mut node: NodeData) -> u32 {
-        let id = u32::try_from(self.tree.nodes.len()).unwrap_or(NOTHING);
+    fn append(&mut self, name: u32, attributes: u32, range: Range<u32>) -> u32 {
+        let id = narrow(self.tree.nodes.len());
+        let mut node = NodeData { parent: NOTHING, next_sibling: NOTHING, name, attributes, range };
         if let Some((parent, last)) = self.open.last_mut() {
             node.parent = *parent;
-            let link = if *last == NOTHING {
-                self.tree.nodes.get_mut(*parent as usize).map(|p| &mut p.first_child)
-            } else {
-                self.tree.nodes.get_mut(*last as usize).map(|s| &mut s.next_sibling)
-            };
-            if let Some(link) = link {
-                *link = id;
+            if let Some(before) = self.tree.nodes.get_mut(*last as usize) {
+                before.next_sibling = id;
             }
             *last = id;
         }
@@ -210,19 +213,14 @@ impl Handler for TreeBuilder {
             self.tree.attributes.push(data);
         }
         let at = narrow(element.offset);
-        let id = self.append(NodeData {
-            parent: NOTHING,
-            first_child: NOTHING,
-            next_sibling: NOTHING,
-            name,
-            namespace,
-            content: first..narrow(self.tree.attributes.len()),
-            source: at..at,
-        });
+        let id = self.append(name, first, at..at);
+        if self.tree.changes.last().is_none_or(|(_, last)| *last != namespace) {
+            self.tree.changes.push((id, namespace));
+        }
         self.open.push((id, NOTHING));
     }
 
-    fn text(&mut self, text: &str, at: Offset) {
+    fn text(&mut self, text: &str, _: Offset) {
         if text.is_empty() {
             return;
         }
@@ -233,28 +231,19 @@ impl Handler for TreeBuilder {
         if let Some(&(_, last)) = self.open.last()
             && let Some(node) = self.tree.nodes.get_mut(last as usize)
             && node.name == NOTHING
-            && node.content.end == start
+            && node.range.end == start
         {
-            node.content.end = end;
+            node.range.end = end;
             return;
         }
-        let at = narrow(at);
-        self.append(NodeData {
-            parent: NOTHING,
-            first_child: NOTHING,
-            next_sibling: NOTHING,
-            name: NOTHING,
-            namespace: NOTHING,
-            content: start..end,
-            source: at..at,
-        });
+        self.append(NOTHING, narrow(self.tree.attributes.len()), start..end);
     }
 
     fn end(&mut self, at: Offset) {
         if let Some((id, _)) = self.open.pop()
             && let Some(node) = self.tree.nodes.get_mut(id as usize)
         {
-            node.source.end = narrow(at);
+            node.range.end = narrow(at);
         }
     }
 }
@@ -323,7 +312,11 @@ impl<'t> Node<'t> {
     /// Its namespace; empty for none and for a text.
     #[must_use]
     pub fn namespace(self) -> &'t str {
-        self.tree.namespaces.name(self.data().namespace)
+        let changes = &self.tree.changes;
+        let behind =
+            if self.is_element() { changes.partition_point(|(from, _)| *from <= self.id) } else { 0 };
+        let change = behind.checked_sub(1).and_then(|at| changes.get(at));
+        change.map_or("", |(_, namespace)| self.tree.namespaces.name(*namespace))
     }
 
     /// The element around it.
@@ -334,7 +327,14 @@ impl<'t> Node<'t> {
 
     /// Elements and texts inside it, in order.
     pub fn children(self) -> impl Iterator<Item = Self> + use<'t> {
-        std::iter::successors(self.at(self.data().first_child), |n| n.at(n.data().next_sibling))
+        std::iter::successors(self.first(), |n| n.at(n.data().next_sibling))
+    }
+
+    /// The first node inside it: the next one in document order, if that is inside it.
+    fn first(self) -> Option<Self> {
+        let id = self.id + 1;
+        let next = self.tree.nodes.get(id as usize)?;
+        (next.parent == self.id).then_some(Self { tree: self.tree, id })
     }
 
     /// Elements inside it, in order.
@@ -363,9 +363,12 @@ impl<'t> Node<'t> {
     /// The value of an attribute without namespace.
     #[must_use]
     pub fn attr(self, name: &str) -> Option<&'t str> {
-        self.attributes()
-            .find(|(namespace, local, _)| namespace.is_empty() && *local == name)
-            .map(|(.., v)| v)
+        let tree = self.tree;
+        let mut list = self.attribute_list().iter();
+        let named = |a: &&AttributeData| {
+            tree.names.name(a.name) == name && tree.namespaces.name(a.namespace).is_empty()
+        };
+        list.find(named).map(|a| tree.value(a))
     }
 
     /// `(namespace, local name, value)` of every attribute, in order.
@@ -377,8 +380,9 @@ impl<'t> Node<'t> {
     }
 
     fn attribute_list(self) -> &'t [AttributeData] {
-        let range = if self.is_element() { self.data().content.clone() } else { 0..0 };
-        self.tree.attributes.get(range.start as usize..range.end as usize).unwrap_or_default()
+        let all = self.tree.attributes.as_slice();
+        let end = self.tree.nodes.get(self.id() + 1).map_or(all.len(), |next| next.attributes as usize);
+        all.get(self.data().attributes as usize..end).unwrap_or_default()
     }
 
     /// A text node's own text; empty for an element.
@@ -386,7 +390,7 @@ impl<'t> Node<'t> {
     pub fn own_text(self) -> &'t str {
         let data = self.data();
         if data.name == NOTHING {
-            self.tree.text.get(data.content.start as usize..data.content.end as usize).unwrap_or_default()
+            self.tree.text.get(data.range.start as usize..data.range.end as usize).unwrap_or_default()
         } else {
             ""
         }
@@ -434,10 +438,10 @@ impl<'t> Node<'t> {
         behind.map_or_else(|| narrow(self.tree.nodes.len()), |n| n.id)
     }
 
-    /// The bytes of the decoded source text that an element covers, tags included.
+    /// The bytes of the decoded source text that an element covers, tags included; none for a text.
     #[must_use]
     pub fn source(self) -> Range<Offset> {
-        let range = &self.data().source;
+        let range = if self.is_element() { self.data().range.clone() } else { 0..0 };
         range.start as usize..range.end as usize
     }
 
