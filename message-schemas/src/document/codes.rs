@@ -69,14 +69,14 @@ impl Serialize for System<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Uri(uri) => serializer.serialize_str(uri),
-            Self::Oid(oid) => serialize_joined(serializer, &["urn:oid:", oid]),
+            Self::Oid(oid) => serializer.serialize_str(&["urn:oid:", oid].concat()),
             Self::List(n) => {
                 let mut digits = [0; 5];
-                serialize_joined(serializer, &["urn:oid:", NATIONAL, decimal(*n, &mut digits)])
+                serializer.serialize_str(&["urn:oid:", NATIONAL, decimal(*n, &mut digits)].concat())
             }
             Self::Nilar(n) => {
                 let mut digits = [0; 5];
-                serialize_joined(serializer, &[NILAR, decimal(*n, &mut digits)])
+                serializer.serialize_str(&[NILAR, decimal(*n, &mut digits)].concat())
             }
         }
     }
@@ -93,15 +93,6 @@ fn decimal(mut n: u16, buffer: &mut [u8; 5]) -> &str {
         }
     }
     std::str::from_utf8(buffer.get(5 - used..).unwrap_or_default()).unwrap_or_default()
-}
-
-/// Writes pieces as one string, without the heap where they are short.
-fn serialize_joined<S: Serializer>(serializer: S, pieces: &[&str]) -> Result<S::Ok, S::Error> {
-    let mut buffer = smallvec::SmallVec::<[u8; 96]>::new();
-    for piece in pieces {
-        buffer.extend_from_slice(piece.as_bytes());
-    }
-    serializer.serialize_str(std::str::from_utf8(&buffer).unwrap_or_default())
 }
 
 /// The coding of a code with its own list, else of the list that its element implies. None without code or

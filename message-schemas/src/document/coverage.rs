@@ -64,16 +64,36 @@ fn part_of(namespace: &str, attribute: &str) -> u8 {
     }
 }
 
+/// What became of one element. Four bytes, because each node of the source has one for as long as its document is kept.
 #[derive(Debug, Clone, Copy)]
 struct Mark {
     parts: u8,
     outcome: Outcome,
-    reason: &'static str,
-    /// Set where the element's text stays and its attributes do not.
-    without_attributes: Option<&'static str>,
+    /// Number among the reasons of the document.
+    reason: u16,
 }
 
-const UNMARKED: Mark = Mark { parts: 0, outcome: Outcome::Dropped, reason: UNREAD, without_attributes: None };
+const UNMARKED: Mark = Mark { parts: 0, outcome: Outcome::Dropped, reason: 0 };
+
+/// The reasons that a document's marks have, by number; all are words of ours, so there are few.
+#[derive(Debug, Clone, Default)]
+struct Reasons(Vec<&'static str>);
+
+impl Reasons {
+    fn number(&mut self, reason: &'static str) -> u16 {
+        // The same words may lie in two places of the program, and then have two numbers.
+        let known = self.0.iter().rposition(|known| std::ptr::eq(*known, reason));
+        let at = known.unwrap_or_else(|| {
+            self.0.push(reason);
+            self.0.len() - 1
+        });
+        u16::try_from(at).unwrap_or(u16::MAX)
+    }
+
+    fn words(&self, number: u16) -> &'static str {
+        self.0.get(usize::from(number)).copied().unwrap_or(UNREAD)
+    }
+}
 
 /// The marks of one document, and the resources it was told of.
 #[derive(Debug, Clone)]
@@ -81,6 +101,7 @@ pub struct Coverage {
     /// Node number of the document element's part that this document is of; marks begin there.
     base: usize,
     marks: Vec<Mark>,
+    reasons: Reasons,
     /// Envelope elements around it.
     envelope: Vec<(usize, Mark)>,
     /// True if this document answers for the rest of the envelope too.
@@ -90,6 +111,8 @@ pub struct Coverage {
     trace: Vec<(Uuid, String)>,
     /// Single attributes that the text tells, by node number: name and section. The others of the element are left out.
     told: HashMap<usize, (&'static str, &'static str)>,
+    /// Elements whose text stays and whose attributes do not, by node number: why.
+    without_attributes: HashMap<usize, &'static str>,
 }
 
 impl Coverage {
@@ -99,16 +122,19 @@ impl Coverage {
         Self {
             base: body.id(),
             marks: vec![UNMARKED; size],
+            reasons: Reasons::default(),
             envelope: Vec::new(),
             whole_envelope,
             around: envelope.id(),
             trace: Vec::new(),
             told: HashMap::new(),
+            without_attributes: HashMap::new(),
         }
     }
 
     /// Marks parts of an element. What is both mapped and told counts as mapped.
     pub(super) fn mark(&mut self, node: Node<'_>, parts: u8, outcome: Outcome, reason: &'static str) {
+        let reason = self.reasons.number(reason);
         let Some(mark) = self.mark_of_mut(node.id()) else { return };
         if mark.parts == 0 || outcome > mark.outcome {
             mark.outcome = outcome;
@@ -119,9 +145,7 @@ impl Coverage {
 
     /// The attributes of an element that is otherwise kept are left out.
     pub(super) fn drop_attributes(&mut self, node: Node<'_>, reason: &'static str) {
-        if let Some(mark) = self.mark_of_mut(node.id()) {
-            mark.without_attributes = Some(reason);
-        }
+        self.without_attributes.insert(node.id(), reason);
     }
 
     /// One attribute of an element is told, whatever becomes of its others.
@@ -236,13 +260,14 @@ impl Coverage {
                 continue;
             }
             let mark = self.mark_of(node.id()).copied().unwrap_or(UNMARKED);
+            let bare = self.without_attributes.get(&node.id()).copied();
             let judged = |part: u8| {
                 if mark.parts & part == 0 {
                     (Outcome::Dropped, UNREAD_MANY)
-                } else if let Some(reason) = mark.without_attributes.filter(|_| part != part::TEXT) {
+                } else if let Some(reason) = bare.filter(|_| part != part::TEXT) {
                     (Outcome::Dropped, reason)
                 } else {
-                    (mark.outcome, mark.reason)
+                    (mark.outcome, self.reasons.words(mark.reason))
                 }
             };
             let path = paths.of(node);
@@ -282,6 +307,9 @@ fn carried(node: Node<'_>, asked: u8) -> u8 {
 
 /// True of white space alone, which most texts between elements are.
 fn is_blank(text: &str) -> bool {
+    if text.bytes().next().is_some_and(|b| b.is_ascii_graphic()) {
+        return false;
+    }
     text.bytes().all(|b| matches!(b, b' ' | b'\t' | b'\n' | b'\r')) || text.trim_start().is_empty()
 }
 
@@ -311,7 +339,7 @@ impl Paths {
 
     /// The path of an element.
     pub(super) fn of(&mut self, node: Node<'_>) -> String {
-        let mut path = String::with_capacity(64);
+        let mut path = String::with_capacity(48);
         self.write(node, &mut path);
         path
     }

@@ -35,6 +35,15 @@ struct Writer<'o> {
 impl Writer<'_> {
     fn text(&mut self, text: &str) {
         self.out.push('"');
+        self.escaped(text);
+        self.out.push('"');
+    }
+
+    fn escaped(&mut self, text: &str) {
+        if is_plain(text.as_bytes()) {
+            self.out.push_str(text);
+            return;
+        }
         let mut rest = text;
         while let Some((plain, byte, behind)) = until_escape(rest) {
             self.out.push_str(plain);
@@ -51,7 +60,36 @@ impl Writer<'_> {
             rest = behind;
         }
         self.out.push_str(rest);
-        self.out.push('"');
+    }
+}
+
+impl fmt::Write for Writer<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.escaped(text);
+        Ok(())
+    }
+}
+
+/// True of a byte that must not stand in a text as it is.
+fn is_special(byte: &u8) -> bool {
+    (*byte < 0x20) | (*byte == b'"') | (*byte == b'\\')
+}
+
+/// The same of any byte of a block: without a way out in between, which the compiler turns into vector instructions.
+fn any_special<const N: usize>(block: &[u8; N]) -> bool {
+    block.iter().fold(false, |any, b| any | is_special(b))
+}
+
+/// True of a text in which nothing must be escaped, as of nearly all. Most are short, so what does not fill a block is looked
+/// at in one that overlaps the last.
+fn is_plain(bytes: &[u8]) -> bool {
+    if let Some(last) = bytes.last_chunk::<16>() {
+        let (blocks, _) = bytes.as_chunks::<16>();
+        !any_special(last) && !blocks.iter().any(any_special)
+    } else if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        !any_special(first) && !any_special(last)
+    } else {
+        !bytes.iter().any(is_special)
     }
 }
 
@@ -59,11 +97,9 @@ impl Writer<'_> {
 //# the characters that MUST be escaped: quotation mark, reverse solidus, and the control characters (U+0000 through U+001F)
 /// What stands before the first byte that must be escaped, that byte, and what stands behind it.
 fn until_escape(text: &str) -> Option<(&str, u8, &str)> {
-    let special = |b: &u8| (*b < 0x20) | (*b == b'"') | (*b == b'\\');
-    // Blocks without a way out in between, which the compiler turns into vector instructions.
-    let dirty = |block: &[u8]| block.iter().fold(false, |any, b| any | special(b));
-    let (at, block) = text.as_bytes().chunks(32).enumerate().find(|(_, block)| dirty(block))?;
-    let at = at * 32 + block.iter().position(special)?;
+    let (blocks, _) = text.as_bytes().as_chunks::<32>();
+    let plain = 32 * blocks.iter().take_while(|block| !any_special(block)).count();
+    let at = plain + text.as_bytes().get(plain..)?.iter().position(is_special)?;
     Some((text.get(..at)?, *text.as_bytes().get(at)?, text.get(at + 1..)?))
 }
 
@@ -71,18 +107,18 @@ fn until_escape(text: &str) -> Option<(&str, u8, &str)> {
 struct Members<'w, 'o> {
     writer: &'w mut Writer<'o>,
     any: bool,
-    close: char,
+    is_object: bool,
 }
 
 impl<'w, 'o> Members<'w, 'o> {
     fn object(writer: &'w mut Writer<'o>) -> Self {
         writer.out.push('{');
-        Self { writer, any: false, close: '}' }
+        Self { writer, any: false, is_object: true }
     }
 
     fn list(writer: &'w mut Writer<'o>) -> Self {
         writer.out.push('[');
-        Self { writer, any: false, close: ']' }
+        Self { writer, any: false, is_object: false }
     }
 
     fn next(&mut self) -> &mut Writer<'o> {
@@ -94,7 +130,11 @@ impl<'w, 'o> Members<'w, 'o> {
     }
 
     fn close(self) {
-        self.writer.out.push(self.close);
+        if self.is_object {
+            self.writer.out.push('}');
+        } else {
+            self.writer.out.push(']');
+        }
     }
 }
 
@@ -108,7 +148,10 @@ impl ser::SerializeStruct for Members<'_, '_> {
         value: &T,
     ) -> Result<(), Unwritable> {
         let writer = &mut *self.writer;
-        writer.out.push_str(if self.any { ",\"" } else { "\"" });
+        if self.any {
+            writer.out.push(',');
+        }
+        writer.out.push('"');
         writer.out.push_str(name);
         writer.out.push_str("\":");
         self.any = true;
@@ -211,6 +254,14 @@ impl<'w, 'o> Serializer for &'w mut Writer<'o> {
 
     fn serialize_str(self, value: &str) -> Result<(), Unwritable> {
         self.text(value);
+        Ok(())
+    }
+
+    /// A text in pieces, which are not put together before they are written.
+    fn collect_str<T: fmt::Display + ?Sized>(self, value: &T) -> Result<(), Unwritable> {
+        self.out.push('"');
+        fmt::write(self, format_args!("{value}")).map_err(|_| Unwritable)?;
+        self.out.push('"');
         Ok(())
     }
 
@@ -317,6 +368,11 @@ mod tests {
         for text in ["", "plain", "blåbær 😀", "a\"b\\c/d\n\t\u{1f}\u{7f}\u{2028}", "\u{8}\u{c}\r", &all]
         {
             assert_eq!(written(&text), serde_json::to_string(text).unwrap(), "{text:?}");
+            for (at, _) in text.char_indices() {
+                let part = text.get(at..).unwrap();
+                assert_eq!(is_plain(part.as_bytes()), until_escape(part).is_none(), "{part:?}");
+            }
+            assert_eq!(written(&format_args!("{text}-{text}")), written(&format!("{text}-{text}")));
         }
     }
 

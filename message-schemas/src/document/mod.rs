@@ -40,6 +40,7 @@
 
 mod addition;
 mod attachments;
+mod bundle_text;
 mod care;
 mod clinical;
 mod codes;

@@ -19,6 +19,11 @@ impl Html {
         Self { out: String::with_capacity(1024) }
     }
 
+    /// For so many bytes of markup, about.
+    pub(super) fn with_capacity(bytes: usize) -> Self {
+        Self { out: String::with_capacity(bytes) }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.out.is_empty()
     }
@@ -77,16 +82,17 @@ impl Html {
     }
 
     /// As the text of a section or resource.
-    pub(super) fn finish(self, status: &'static str, language: &str) -> fhir::Narrative {
-        let mut div = String::with_capacity(self.out.len() + 96);
-        div.push_str("<div xmlns=\"http://www.w3.org/1999/xhtml\" lang=\"");
-        div.push_str(language);
-        div.push_str("\" xml:lang=\"");
-        div.push_str(language);
-        div.push_str("\">");
-        div.push_str(&self.out);
-        div.push_str("</div>");
-        fhir::Narrative { status, div }
+    pub(super) fn finish(mut self, status: &'static str, language: &'static str) -> fhir::Narrative {
+        // Texts wait for one another until the document is bound.
+        self.out.shrink_to_fit();
+        fhir::Narrative { status, div: fhir::Div { language, html: self.out } }
+    }
+
+    /// Takes back what was written since there were so many bytes of it.
+    pub(super) fn cut(&mut self, len: usize) {
+        if self.out.is_char_boundary(len) {
+            self.out.truncate(len);
+        }
     }
 
     /// Bytes of markup so far.

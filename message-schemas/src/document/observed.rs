@@ -20,7 +20,7 @@ const LONG: usize = 80;
 /// The four kinds of result.
 #[derive(Debug)]
 pub(super) enum Outcome<'t> {
-    Text(Headed<'t>),
+    Text(Box<Headed<'t>>),
     Number { comparator: Option<Code<'t>>, value: Option<Amount<'t>> },
     Interval { low: Option<Amount<'t>>, high: Option<Amount<'t>> },
     Date(Option<When<'t>>),
@@ -30,7 +30,7 @@ impl<'t> Outcome<'t> {
     pub(super) fn read(node: Node<'t>) -> Self {
         match node.name() {
             // In a clinical finding the text stands one step further in.
-            "TextResult" => Self::Text(Headed::read(node.child("Result").unwrap_or(node))),
+            "TextResult" => Self::Text(Box::new(Headed::read(node.child("Result").unwrap_or(node)))),
             "NumResult" => Self::Number {
                 comparator: node.child("ArithmeticComp").map(Code::read),
                 value: node.child("NumResultValue").map(Amount::read),
@@ -42,6 +42,20 @@ impl<'t> Outcome<'t> {
             _ => Self::Date(node.child("DateResultValue").and_then(When::read)),
         }
     }
+}
+
+impl Outcome<'_> {
+    /// The codings of a value in words.
+    pub(super) fn codings(&self, mode: Mode) -> impl Iterator<Item = Coding<'_>> {
+        let text = if let Self::Text(text) = self { Some(text) } else { None };
+        text.into_iter().flat_map(move |text| text_codings(text, mode))
+    }
+}
+
+/// The heading of a text and its codes, those that have a list.
+fn text_codings<'a>(text: &'a Headed<'_>, mode: Mode) -> impl Iterator<Item = Coding<'a>> {
+    let heading = text.heading.iter().filter_map(move |h| codes::coding(h, Some(8243), mode));
+    heading.chain(text.codes.iter().filter_map(move |code| codes::coding(code, None, mode)))
 }
 
 impl<'a, 't, B> Writer<'a, '_, 't, B> {
@@ -87,19 +101,12 @@ impl<'a, 't, B> Writer<'a, '_, 't, B> {
 
     fn text_value(&mut self, text: &'a Headed<'t>) -> Option<CodeableConcept<'a>> {
         let mode = self.mode();
-        let mut concept = CodeableConcept::default();
-        if let Some(heading) = &text.heading {
-            heading.mapped(&mut self.coverage, "Observation.valueCodeableConcept.coding");
-            concept.coding.extend(codes::coding(heading, Some(8243), mode));
-        }
-        let mut unlisted = Vec::new();
-        for code in &text.codes {
+        for code in text.heading.iter().chain(&text.codes) {
             code.mapped(&mut self.coverage, "Observation.valueCodeableConcept.coding");
-            match codes::coding(code, None, mode) {
-                Some(coding) => concept.coding.push(coding),
-                None => unlisted.extend(code.words()),
-            }
         }
+        let mut concept = CodeableConcept { coding: text_codings(text, mode).collect(), text: None };
+        let unlisted = text.codes.iter().filter(|code| codes::coding(code, None, mode).is_none());
+        let unlisted: Vec<&str> = unlisted.filter_map(Code::words).collect();
         concept.text =
             text.value.and_then(|node| self.plain_text(node, "Observation.valueCodeableConcept.text"));
         if concept.text.is_none() && !unlisted.is_empty() {

@@ -8,7 +8,7 @@ use super::coverage::{Coverage, Outcome, part};
 use super::fhir::{self, ContactPoint, Extension, ExtensionValue};
 use super::identifiers::{self, TypedId};
 use super::names::{Name, short};
-use super::values::{Address as Tele, Code, Sourced, When, Words, first};
+use super::values::{Address as Tele, Code, Sourced, When, Words, add, first};
 use super::words::when_words;
 use crate::xml::Node;
 use std::borrow::Cow;
@@ -212,8 +212,8 @@ impl<'t> Party<'t> {
     fn read_inst(&mut self, node: Node<'t>) {
         for inner in node.elements() {
             match inner.name() {
-                "Dept" => self.departments.push(Unit::read(inner)),
-                "HCPerson" => self.persons.push(Unit::read(inner)),
+                "Dept" => add(&mut self.departments, Unit::read(inner)),
+                "HCPerson" => add(&mut self.persons, Unit::read(inner)),
                 _ => {}
             }
         }
@@ -224,7 +224,7 @@ impl<'t> Party<'t> {
         for e in hcp.elements() {
             match e.name() {
                 "Inst" if self.institution.is_none() => self.read_inst(e),
-                "HCProf" => self.persons.push(Unit::read(e)),
+                "HCProf" => add(&mut self.persons, Unit::read(e)),
                 "PartyIdByRequester" | "PartyIdByServProv" => self.remarks.extend(Words::read(e)),
                 "MedSpeciality" | "MedSpecialty" => first(&mut self.speciality, Some(Code::read(e))),
                 "Address" => first(&mut self.address, Some(Postal::read(e))),

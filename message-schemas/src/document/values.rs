@@ -239,6 +239,14 @@ impl<'t> Address<'t> {
     }
 }
 
+/// Adds to a list that mostly holds one value: it has room for one first, where a list has room for four otherwise.
+pub(super) fn add<T>(list: &mut Vec<T>, value: T) {
+    if list.capacity() == 0 {
+        list.reserve_exact(1);
+    }
+    list.push(value);
+}
+
 /// Keeps the first of several; those that follow stay unread, and are shown as they are.
 pub(super) fn first<T>(slot: &mut Option<T>, value: Option<T>) {
     if slot.is_none() {

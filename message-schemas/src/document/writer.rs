@@ -4,6 +4,7 @@
 //! tables; methods for all families are written for any `B`. The order of entries is fixed: Composition,
 //! Patient, what the family writes, then organisation, roles and attachments.
 
+use super::bundle_text::BundleText;
 use super::codes::System;
 use super::coverage::{Coverage, Outcome as Fate, UNREAD, part};
 use super::described::{Attached, Described};
@@ -18,9 +19,7 @@ use super::narrative::Html;
 use super::parties::{Party, Unit};
 use super::roles::Role;
 use super::values::{Sourced, When};
-use super::{
-    Fault, Mode, NoteKind, Notes, Options, Publishable, SharedDocument, Withheld, json_text, markup,
-};
+use super::{Fault, Mode, NoteKind, Notes, Options, Publishable, SharedDocument, Withheld, markup};
 use crate::head::ServiceType;
 use crate::time::{Precision, Stamp};
 use crate::xml::{Node, Tree};
@@ -45,6 +44,8 @@ pub(super) struct Writer<'a, 'p, 't, B> {
     pub ids: Ids<'p>,
     pub notes: Notes<'p>,
     pub entries: Vec<Entry<'a>>,
+    /// Entries in front of those, which are written already.
+    pub written: BundleText,
     /// Parties and attachments, which follow the rest.
     pub tail: Vec<Entry<'a>>,
     /// Roles written so far, by what they say.
@@ -91,6 +92,11 @@ impl<'a, 'p, 't, B> Writer<'a, 'p, 't, B> {
 
     pub(super) fn push(&mut self, id: Uuid, resource: Resource<'a>) {
         self.entries.push(Entry { full_url: Urn(id), resource });
+    }
+
+    /// Writes the entries so far: nobody is going to look at them again.
+    pub(super) fn write_entries(&mut self) {
+        self.entries.drain(..).for_each(|entry| self.written.push(&entry));
     }
 
     /// An `anyType` as plain text; what of its markup is dropped is told by the narrative.
@@ -257,14 +263,13 @@ impl<'a, 'p, 't, B> Writer<'a, 'p, 't, B> {
         composition: Option<Composition<'a>>,
         size: usize,
     ) -> Result<SharedDocument, Fault> {
-        let Self { mut entries, tail, coverage, notes, attached, envelope, options, .. } = self;
-        entries.extend(tail);
-        if let Some(composition) = composition
-            && let Some(id) = composition.id
-        {
-            let resource = Resource::Composition(Box::new(composition));
-            entries.insert(0, Entry { full_url: Urn(id), resource });
-        }
+        let Self { entries, mut written, tail, coverage, notes, attached, envelope, options, .. } = self;
+        written.make_room(size);
+        entries.into_iter().chain(tail).for_each(|entry| written.push(&entry));
+        let composition = composition.and_then(|composition| {
+            let full_url = Urn(composition.id?);
+            Some(Entry { full_url, resource: Resource::Composition(Box::new(composition)) })
+        });
         let Cover { keys, generated: (generated, issued), judged, withheld, described, .. } = cover;
         let id = keys.document(Format::Fhir);
         let test = envelope.is_test();
@@ -275,10 +280,8 @@ impl<'a, 'p, 't, B> Writer<'a, 'p, 't, B> {
             identifier: Identifier::urn(id),
             kind: if options.mode == Mode::Document { "document" } else { "collection" },
             timestamp: issued,
-            entry: entries,
         };
-        let mut json = String::with_capacity(size * 4 + 4096);
-        json_text::write(&bundle, &mut json).map_err(|_| Fault::NotWritten)?;
+        let json = written.finish(&bundle, composition.as_ref()).map_err(|_| Fault::NotWritten)?;
         Ok(SharedDocument {
             id,
             kith_xml: keys.document(Format::KithXml),
@@ -294,7 +297,7 @@ impl<'a, 'p, 't, B> Writer<'a, 'p, 't, B> {
             synthetic_patient: judged.is_some_and(|j| j.synthetic),
             described: Described { attachments: attached, ..described },
             results: Vec::new(),
-            json: json.into_bytes(),
+            json,
             coverage,
             notes: notes.into_list(),
             keys,

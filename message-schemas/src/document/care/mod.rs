@@ -33,6 +33,7 @@ mod clinical;
 mod read;
 mod text;
 
+use super::bundle_text::BundleText;
 use super::coverage::{Coverage, Paths};
 use super::described::{self, Author, Described, Person};
 use super::fhir::{Composition, DateTime, Reference, Resource};
@@ -167,6 +168,7 @@ pub(super) fn translate(
         ids,
         notes,
         entries: Vec::new(),
+        written: BundleText::default(),
         tail: Vec::new(),
         roles: Vec::new(),
         custodian: None,

@@ -22,6 +22,7 @@
 mod read;
 mod text;
 
+use super::bundle_text::BundleText;
 use super::coverage::{Coverage, Paths};
 use super::described::{self, Author, Described, Person};
 use super::fhir::{
@@ -111,6 +112,7 @@ pub(super) fn translate(
         ids,
         notes,
         entries: Vec::new(),
+        written: BundleText::default(),
         tail: Vec::new(),
         roles: Vec::new(),
         custodian: None,

@@ -30,6 +30,7 @@ mod encounters;
 mod read;
 mod text;
 
+use super::bundle_text::BundleText;
 use super::clinical::chapters::{Chapters, OTHERS, Slot, plain, slot, split};
 use super::clinical::{Frame, SAFETY, Told};
 use super::coverage::{Coverage, Outcome, Paths};
@@ -158,6 +159,7 @@ pub(super) fn translate(
         ids,
         notes,
         entries: Vec::new(),
+        written: BundleText::default(),
         tail: Vec::new(),
         roles: Vec::new(),
         custodian: None,

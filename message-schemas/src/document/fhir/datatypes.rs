@@ -227,7 +227,23 @@ pub(in crate::document) struct Meta<'a> {
 #[derive(Debug, Clone, Serialize)]
 pub(in crate::document) struct Narrative {
     pub status: &'static str,
-    pub div: String,
+    pub div: Div,
+}
+
+/// XHTML, in the element that FHIR wants around it.
+#[derive(Debug, Clone)]
+pub(in crate::document) struct Div {
+    pub language: &'static str,
+    pub html: String,
+}
+
+impl Serialize for Div {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { language, html } = self;
+        serializer.collect_str(&format_args!(
+            "<div xmlns=\"http://www.w3.org/1999/xhtml\" lang=\"{language}\" xml:lang=\"{language}\">{html}</div>"
+        ))
+    }
 }
 
 /// A person's name.

@@ -92,7 +92,7 @@ pub(in crate::document) struct Entry<'a> {
     pub resource: Resource<'a>,
 }
 
-/// The document.
+/// The document, without its entries: they are the last of it.
 #[derive(Debug, Serialize)]
 pub(in crate::document) struct Bundle<'a> {
     #[serde(rename = "resourceType")]
@@ -104,5 +104,4 @@ pub(in crate::document) struct Bundle<'a> {
     #[serde(rename = "type")]
     pub kind: &'static str,
     pub timestamp: DateTime,
-    pub entry: Vec<Entry<'a>>,
 }

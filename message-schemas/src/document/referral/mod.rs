@@ -31,6 +31,7 @@ mod priority;
 mod read;
 mod text;
 
+use super::bundle_text::BundleText;
 use super::clinical::chapters::{Chapters, OTHERS, Slot, plain, slot, split};
 use super::clinical::{self, Frame, SAFETY, Told};
 use super::coverage::{Coverage, Outcome, Paths};
@@ -171,6 +172,7 @@ pub(super) fn translate(
         ids,
         notes,
         entries: Vec::new(),
+        written: BundleText::default(),
         tail: Vec::new(),
         roles: Vec::new(),
         custodian: None,

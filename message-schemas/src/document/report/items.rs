@@ -7,6 +7,7 @@ use crate::document::values::{Code, Words};
 use crate::document::{Notes, TopResult};
 use foldhash::{HashMap, HashMapExt, HashSet};
 use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
 
 /// The top-level results in document order.
 //= document-sharing §2.2
@@ -25,7 +26,7 @@ pub(super) fn top_results(items: &[Item<'_>], links: &Links) -> Vec<TopResult> {
         let mut first = [0; 16];
         first.iter_mut().zip(hash).for_each(|(to, from)| *to = from);
         TopResult {
-            key: format!("{:032x}", u128::from_be_bytes(first)),
+            key: Uuid::from_bytes(first).simple().encode_lower(&mut Uuid::encode_buffer()).to_owned(),
             cancelled: item.service_code() == "C",
         }
     })
@@ -35,9 +36,15 @@ pub(super) fn top_results(items: &[Item<'_>], links: &Links) -> Vec<TopResult> {
 /// What was investigated, of which sample.
 fn name_of(item: &Item<'_>) -> String {
     let ids = || item.investigations.iter().flat_map(|i| &i.ids);
+    let sample = item.subjects.first().and_then(Words::id).unwrap_or_default();
+    let mut codes = ids().filter_map(|id| Some((id.system.unwrap_or_default(), id.code()?)));
+    // Nearly all have one.
+    if let (Some((system, code)), None) = (codes.next(), codes.next()) {
+        return [system, "|", code, "\n", sample].concat();
+    }
     // The same code in two lists is two tests.
-    let mut names: Vec<String> =
-        ids().filter_map(|id| Some([id.system.unwrap_or_default(), "|", id.code()?].concat())).collect();
+    let codes = ids().filter_map(|id| Some((id.system.unwrap_or_default(), id.code()?)));
+    let mut names: Vec<String> = codes.map(|(system, code)| [system, "|", code].concat()).collect();
     if names.is_empty() {
         names = ids().filter_map(Code::words).map(str::to_owned).collect();
     }
@@ -47,7 +54,6 @@ fn name_of(item: &Item<'_>) -> String {
     }
     names.sort_unstable();
     names.dedup();
-    let sample = item.subjects.first().and_then(Words::id).unwrap_or_default();
     [&names.join("\n"), "\n", sample].concat()
 }
 

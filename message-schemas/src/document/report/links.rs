@@ -7,6 +7,7 @@
 use super::read::Item;
 use crate::document::{NoteKind, Notes};
 use foldhash::{HashMap, HashMapExt};
+use smallvec::SmallVec;
 
 /// Steps that may be spent on looking for circles in one report. Real reports need a few per reference.
 const STEPS: usize = 1_000_000;
@@ -25,7 +26,7 @@ pub(super) struct Links {
 impl Links {
     pub(super) fn new(items: &[Item<'_>], notes: &mut Notes<'_>) -> Self {
         let mut members = vec![Vec::new(); items.len()];
-        let mut by_id: HashMap<&str, Vec<usize>> = HashMap::new();
+        let mut by_id: HashMap<&str, SmallVec<[usize; 2]>> = HashMap::with_capacity(items.len());
         for (at, item) in items.iter().enumerate() {
             if let Some(around) = item.nested_in
                 && let Some(list) = members.get_mut(around)

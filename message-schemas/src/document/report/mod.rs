@@ -15,6 +15,7 @@ pub(super) mod status;
 mod words;
 
 use super::attachments::RefDoc;
+use super::bundle_text::BundleText;
 use super::codes::{self, System};
 use super::coverage::{Coverage, Outcome, Paths};
 use super::described::{self, Author, Described, Organisation, Person};
@@ -132,11 +133,13 @@ pub(super) fn translate<'t>(
         ids,
         notes,
         entries: Vec::new(),
+        written: BundleText::default(),
         tail: Vec::new(),
         roles: Vec::new(),
         custodian: None,
         attached: Vec::new(),
     };
+    writer.written.make_room(node.source().len());
     let parts = writer.resources(patient, judged.as_ref(), generated, issued);
     let author = parts.author.map(Reference::to);
     let cover = Cover {
@@ -295,7 +298,8 @@ impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
         let requester = requester.and_then(|p| self.role(p, false));
 
         // The report goes in front of what it points at; its place is kept.
-        let place = self.entries.len();
+        self.write_entries();
+        let place = self.written.end();
         let requests: Vec<Uuid> =
             report.requests.iter().map(|r| self.request(r, requester, status::of_request(status))).collect();
         let subjects = report.about().map(|p| p.subjects.as_slice()).unwrap_or_default();
@@ -338,7 +342,7 @@ impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
         }
         let entry =
             Entry { full_url: Urn(report_id), resource: Resource::DiagnosticReport(Box::new(diagnostic)) };
-        self.entries.insert(place, entry);
+        self.written.insert(place, &entry);
 
         Parts {
             patient,

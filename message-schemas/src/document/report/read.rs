@@ -14,7 +14,7 @@ use crate::document::headed::Headed;
 use crate::document::individual::Individual;
 use crate::document::observed::Outcome;
 use crate::document::parties::Party;
-use crate::document::values::{Amount, Code, Flag, When, Words, first};
+use crate::document::values::{Amount, Code, Flag, When, Words, add, first};
 use crate::xml::Node;
 
 /// Whom or what a report is about.
@@ -127,7 +127,7 @@ pub(super) struct AnalysedSubject<'t> {
     pub nested: Vec<Node<'t>>,
 }
 
-/// `ResultItem`
+/// `ResultItem`. A report has many, so what is seldom sent takes the room of a pointer only.
 #[derive(Debug)]
 pub(super) struct Item<'t> {
     pub node: Node<'t>,
@@ -137,20 +137,20 @@ pub(super) struct Item<'t> {
     pub service_type: Option<Code<'t>>,
     pub references: Vec<Words<'t>>,
     pub investigations: Vec<Investigation<'t>>,
-    pub investigated: Option<When<'t>>,
+    pub investigated: Option<Box<When<'t>>>,
     pub comment: Option<Words<'t>>,
     pub deviation: Option<Code<'t>>,
     pub id: Option<Words<'t>>,
     pub refers_to: Option<Words<'t>>,
     pub status: Option<Code<'t>>,
-    pub status_changed: Option<When<'t>>,
-    pub described: Option<When<'t>>,
-    pub countersigned: Option<When<'t>>,
-    pub validated: Option<When<'t>>,
+    pub status_changed: Option<Box<When<'t>>>,
+    pub described: Option<Box<When<'t>>>,
+    pub countersigned: Option<Box<When<'t>>>,
+    pub validated: Option<Box<When<'t>>>,
     pub subjects: Vec<Words<'t>>,
     pub accredited: Option<Flag<'t>>,
     pub providers: Vec<Party<'t>>,
-    pub diagnosis: Option<Concept<'t>>,
+    pub diagnosis: Option<Box<Concept<'t>>>,
     pub structured: Vec<Structured<'t>>,
 }
 
@@ -214,7 +214,7 @@ impl<'t> Report<'t> {
                 "Comment" => first(&mut r.comment, Words::read(e)),
                 "CodedComment" => r.coded_comments.push(Code::read(e)),
                 "RefDoc" => r.attachments.push(RefDoc::read(e)),
-                "ServReq" => r.requests.push(Request::read(e)),
+                "ServReq" => add(&mut r.requests, Request::read(e)),
                 "Patient" => r.read_subject(|p| Subject::Patient(Box::new(p)), e),
                 "Animal" | "Material" => r.read_subject(|p| Subject::NotAPerson(Box::new(p)), e),
                 "ServProvider" => party(&mut r.provider, e),
@@ -263,6 +263,8 @@ impl<'t> Patient<'t> {
             items: Vec::new(),
             other: Vec::new(),
         };
+        p.items.reserve_exact(node.all("ResultItem").count());
+        p.subjects.reserve_exact(node.all("AnalysedSubject").count());
         for e in node.elements() {
             if p.who.take(e) {
                 continue;
@@ -300,6 +302,10 @@ fn read_items<'t>(top: Node<'t>, items: &mut Vec<Item<'t>>) {
     }
 }
 
+fn boxed(node: Node<'_>) -> Option<Box<When<'_>>> {
+    When::read(node).map(Box::new)
+}
+
 impl<'t> Item<'t> {
     fn read(node: Node<'t>, nested_in: Option<usize>) -> Self {
         let mut i = Self {
@@ -331,22 +337,27 @@ impl<'t> Item<'t> {
                     first(&mut i.outcome, Some(Outcome::read(e)));
                 }
                 "ServType" => first(&mut i.service_type, Some(Code::read(e))),
-                "RefInterval" => i.references.extend(e.child("Descr").and_then(Words::read)),
-                "Investigation" => i.investigations.push(Investigation::read(e)),
-                "InvDate" => first(&mut i.investigated, When::read(e)),
+                "RefInterval" => {
+                    e.child("Descr")
+                        .and_then(Words::read)
+                        .into_iter()
+                        .for_each(|w| add(&mut i.references, w));
+                }
+                "Investigation" => add(&mut i.investigations, Investigation::read(e)),
+                "InvDate" => first(&mut i.investigated, boxed(e)),
                 "Comment" => first(&mut i.comment, Words::read(e)),
                 "DevResultInd" => first(&mut i.deviation, Some(Code::read(e))),
                 "IdResultItem" => first(&mut i.id, Words::read(e)),
                 "RefIdResultItem" => first(&mut i.refers_to, Words::read(e)),
                 "StatusInvestigation" => first(&mut i.status, Some(Code::read(e))),
-                "StatusChangeDate" => first(&mut i.status_changed, When::read(e)),
-                "DescrDate" => first(&mut i.described, When::read(e)),
-                "CounterSignDate" => first(&mut i.countersigned, When::read(e)),
-                "MedicalValidationDate" => first(&mut i.validated, When::read(e)),
-                "RefAnalysedSubject" => i.subjects.extend(Words::read(e)),
+                "StatusChangeDate" => first(&mut i.status_changed, boxed(e)),
+                "DescrDate" => first(&mut i.described, boxed(e)),
+                "CounterSignDate" => first(&mut i.countersigned, boxed(e)),
+                "MedicalValidationDate" => first(&mut i.validated, boxed(e)),
+                "RefAnalysedSubject" => Words::read(e).into_iter().for_each(|w| add(&mut i.subjects, w)),
                 "Accredited" => first(&mut i.accredited, Flag::read(e)),
                 "RelServProv" => i.providers.push(Party::read(e)),
-                "DiagComment" => first(&mut i.diagnosis, Some(Concept::read(e))),
+                "DiagComment" => first(&mut i.diagnosis, Some(Box::new(Concept::read(e)))),
                 "StructuredInfo" => i.structured.push(Structured::read(e)),
                 _ => {}
             }
@@ -365,7 +376,7 @@ impl<'t> Investigation<'t> {
         let mut i = Self { ids: Vec::new(), specifications: Vec::new(), comment: None };
         for e in node.elements() {
             match e.name() {
-                "Id" => i.ids.push(Code::read(e)),
+                "Id" => add(&mut i.ids, Code::read(e)),
                 "Spec" => i.specifications.push(Code::read(e)),
                 "Comment" => first(&mut i.comment, Words::read(e)),
                 _ => {}

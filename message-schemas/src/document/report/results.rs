@@ -5,8 +5,8 @@ use super::read::{Item, Report, StructuredValue};
 use super::status;
 use crate::document::codes::{self, System};
 use crate::document::fhir::{
-    Annotation, CodeableConcept, Coding, DateTime, Entry, Extension, ExtensionValue, Identifier, Meta,
-    Observation, Reference, ReferenceRange, Resource, Urn,
+    Annotation, CodeableConcept, Coding, DateTime, Extension, ExtensionValue, Identifier, Meta, Observation,
+    Reference, ReferenceRange, Resource,
 };
 use crate::document::observed::Outcome;
 use crate::document::values::{Code, Sourced, When};
@@ -15,6 +15,7 @@ use crate::document::writer::Writer;
 use crate::document::{Mode, NoteKind};
 use crate::time::Stamp;
 use foldhash::{HashSet, HashSetExt};
+use smallvec::SmallVec;
 use std::borrow::Cow;
 use uuid::Uuid;
 
@@ -69,15 +70,15 @@ impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
         let mut effective = Vec::with_capacity(items.len());
         let mut dated = Vec::with_capacity(items.len());
         let mut written: Option<(Stamp, Option<DateTime>)> = None;
-        let mut built: Vec<Box<Observation<'a>>> = Vec::with_capacity(items.len());
-        for (at, item) in items.iter().enumerate() {
-            let mut o = Box::new(Observation { id: ids.get(at).copied(), ..Observation::default() });
+        let mut steps = TAG_STEPS;
+        for ((at, item), id) in items.iter().enumerate().zip(&ids) {
+            let mut o = Box::new(Observation { id: Some(*id), ..Observation::default() });
             self.identity_of(item, frame, &newer, &mut o);
             let sample = self.sample_of(item, &by_sample, frame);
             o.specimen = sample.map(|(_, id)| Reference::to(id));
             let own = sample
                 .and_then(|(stamp, _)| stamp)
-                .or_else(|| item.investigated.as_ref().and_then(When::dated));
+                .or_else(|| item.investigated.as_deref().and_then(When::dated));
             let when = own.unwrap_or(frame.fallback);
             effective.push(Some(when));
             dated.push(own);
@@ -92,26 +93,18 @@ impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
             o.performer = self.performers_of(item, frame);
             let members = links.members.get(at).map(Vec::as_slice).unwrap_or_default();
             o.has_member = members.iter().filter_map(|m| ids.get(*m)).map(|id| Reference::to(*id)).collect();
-            built.push(o);
+            if links.top.get(at) == Some(&true) {
+                let tag = collect_tags(at, items, links, self.mode(), &mut steps);
+                o.meta = (!tag.is_empty()).then(|| Meta { tag, ..Meta::default() });
+            }
+            self.push(*id, Resource::Observation(o));
+            // One at a time: they are the most of a document.
+            self.write_entries();
         }
-
-        let mut steps = TAG_STEPS;
-        let tags: Vec<Option<Vec<Coding<'a>>>> = links
-            .top
-            .iter()
-            .enumerate()
-            .map(|(at, top)| top.then(|| collect_tags(at, &built, links, &mut steps)))
-            .collect();
         if steps == 0
             && let Some(item) = items.first()
         {
             self.notes.add(item.node, NoteKind::TooManyTags);
-        }
-        for ((mut o, tag), id) in built.into_iter().zip(tags).zip(&ids) {
-            if let Some(tag) = tag.filter(|t| !t.is_empty()) {
-                o.meta = Some(Meta { tag, ..Meta::default() });
-            }
-            self.entries.push(Entry { full_url: Urn(*id), resource: Resource::Observation(o) });
         }
         Written { ids, effective, dated }
     }
@@ -124,10 +117,8 @@ impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
         newer: &HashSet<&str>,
         o: &mut Observation<'a>,
     ) {
-        o.extension.push(nilar(
-            "nilar-diagnostic-report-ref",
-            ExtensionValue::Reference(Reference::to(frame.report)),
-        ));
+        let report = ExtensionValue::Reference(Reference::to(frame.report));
+        o.extension = vec![nilar("nilar-diagnostic-report-ref", report)];
         o.based_on = frame.request.map(Reference::to).into_iter().collect();
         o.subject = self.subject;
         o.issued = Some(frame.issued);
@@ -135,7 +126,7 @@ impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
             match id.id() {
                 Some(value) => {
                     id.mapped(&mut self.coverage, "Observation.identifier");
-                    o.identifier.push(Identifier::plain("ResultItemId", value));
+                    o.identifier = vec![Identifier::plain("ResultItemId", value)];
                 }
                 None => id.dropped(&mut self.coverage, "NULL: missing"),
             }
@@ -208,21 +199,9 @@ impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
         for investigation in &item.investigations {
             for id in &investigation.ids {
                 id.mapped(&mut self.coverage, "Observation.code");
-                if let Some(coding) = codes::coding(id, None, mode) {
-                    let number = id.system.and_then(codes::national);
-                    list = list.or(number.zip(id.code()));
-                    let labelled = number == Some(7230) && id.code().is_some_and(is_npu);
-                    if labelled {
-                        // An older list of the same names; the code is valid in the newer one too.
-                        let newer = Coding { system: Some(System::list(7280, mode)), ..coding.clone() };
-                        match mode {
-                            Mode::Document => concept.coding.extend([coding, newer]),
-                            Mode::Nilar => concept.coding.extend([newer, coding]),
-                        }
-                    } else {
-                        concept.coding.push(coding);
-                    }
-                }
+                let number = id.system.and_then(codes::national);
+                list = list.or(number.zip(id.code()));
+                concept.coding.extend(codings_of(id, mode));
                 let text = id.own.or(id.display).or_else(|| id.code().filter(|_| id.system.is_none()));
                 if let Some(text) = text.filter(|t| !texts.contains(t)) {
                     texts.push(text);
@@ -262,7 +241,8 @@ impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
         o.code = Some(concept);
         if let Some(code) = status::discipline(list, frame.discipline) {
             let display = codes::list_text(8202, code);
-            o.category.push(CodeableConcept::of(Coding::fixed(System::list(8202, mode), code, display)));
+            let coding = Coding::fixed(System::list(8202, mode), code, display);
+            o.category = vec![CodeableConcept::of(coding)];
         }
     }
 
@@ -270,9 +250,10 @@ impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
     fn circumstances_of(&mut self, item: &'a Item<'t>, o: &mut Observation<'a>) {
         for range in &item.references {
             range.mapped(&mut self.coverage, "Observation.referenceRange.text");
-            o.reference_range.push(ReferenceRange { text: Cow::Borrowed(&*range.value) });
         }
-        o.interpretation.extend(item.deviation.as_ref().and_then(|d| self.interpretation(d)));
+        let ranges = item.references.iter().map(|r| ReferenceRange { text: Cow::Borrowed(&*r.value) });
+        o.reference_range = ranges.collect();
+        o.interpretation = item.deviation.iter().filter_map(|d| self.interpretation(d)).collect();
         if let Some(comment) = &item.comment {
             comment.mapped(&mut self.coverage, "Observation.note");
             o.note.push(Annotation { text: Cow::Borrowed(&*comment.value) });
@@ -325,6 +306,22 @@ impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
     }
 }
 
+/// A code of what was investigated, in its own list and in what came after that.
+fn codings_of<'a>(id: &'a Code<'_>, mode: Mode) -> impl Iterator<Item = Coding<'a>> + use<'a> {
+    let coding = codes::coding(id, None, mode);
+    // An older list of the same names; the code is valid in the newer one too.
+    let labelled = id.code().is_some_and(is_npu) && id.system.and_then(codes::national) == Some(7230);
+    let newer = coding
+        .as_ref()
+        .filter(|_| labelled)
+        .map(|coding| Coding { system: Some(System::list(7280, mode)), ..coding.clone() });
+    let (first, second) = match mode {
+        Mode::Document => (coding, newer),
+        Mode::Nilar => (newer, coding),
+    };
+    first.into_iter().chain(second)
+}
+
 /// NPU and NOR with digits: names of the national laboratory list.
 fn is_npu(code: &str) -> bool {
     ["NPU", "NOR"]
@@ -345,29 +342,33 @@ fn newer_items<'i>(items: &'i [Item<'_>]) -> HashSet<&'i str> {
     newer
 }
 
-/// Every coding of code and value from a result and all below it, without repeats.
+/// Every coding of code and value from a result and all below it, without repeats. They are made from what was read:
+/// the results below it are not written yet.
 fn collect_tags<'a>(
     top: usize,
-    built: &[Box<Observation<'a>>],
+    items: &'a [Item<'_>],
     links: &super::links::Links,
+    mode: Mode,
     steps: &mut usize,
 ) -> Vec<Coding<'a>> {
     let mut tags: Vec<Coding<'a>> = Vec::new();
-    let mut work = vec![top];
+    let mut work: SmallVec<[usize; 8]> = SmallVec::from_slice(&[top]);
     while let Some(at) = work.pop() {
         if *steps == 0 || tags.len() >= TAGS {
             break;
         }
         *steps -= 1;
-        if let Some(o) = built.get(at) {
-            let codings = o.code.iter().chain(&o.value_codeable_concept).flat_map(|c| &c.coding);
-            for coding in codings {
-                if !tags.iter().any(|t| t.system == coding.system && t.code == coding.code) {
-                    tags.push(coding.clone());
+        if let Some(item) = items.get(at) {
+            let codes = item.investigations.iter().flat_map(|i| &i.ids).flat_map(|id| codings_of(id, mode));
+            let values = item.outcome.iter().flat_map(|outcome| outcome.codings(mode));
+            for coding in codes.chain(values) {
+                let known = tags.iter().any(|t| t.system == coding.system && t.code == coding.code);
+                if !known && tags.len() < TAGS {
+                    tags.push(coding);
                 }
             }
         }
-        work.extend(links.members.get(at).into_iter().flatten().rev());
+        work.extend(links.members.get(at).into_iter().flatten().rev().copied());
     }
     tags
 }

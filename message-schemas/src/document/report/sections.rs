@@ -19,6 +19,9 @@ use crate::document::words::{
 use crate::document::writer::Writer;
 use foldhash::HashSet;
 
+/// Bytes that a result takes, about.
+const ROW: usize = 256;
+
 /// Cells in a row of results.
 const COLUMNS: &str = "7";
 
@@ -114,7 +117,7 @@ impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
 
     /// Tables of results: one for those that stand alone, one for each that has members.
     fn results(&mut self, roots: &[usize], items: &'a [Item<'t>], parts: &Parts, shown: &Shown) -> Html {
-        let mut html = Html::new();
+        let mut html = Html::with_capacity(roots.len() * ROW);
         let mut open = false;
         for &root in roots {
             let grouped = shown.children.get(root).is_some_and(|c| !c.is_empty());
@@ -183,10 +186,14 @@ impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
         }
         let single = self.body.about().filter(|p| p.subjects.len() == 1).and_then(|p| p.subjects.first());
         let single = single.and_then(|s| s.by_provider.as_ref()).map(|w| &*w.value);
-        let details = details_of(item, dated, single);
-        if !details.is_empty() {
-            html.raw("<tr><td colspan=\"").raw(COLUMNS).raw("\">").append(&details);
+        let row = html.len();
+        html.raw("<tr><td colspan=\"").raw(COLUMNS).raw("\">");
+        let details = html.len();
+        details_of(item, dated, single, html);
+        if html.len() > details {
             html.raw("</td></tr>");
+        } else {
+            html.cut(row);
         }
     }
 

@@ -8,17 +8,23 @@ use crate::document::narrative::Html;
 use crate::document::observed::Outcome;
 use crate::document::values::{Code, When};
 use crate::document::words::{code_text, when_words};
+use std::borrow::Cow;
 
-pub(super) fn name_of(item: &Item<'_>) -> String {
-    let mut name = String::new();
+pub(super) fn name_of<'i>(item: &'i Item<'_>) -> Cow<'i, str> {
+    let mut name = Cow::Borrowed("");
     for id in item.investigations.iter().flat_map(|i| &i.ids) {
         let Some(words) = id.words() else { continue };
-        name.push_str(if name.is_empty() { "" } else { ", " });
-        name.push_str(words);
+        if name.is_empty() {
+            name = Cow::Borrowed(words);
+        } else {
+            name.to_mut().push_str(", ");
+            name.to_mut().push_str(words);
+        }
         // The list's text too, where the sender has words of their own.
         if let (Some(own), Some(display)) = (id.own, id.display)
             && own != display
         {
+            let name = name.to_mut();
             name.push_str(" (");
             name.push_str(display);
             name.push(')');
@@ -28,13 +34,13 @@ pub(super) fn name_of(item: &Item<'_>) -> String {
         && let Some(Outcome::Text(text)) = &item.outcome
         && let Some(words) = text.heading.as_ref().and_then(|h| codes::words(h, 8243))
     {
-        name.push_str(words);
+        name = Cow::Borrowed(words);
     }
     name
 }
 
-pub(super) fn status_of(item: &Item<'_>) -> String {
-    let mut text = item.status.as_ref().and_then(|s| codes::words(s, 8245)).unwrap_or_default().to_owned();
+pub(super) fn status_of<'i>(item: &'i Item<'_>) -> Cow<'i, str> {
+    let text = item.status.as_ref().and_then(|s| codes::words(s, 8245)).unwrap_or_default();
     let done = match item.service_code() {
         "C" => "Kansellert",
         "M" | "E" => "Endret",
@@ -43,22 +49,30 @@ pub(super) fn status_of(item: &Item<'_>) -> String {
         "N" => "",
         _ => item.service_type.as_ref().and_then(|s| codes::words(s, 8270)).unwrap_or_default(),
     };
-    if !done.is_empty() && text != done {
-        text.push_str(if text.is_empty() { "" } else { ", " });
-        text.push_str(done);
-    }
+    let mut text = match (text, done) {
+        (text, "") => Cow::Borrowed(text),
+        ("", done) => Cow::Borrowed(done),
+        (text, done) if text == done => Cow::Borrowed(text),
+        (text, done) => Cow::Owned([text, ", ", done].concat()),
+    };
     let (_, known) = status::of_result(item.status.as_ref().and_then(Code::code), item.service_code());
     if !known {
-        text.push_str(if text.is_empty() { "Ukjent status" } else { " (ukjent status)" });
+        let unknown = if text.is_empty() { "Ukjent status" } else { " (ukjent status)" };
+        text.to_mut().push_str(unknown);
     }
     text
 }
 
 /// What of an item has no column of its own.
-pub(super) fn details_of(item: &Item<'_>, dated: Option<crate::time::Stamp>, single: Option<&str>) -> Html {
-    let mut html = Html::default();
+pub(super) fn details_of(
+    item: &Item<'_>,
+    dated: Option<crate::time::Stamp>,
+    single: Option<&str>,
+    html: &mut Html,
+) {
+    let before = html.len();
     let mut part = |label: &str, text: &str| {
-        html.raw(if html.is_empty() { "" } else { "<br/>" });
+        html.raw(if html.len() == before { "" } else { "<br/>" });
         html.text(label).raw(": ").laid_out(text);
     };
     for investigation in &item.investigations {
@@ -88,11 +102,11 @@ pub(super) fn details_of(item: &Item<'_>, dated: Option<crate::time::Stamp>, sin
     }
     let shown = |when: &&When<'_>| when.stamp.is_none() || when.stamp != dated;
     for (label, when) in [
-        ("Undersøkt", item.investigated.as_ref().filter(shown)),
-        ("Status endret", item.status_changed.as_ref()),
-        ("Beskrevet", item.described.as_ref()),
-        ("Kontrasignert", item.countersigned.as_ref()),
-        ("Medisinsk validert", item.validated.as_ref()),
+        ("Undersøkt", item.investigated.as_deref().filter(shown)),
+        ("Status endret", item.status_changed.as_deref()),
+        ("Beskrevet", item.described.as_deref()),
+        ("Kontrasignert", item.countersigned.as_deref()),
+        ("Medisinsk validert", item.validated.as_deref()),
     ] {
         if let Some(when) = when {
             part(label, &when_words(when));
@@ -106,7 +120,6 @@ pub(super) fn details_of(item: &Item<'_>, dated: Option<crate::time::Stamp>, sin
             part(label, &names.join(", "));
         }
     }
-    html
 }
 
 pub(super) fn structured(items: &[Item<'_>]) -> Html {

@@ -39,6 +39,7 @@ mod labels;
 mod read;
 mod text;
 
+use super::bundle_text::BundleText;
 use super::clinical::chapters::Chapters;
 use super::clinical::{Frame, Told};
 use super::codes;
@@ -149,6 +150,7 @@ pub(super) fn translate(
         ids,
         notes,
         entries: Vec::new(),
+        written: BundleText::default(),
         tail: Vec::new(),
         roles: Vec::new(),
         custodian: None,
