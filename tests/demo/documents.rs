@@ -2,12 +2,12 @@
 
 use openssl::pkey::{PKey, Private};
 use openssl::rsa::Rsa;
+use servers::stores::store::Store;
+use servers::stores::tokens::Tokens;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use system_tests::stores::store::Store;
-use system_tests::stores::tokens::Tokens;
 use tokio::runtime::Runtime;
 
 /// The store, with its token service.

@@ -4,11 +4,11 @@ use super::given::{made, now, target, version};
 use super::{again, done, refused};
 use adapters::publish::{Options, Publisher};
 use serde_json::{Value, json};
+use servers::stores::web::{Answer, Asked, Server};
 use sharing::target::{Kind, Withdraw};
 use sharing::{Submission, Target, withdrawal};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use system_tests::stores::web::{Answer, Asked, Server};
 
 const FHIR: &str = "application/fhir+json";
 

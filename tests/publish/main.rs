@@ -8,15 +8,15 @@ use given::{made, national, now, target, version};
 use message_schemas::document::Format;
 use openssl::pkey::PKey;
 use openssl::rsa::Rsa;
+use servers::stores::registry::Domain;
+use servers::stores::store::Store;
+use servers::stores::tokens::Tokens;
 use sharing::answers::NotAsPublished;
 use sharing::target::{Kind, Withdraw};
 use sharing::{Published, Target, withdrawal};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use system_tests::stores::registry::Domain;
-use system_tests::stores::store::Store;
-use system_tests::stores::tokens::Tokens;
 
 struct Rig {
     store: Store,

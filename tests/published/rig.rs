@@ -4,6 +4,9 @@
 use openssl::pkey::PKey;
 use openssl::rsa::Rsa;
 use serde_json::Value;
+use servers::stores::registry::Domain;
+use servers::stores::store::Store;
+use servers::stores::tokens::Tokens;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,9 +14,6 @@ use std::process::Child;
 use std::sync::Arc;
 use std::time::Duration;
 use system_tests::drive::{Region, clock, sample};
-use system_tests::stores::registry::Domain;
-use system_tests::stores::store::Store;
-use system_tests::stores::tokens::Tokens;
 use tokio::runtime::Runtime;
 
 /// Families are named, since dialogues and orders are published only where they are.

@@ -5,7 +5,6 @@ pub mod checker;
 pub mod cluster;
 pub mod drive;
 pub mod queues;
-pub mod stores;
 
 use std::path::{Path, PathBuf};
 

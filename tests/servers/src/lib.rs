@@ -8,6 +8,7 @@ mod proton;
 pub mod proxy;
 pub mod questions;
 pub mod rabbit;
+pub mod stores;
 mod wait;
 
 pub use ports::free as free_ports;
