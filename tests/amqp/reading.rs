@@ -27,6 +27,7 @@ macro_rules! over_both {
 over_both!(
     a_message_leaves_its_queue_when_it_is_durable_and_not_before,
     what_is_in_hand_is_settled_on_the_way_down_and_the_rest_stays,
+    what_is_not_taken_stays_whatever_is_taken_after_it,
     while_the_journal_takes_nothing_the_queue_is_left_alone,
     a_queue_that_is_not_there_stops_alone_and_says_what_to_look_at,
     a_queue_that_is_deleted_and_made_again_is_read_again,
@@ -71,6 +72,36 @@ async fn what_is_in_hand_is_settled_on_the_way_down_and_the_rest_stays(over: Ove
     take(first);
     reader.end().await;
     rig.holds("in", 49).await;
+}
+
+/// A journal that is lost and found again within a moment refuses some of what is in hand, and takes what came later.
+async fn what_is_not_taken_stays_whatever_is_taken_after_it(over: Over) {
+    let Some(rig) = Rig::new("between").await else { return };
+    rig.queue("in", FieldTable::default()).await;
+    for n in 0..5 {
+        rig.put("in", &n.to_string()).await;
+    }
+    let mut reader = rig.read_over(over, "in", 10);
+    let mut offers = Vec::new();
+    for _ in 0..5 {
+        offers.push(reader.next().await);
+    }
+    let last = offers.split_off(3);
+    let mut refused = BTreeSet::new();
+    take(offers.remove(0));
+    for offer in offers {
+        refused.insert(body(&offer));
+        offer.handle.not_taken(NotTaken::Unavailable);
+    }
+    last.into_iter().for_each(take);
+    rig.holds("in", 2).await;
+    for _ in 0..2 {
+        let offer = reader.next().await;
+        assert!(refused.remove(&body(&offer)), "each once");
+        take(offer);
+    }
+    rig.holds("in", 0).await;
+    reader.end().await;
 }
 
 async fn while_the_journal_takes_nothing_the_queue_is_left_alone(over: Over) {

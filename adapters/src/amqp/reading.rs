@@ -77,8 +77,6 @@ pub(super) struct Reading<'s> {
     /// To whom deliveries go that are to be offered, and what ends the offering.
     offering: mpsc::UnboundedSender<(u64, Envelope)>, // bounded by the prefetch
     enough: CancellationToken,
-    /// The first that the journal did not take, kept while the others go back.
-    kept: Option<(u64, Held)>,
     holding: bool,
     again: HashMap<u64, u32>,
 }
@@ -142,7 +140,6 @@ impl<'s> Reading<'s> {
             told,
             offering,
             enough: CancellationToken::new(),
-            kept: None,
             holding: false,
             again: HashMap::new(),
         };
@@ -249,28 +246,22 @@ impl<'s> Reading<'s> {
         while let Some((tag, answer)) = next {
             match answer {
                 Answer::Told(Told::Taken(_)) => self.ledger.taken(tag),
-                Answer::Told(Told::NotTaken(why)) => {
-                    let Some(held) = self.ledger.remove(tag) else {
-                        // It was given back already, while it waited for intake.
-                        next = self.told.try_recv().ok();
-                        continue;
-                    };
+                // One that is unknown was given back already, while it waited for intake.
+                Answer::Told(Told::NotTaken(why)) if self.ledger.knows(tag) => {
                     if !self.holding {
                         tracing::warn!(source = %self.source.name, ?why, "A message was not taken in; the queue of {} waits.", self.source.name);
                         self.holding = true;
                     }
-                    if self.kept.is_none() {
-                        self.kept = Some((tag, held));
-                    } else {
-                        back.push(held.acker);
-                    }
+                    back.extend(self.ledger.not_taken(tag).map(|held| held.acker));
                 }
+                Answer::Told(Told::NotTaken(_)) => {}
                 Answer::Untouched => back.extend(self.ledger.remove(tag).map(|held| held.acker)),
             }
             next = self.told.try_recv().ok();
         }
-        self.acknowledge().await?;
+        // In this order: what is given back is still open, and an answer for several would settle it.
         give_back(back).await?;
+        self.acknowledge().await?;
         if self.holding && self.consumer.is_some() {
             self.stop_consuming().await?;
         }
@@ -305,7 +296,7 @@ impl<'s> Reading<'s> {
     async fn hold(&mut self, stop: &CancellationToken) -> lapin::Result<()> {
         let mut backoff = Backoff::new(HOLD.0, HOLD.1);
         let mut since = Instant::now();
-        while let Some((tag, held)) = self.kept.take() {
+        while let Some((tag, held)) = self.ledger.take_kept() {
             let waited = stop.run_until_cancelled(sleep(backoff.pause())).await;
             if waited.is_none() {
                 give_back(vec![held.acker]).await?;
@@ -313,7 +304,9 @@ impl<'s> Reading<'s> {
             }
             if since.elapsed() > HELD {
                 give_back(vec![held.acker]).await?;
-                self.kept = self.another().await?;
+                if let Some((tag, held)) = self.another().await? {
+                    self.ledger.keep(tag, held);
+                }
                 since = Instant::now();
                 continue;
             }
@@ -334,7 +327,7 @@ impl<'s> Reading<'s> {
             if matches!(answer, Some(Answer::Told(Told::Taken(_)))) {
                 held.acker.ack(BasicAckOptions::default()).await?;
             } else {
-                self.kept = Some((tag, held));
+                self.ledger.keep(tag, held);
             }
         }
         self.holding = false;
@@ -355,7 +348,7 @@ impl<'s> Reading<'s> {
     }
 
     async fn leave(&mut self, ended: Ended) -> lapin::Result<Ended> {
-        if let Some((_, held)) = self.kept.take() {
+        if let Some((_, held)) = self.ledger.take_kept() {
             give_back(vec![held.acker]).await?;
         }
         // Whatever was acknowledged has been written; the server reads it before the close.
