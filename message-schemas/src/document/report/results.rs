@@ -17,6 +17,7 @@ use crate::time::Stamp;
 use foldhash::{HashSet, HashSetExt};
 use smallvec::SmallVec;
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// Codings that one result carries for search; more than any panel has.
@@ -195,6 +196,8 @@ impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
         let mode = self.mode();
         let mut concept = CodeableConcept::default();
         let mut texts: Vec<&'a str> = Vec::new();
+        // A sender may give one result a hundred thousand names.
+        let mut said: BTreeSet<&'a str> = BTreeSet::new();
         let mut list = None;
         for investigation in &item.investigations {
             for id in &investigation.ids {
@@ -203,9 +206,7 @@ impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
                 list = list.or(number.zip(id.code()));
                 concept.coding.extend(codings_of(id, mode));
                 let text = id.own.or(id.display).or_else(|| id.code().filter(|_| id.system.is_none()));
-                if let Some(text) = text.filter(|t| !texts.contains(t)) {
-                    texts.push(text);
-                }
+                texts.extend(text.filter(|text| said.insert(text)));
             }
             for spec in &investigation.specifications {
                 spec.mapped(&mut self.coverage, "Observation.method");
