@@ -304,6 +304,46 @@ fn four_kinds_of_care_message_may_not_be_changed() {
     }
 }
 
+/// To the schema `1` is as true as `true`, with or without blanks around it; and what nobody can read as a no is no no.
+#[test]
+fn a_reservation_withholds_however_it_is_written() {
+    const SENT: &str = "<ForbeholdOmVideresending>true</ForbeholdOmVideresending>";
+    let text = sample("plo/document-medical-information-1.5");
+    assert!(text.contains(SENT));
+    let why = |written: &str| {
+        let (document, bundle) = one(&text.replace(SENT, written), &Options::default()).expect("a document");
+        let warned = bundle["entry"][0]["resource"]["section"][0]["text"]["div"]
+            .as_str()
+            .is_some_and(|div| div.contains("forbehold om at meldingen sendes videre"));
+        (reasons(&document), warned)
+    };
+    let element = |value: &str| format!("<ForbeholdOmVideresending>{value}</ForbeholdOmVideresending>");
+    for yes in ["true", "1", "\n  1\t", " true ", "", "ja", "TRUE", "2"] {
+        assert_eq!(why(&element(yes)), (vec![Withheld::OnwardReserved], true), "{yes:?}");
+    }
+    for no in ["false", "0", " 0\n"] {
+        assert_eq!(why(&element(no)), (vec![], false), "{no:?}");
+    }
+    assert_eq!(why(""), (vec![], false));
+    let both = element("false") + &element("1");
+    assert_eq!(why(&both), (vec![Withheld::OnwardReserved], true), "one no takes no other back");
+}
+
+#[test]
+fn a_truth_written_as_a_number_is_the_same_document() {
+    let text = sample("plo/document-discharge-report-1.6");
+    let numbers = text.replace(">true<", "> 1 <").replace(">false<", ">0<");
+    assert_ne!(text, numbers);
+    let (_, words) = one(&text, &Options::default()).expect("a document");
+    let (_, numbers) = one(&numbers, &Options::default()).expect("a document");
+    for kind in ["Condition", "AllergyIntolerance", "Appointment"] {
+        assert!(!resources(&words, kind).is_empty(), "{kind}");
+        assert_eq!(resources(&words, kind), resources(&numbers, kind), "{kind}");
+    }
+    let sections = |bundle: &Value| bundle["entry"][0]["resource"]["section"].clone();
+    assert_eq!(sections(&words), sections(&numbers));
+}
+
 #[test]
 fn what_is_no_shared_record_is_built_and_not_published() {
     let why = |case: &str, options: &Options| reasons(&one(&sample(case), options).expect("a document").0);

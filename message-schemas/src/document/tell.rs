@@ -176,12 +176,8 @@ impl Teller<'_, '_> {
                     flag.told(self.coverage, self.section);
                     flag.words().to_owned()
                 }
-                // To the schema `1` and `0` are booleans too; anything else is told as it was sent.
-                None => match self.words(node)?.as_str() {
-                    "1" => "Ja".to_owned(),
-                    "0" => "Nei".to_owned(),
-                    other => other.to_owned(),
-                },
+                // Anything else is told as it was sent.
+                None => self.words(node)?,
             },
             Form::Amount => {
                 let amount = Amount::read(node);

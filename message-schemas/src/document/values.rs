@@ -181,7 +181,7 @@ impl<'t> Amount<'t> {
     }
 }
 
-/// `BL`.
+/// `BL`, and `xs:boolean` as text.
 #[derive(Debug, Clone)]
 pub(super) struct Flag<'t> {
     pub node: Node<'t>,
@@ -189,17 +189,19 @@ pub(super) struct Flag<'t> {
 }
 
 impl<'t> Flag<'t> {
-    /// None for anything but `true` and `false`: it is then not read, and shown as it is.
+    /// The four literals of `xs:boolean`, blanks around them collapsed; none for anything else: it is then not
+    /// read, and shown as it is.
     pub(super) fn read(node: Node<'t>) -> Option<Self> {
         let sent = match node.attr("V") {
-            Some(value) => Cow::Borrowed(value.trim()),
+            Some(value) => Cow::Borrowed(trim(value)),
             None => node.trimmed()?,
         };
-        match &*sent {
-            "true" => Some(Self { node, value: true }),
-            "false" => Some(Self { node, value: false }),
-            _ => None,
-        }
+        let value = match &*sent {
+            "true" | "1" => true,
+            "false" | "0" => false,
+            _ => return None,
+        };
+        Some(Self { node, value })
     }
 
     pub(super) const fn words(&self) -> &'static str {
@@ -251,5 +253,32 @@ pub(super) fn add<T>(list: &mut Vec<T>, value: T) {
 pub(super) fn first<T>(slot: &mut Option<T>, value: Option<T>) {
     if slot.is_none() {
         *slot = value;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Limits;
+    use crate::xml::Tree;
+
+    fn flag(xml: &str) -> Option<bool> {
+        let tree = Tree::parse(xml, &Limits::default()).unwrap();
+        Flag::read(tree.root().unwrap()).map(|f| f.value)
+    }
+
+    #[test]
+    fn a_truth_has_two_literals_of_each_kind() {
+        for yes in ["<a>true</a>", "<a>1</a>", "<a>\n\t 1 \n</a>", "<a V='true'/>", "<a V=' 1 '/>"] {
+            assert_eq!(flag(yes), Some(true), "{yes}");
+        }
+        for no in ["<a>false</a>", "<a>0</a>", "<a> 0 </a>", "<a V='false'/>", "<a V='0'/>"] {
+            assert_eq!(flag(no), Some(false), "{no}");
+        }
+        for neither in
+            ["<a/>", "<a> </a>", "<a>TRUE</a>", "<a>ja</a>", "<a>01</a>", "<a V=''/>", "<a V='2'/>"]
+        {
+            assert_eq!(flag(neither), None, "{neither}");
+        }
     }
 }

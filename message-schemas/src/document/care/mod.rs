@@ -26,8 +26,9 @@
 //! one that is, only who keeps the series knows ([`Options::series`]); until then the message that the
 //! conversation began with is taken for it, which is right unless the document was an answer.
 //!
-//! **Not published:** messages whose sender reserves that they be sent on, and notices (Pasientlogistikk,
-//! Melding om fravær), which are no records, unless the settings say so.
+//! **Not published:** messages whose sender reserves that they be sent on (so does one whose reservation is
+//! anything but a plain no), and notices (Pasientlogistikk, Melding om fravær), which are no records, unless the
+//! settings say so.
 
 mod clinical;
 mod read;
@@ -147,7 +148,7 @@ pub(super) fn translate(
             None
         }
     };
-    if body.reserved.as_ref().is_some_and(|r| r.value) {
+    if body.reserved {
         withheld.push(Withheld::OnwardReserved);
     }
     if !kind.record && !options.publish_logistics {

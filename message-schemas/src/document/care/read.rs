@@ -127,8 +127,9 @@ pub(super) struct CareMessage<'t> {
     pub head: MsgHead<'t>,
     /// `Forsendelsesstatus`, K(7309)
     pub status: Option<Code<'t>>,
-    /// `ForbeholdOmVideresending`: the sender reserves that it be sent on.
-    pub reserved: Option<Flag<'t>>,
+    /// `ForbeholdOmVideresending`: the sender reserves that it be sent on. Only a plain no is no reservation: what
+    /// cannot be read is taken as one, for what was published cannot be called back from who has read it.
+    pub reserved: bool,
     /// `TypeInnhold`, `TypeInnholdKonsultasjon`
     pub content: Option<Code<'t>>,
     pub patient_details: Option<PatientDetails<'t>>,
@@ -161,7 +162,7 @@ impl<'t> CareMessage<'t> {
             node,
             head,
             status: None,
-            reserved: None,
+            reserved: false,
             content: None,
             patient_details: None,
             relatives: Vec::new(),
@@ -199,7 +200,8 @@ impl<'t> CareMessage<'t> {
         let chapter = match e.name() {
             "InformasjonOmForsendelsen" => {
                 first(&mut self.status, e.child("Forsendelsesstatus").map(Code::read));
-                first(&mut self.reserved, e.child("ForbeholdOmVideresending").and_then(Flag::read));
+                let mut reservations = e.all("ForbeholdOmVideresending").map(Flag::read);
+                self.reserved |= reservations.any(|said| said.is_none_or(|flag| flag.value));
                 Chapter::Document
             }
             "TypeInnholdIMelding" | "InnholdKonsultasjon" => {

@@ -85,8 +85,7 @@ impl<'a, 't> Writer<'a, '_, 't, CareMessage<'t>> {
         if matches!(body.service_code(), "M" | "E" | "C") {
             html.raw("<p><b>").text(state(body.service_code())).raw(".</b></p>");
         }
-        if let Some(reserved) = body.reserved.as_ref().filter(|r| r.value) {
-            reserved.told(&mut self.coverage, Chapter::Document.title());
+        if body.reserved {
             html.raw("<p><b>Avsender tar forbehold om at meldingen sendes videre.</b></p>");
         }
         html.append(&section);
