@@ -173,14 +173,44 @@ fn ours(case: &str) -> Read {
 }
 
 #[test]
-fn two_reports_are_two_documents_with_their_own_patients() {
+fn two_reports_of_a_patient_are_two_documents() {
     let documents = ours("document-several-reports-1.3").translate(&Options::default()).expect("documents");
     let [first, second] = documents.as_slice() else { panic!("two documents") };
     assert_ne!(first.series, second.series);
     assert!(second.keys.msg_id.ends_with("#2") && !first.keys.msg_id.contains('#'));
     let has = |d: &SharedDocument, text: &str| String::from_utf8_lossy(&d.json).contains(text);
-    assert!(has(first, "14857541384") && !has(first, "02906130060"));
-    assert!(has(second, "02906130060") && !has(second, "14857541384"));
+    assert!(has(first, "NPU03230") && !has(first, "NPU01945"));
+    assert!(has(second, "NPU01945") && !has(second, "NPU03230"));
+}
+
+/// The message is published as the original of each of its documents, with all that stands in it.
+#[test]
+fn reports_of_several_patients_in_one_message_give_no_document() {
+    let at =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/svarrapport/document-several-reports-1.3/in.xml");
+    let text = std::fs::read_to_string(at).expect("in.xml");
+    let translated = |text: &str| read(text.as_bytes()).translate(&Options::default()).map(|d| d.len());
+    assert_eq!(translated(&text), Ok(2));
+    let second = text.rfind("<ServReport>").expect("a second report");
+    let changed = |from: &str, to: &str| {
+        let (before, after) = text.split_at(second);
+        assert!(after.contains(from), "{from}");
+        translated(&format!("{before}{}", after.replacen(from, to, 1)))
+    };
+    let id = "<OffId>14857541384</OffId>";
+    assert_eq!(changed(id, "<OffId>02906130060</OffId>"), Err(Fault::SeveralPatients));
+    assert_eq!(changed(id, ""), Err(Fault::SeveralPatients), "nobody knows whose");
+    assert_eq!(changed(r#"<TypeOffId V="FNR""#, r#"<TypeOffId V="XXX""#), Err(Fault::SeveralPatients));
+    let (from, to) =
+        (text.rfind("<Patient>").expect("a patient"), text.rfind("</Patient>").expect("its end"));
+    let patient = text.get(from..to).expect("on a boundary").to_owned() + "</Patient>";
+    assert_eq!(changed(&patient, ""), Err(Fault::SeveralPatients));
+    let withdrawn = text.replace(&patient, "");
+    let (before, after) = withdrawn.split_at(second);
+    let withdrawn = format!("{before}{}", after.replacen(r#"<ServType V="N""#, r#"<ServType V="C""#, 1));
+    assert_eq!(translated(&withdrawn), Ok(2), "what withdraws may say no more");
+    // Where none names anybody nationally nothing is published, so nothing is told of one to another.
+    assert_eq!(translated(&text.replace(id, "")), Ok(2));
 }
 
 #[test]

@@ -1,4 +1,8 @@
 //! The documents of a series as they are published: made again from the messages in the journal, the same each time.
+//!
+//! A Svarrapport 1.3 may hold several reports, all of one patient (`document::translate` sees to that): each is a document in
+//! a series of its own, and the message as it was is the original of each. So what one report of it says can still be read
+//! in the original beside the others after that report alone was withdrawn; their FHIR document and PDF never say it.
 
 use crate::renderings::Renderings;
 use broker_core::World;

@@ -56,6 +56,25 @@ pub(super) fn one_patient(of: Node<'_>) -> Result<(), Fault> {
     if patients.next().is_some() || ids.len() > 1 { Err(Fault::SeveralPatients) } else { Ok(()) }
 }
 
+/// Holds the reports of one message against being of more than one patient. A report that only withdraws may leave its
+/// patient out. Where none names anybody by a national id, none is published, and each may be of somebody else.
+///
+/// # Errors
+/// [`Fault::SeveralPatients`]; also where one report has a national id and another, as far as can be told, does not.
+pub(super) fn same_patient(reports: &[Node<'_>]) -> Result<(), Fault> {
+    let mut ids = reports.iter().filter_map(|report| {
+        let about = report.elements().find(|e| matches!(e.name(), "Patient" | "Animal" | "Material"));
+        let withdraws = || report.child("ServType").map(Code::read).is_some_and(|c| c.code() == Some("C"));
+        if about.is_none() && withdraws() {
+            return None;
+        }
+        let official = about.filter(|e| e.name() == "Patient").and_then(|e| Individual::read(e).official);
+        Some(official.and_then(|id| Some((id.kind()?.to_owned(), id.value()?.to_owned()))))
+    });
+    let Some(first) = ids.next() else { return Ok(()) };
+    if ids.all(|id| id == first) { Ok(()) } else { Err(Fault::SeveralPatients) }
+}
+
 impl<'t> Individual<'t> {
     pub(super) fn new(node: Node<'t>) -> Self {
         Self {

@@ -132,7 +132,7 @@ pub enum Fault {
         /// The limit.
         limit: usize,
     },
-    /// Several patients in what is about one, or one under several national ids; or `PatientReport` instead of `Document`.
+    /// Several patients in one message, one under several national ids, or `PatientReport` instead of `Document`.
     #[error("the message names several patients, or one under several national ids")]
     SeveralPatients,
     /// A kind of message that may be sent and withdrawn, but never changed.
@@ -359,7 +359,8 @@ pub fn translate(text: &str, tree: &Tree, options: &Options) -> Result<Vec<Share
     }
 }
 
-/// One document for each report of a Svarrapport.
+/// One document for each report of a Svarrapport. All of them are of one patient: the message itself is published as the
+/// original of each of its documents, so what another's report says would be read by whoever may read this one's.
 fn reports(text: &str, tree: &Tree, root: Node<'_>, options: &Options) -> Result<Vec<SharedDocument>, Fault> {
     let envelope = envelope::Envelope::read(root);
     let reports: Vec<Node<'_>> = root.all("ServReport").collect();
@@ -369,6 +370,7 @@ fn reports(text: &str, tree: &Tree, root: Node<'_>, options: &Options) -> Result
     if reports.len() > options.max_reports {
         return Err(Fault::TooLarge { what: "reports", limit: options.max_reports });
     }
+    individual::same_patient(&reports)?;
     let mut paths = coverage::Paths::default();
     let mut documents = Vec::with_capacity(reports.len());
     for (n, node) in reports.into_iter().enumerate() {

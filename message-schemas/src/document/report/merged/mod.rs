@@ -15,6 +15,7 @@ use super::Source;
 use crate::document::coverage::Paths;
 use crate::document::envelope::Envelope;
 use crate::document::fhir::{DateTime, Event, Identifier, Period, RelatesTo};
+use crate::document::individual::same_patient;
 use crate::document::{Fault, Format, Keys, Options, SharedDocument};
 use crate::xml::Tree;
 use fields::{Fields, text_of};
@@ -110,7 +111,9 @@ fn translate(
 ) -> Result<SharedDocument, Fault> {
     let root = part.tree.root().ok_or(Fault::NoTranslation)?;
     let envelope = Envelope::read(root);
-    let node = root.all("ServReport").nth(part.nth.saturating_sub(1)).ok_or(Fault::NoReport)?;
+    let reports: Vec<_> = root.all("ServReport").collect();
+    same_patient(&reports)?;
+    let node = reports.get(part.nth.saturating_sub(1)).copied().ok_or(Fault::NoReport)?;
     let source = Source {
         text: part.text,
         tree: part.tree,
