@@ -156,12 +156,12 @@ silent!(DescribedPatient, Author, Person, Organisation, DescribedCode, Attached)
 /// Lists of procedures, and of what was found in tissue (document-sharing §7.2).
 const PROCEDURES: [u16; 4] = [7270, 7220, 7210, 7010];
 
-/// The procedures that a message names anywhere, each once, in document order.
-pub(super) fn procedures(body: Node<'_>) -> Vec<DescribedCode> {
+/// The procedures that are named anywhere in these, each once, in document order.
+pub(super) fn procedures<'t>(nodes: impl Iterator<Item = Node<'t>>) -> Vec<DescribedCode> {
     let mut seen = HashSet::default();
     let mut found = Vec::new();
     let listed = |oid: &str| codes::national(oid).filter(|n| PROCEDURES.contains(n));
-    for node in body.descendants() {
+    for node in nodes {
         // Few elements name a list, and fewer one of these: only those are read.
         if node.attr("S").and_then(|oid| listed(oid.trim())).is_none() {
             continue;

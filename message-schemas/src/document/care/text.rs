@@ -79,7 +79,7 @@ impl<'a, 't> Writer<'a, '_, 't, CareMessage<'t>> {
     }
 
     /// The first section says what a reader of any section must know.
-    fn warned(&mut self, section: Html) -> Html {
+    fn warned(&self, section: Html) -> Html {
         let body = self.body;
         let mut html = Html::new();
         if matches!(body.service_code(), "M" | "E" | "C") {

@@ -58,6 +58,8 @@ struct Made<'a> {
     several: bool,
     named: String,
     html: Html,
+    /// What is cancelled: it stands last, so that nothing that is valid stands under it.
+    cancelled: Html,
     /// The head of the table that is open.
     table: Option<&'static str>,
     entry: Vec<Reference<'a>>,
@@ -125,13 +127,7 @@ impl<'a> Chapters<'a> {
             self.slots.get(slot).is_none_or(|s| s.codes.iter().map(|(_, c)| c.len()).sum::<usize>() == 1);
         let chapter = self.open(slot, key, title);
         let made = &mut *chapter.made;
-        let same = |a: &Coding<'_>, b: &Coding<'_>| a.system == b.system && a.code == b.code;
-        match (&made.coding, &coding) {
-            (None, Some(_)) if !made.several => made.coding = coding,
-            (Some(a), Some(b)) if same(a, b) => {}
-            (Some(_), _) | (None, Some(_)) => (made.several, made.coding) = (true, None),
-            (None, None) => {}
-        }
+        made.under(coding);
         // A title that says it all needs no heading under it.
         if !split && !alone && words != made.title && made.named != words {
             made.close();
@@ -139,6 +135,25 @@ impl<'a> Chapters<'a> {
             words.clone_into(&mut made.named);
         }
         chapter
+    }
+
+    /// Takes over what came of something cancelled: struck through, and under words that say so, for not every
+    /// reader shows what is struck.
+    pub(in crate::document) fn add_cancelled(&mut self, others: Self) {
+        let Self { mut made, by_key, .. } = others;
+        let mut keys: Vec<((usize, String), usize)> = by_key.into_iter().collect();
+        keys.sort_unstable_by_key(|(_, at)| *at);
+        for ((slot, key), at) in keys {
+            let Some(mut other) = made.remove(&(slot, at)) else { continue };
+            other.close();
+            let mine = self.open(slot, key, other.title).made;
+            match other.several {
+                true => (mine.several, mine.coding) = (true, None),
+                false => mine.under(other.coding),
+            }
+            mine.cancelled.append(&other.html);
+            mine.entry.extend(other.entry);
+        }
     }
 
     fn open(&mut self, slot: usize, key: String, title: Cow<'a, str>) -> Chapter<'_, 'a> {
@@ -150,6 +165,7 @@ impl<'a> Chapters<'a> {
             several: false,
             named: String::new(),
             html: Html::new(),
+            cancelled: Html::new(),
             table: None,
             entry: Vec::new(),
         });
@@ -162,13 +178,29 @@ impl<'a, B> Writer<'a, '_, '_, B> {
     pub(in crate::document) fn bind(&self, chapters: Chapters<'a>, sections: &mut Vec<Section<'a>>) {
         for mut chapter in chapters.made.into_values() {
             chapter.close();
+            if !chapter.cancelled.is_empty() {
+                chapter.html.raw("<p><b>Kansellert, gjelder ikke:</b></p>");
+                chapter.html.raw("<div style=\"text-decoration: line-through\">");
+                chapter.html.append(&chapter.cancelled).raw("</div>");
+            }
             let code = chapter.coding.map(CodeableConcept::of);
             self.add_coded(sections, chapter.title, code, chapter.html, chapter.entry);
         }
     }
 }
 
-impl Made<'_> {
+impl<'a> Made<'a> {
+    /// Has text of this heading, or of one that has no code.
+    fn under(&mut self, coding: Option<Coding<'a>>) {
+        let same = |a: &Coding<'_>, b: &Coding<'_>| a.system == b.system && a.code == b.code;
+        match (&self.coding, &coding) {
+            (None, Some(_)) if !self.several => self.coding = coding,
+            (Some(a), Some(b)) if same(a, b) => {}
+            (Some(_), _) | (None, Some(_)) => (self.several, self.coding) = (true, None),
+            (None, None) => {}
+        }
+    }
+
     fn close(&mut self) {
         if self.table.take().is_some() {
             self.html.raw("</tbody></table>");

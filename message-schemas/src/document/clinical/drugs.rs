@@ -1,7 +1,7 @@
 //! Drugs: what their status says, and the resource.
 
 use super::read::{Drug, InfItem};
-use super::{Frame, SAFETY};
+use super::{Frame, SAFETY, withdrawn};
 use crate::document::codes;
 use crate::document::fhir::{
     AllergyIntolerance, Annotation, CodeableConcept, Coding, Dosage, DoseAndRate, MedicationStatement,
@@ -10,13 +10,15 @@ use crate::document::fhir::{
 use crate::document::narrative::Html;
 use crate::document::observed::quantity;
 use crate::document::roles::period;
-use crate::document::values::{Amount, Code, Sourced};
+use crate::document::values::{Amount, Code, Sourced, Words};
 use crate::document::words::{amount_text, code_text, when_words};
 use crate::document::writer::Writer;
 use crate::document::{NoteKind, codes::System};
 use std::borrow::Cow;
 use uuid::Uuid;
 
+/// A drug that is not named.
+pub(super) const NAMELESS: &str = "Legemiddel uten navn";
 /// UCUM's units of time (drt-1).
 const TIMES: [&str; 7] = ["s", "min", "h", "d", "wk", "mo", "a"];
 
@@ -74,20 +76,26 @@ fn same_words(a: &str, b: &str) -> bool {
 }
 
 impl<'a, 't, B> Writer<'a, '_, 't, B> {
+    /// What the status of a drug says; one that no list has is noted.
+    pub(super) fn drug_status(&mut self, drug: &Drug<'_>, frame: &Frame) -> DrugStatus {
+        let said = drug.status.as_ref().map_or(DrugStatus::Unknown, |s| status(s, frame.newer));
+        if let Some(code) = drug.status.as_ref().filter(|_| said == DrugStatus::Unknown) {
+            self.notes.add(code.node, NoteKind::UnknownStatus);
+        }
+        said
+    }
+
     /// Writes a drug: MedicationStatement, or AllergyIntolerance where the patient does not tolerate it.
     pub(super) fn drug(
         &mut self,
         item: &'a InfItem<'t>,
         drug: &'a Drug<'t>,
         frame: &Frame,
-    ) -> (Uuid, DrugStatus) {
-        let said = drug.status.as_ref().map_or(DrugStatus::Unknown, |s| status(s, frame.newer));
-        if let Some(code) = drug.status.as_ref().filter(|_| said == DrugStatus::Unknown) {
-            self.notes.add(code.node, NoteKind::UnknownStatus);
-        }
+        said: DrugStatus,
+    ) -> Uuid {
         let mode = self.mode();
         let name = drug.id.as_ref().and_then(|id| codes::concept(id, None, mode));
-        let name = name.unwrap_or_else(|| CodeableConcept::text("Legemiddel uten navn"));
+        let name = name.unwrap_or_else(|| CodeableConcept::text(NAMELESS));
         if let Some(id) = &drug.id {
             id.mapped(&mut self.coverage, "MedicationStatement.medication");
         }
@@ -97,7 +105,7 @@ impl<'a, 't, B> Writer<'a, '_, 't, B> {
             note.push(Annotation { text: Cow::Borrowed(&*comment.value) });
         }
         if said == DrugStatus::Allergic {
-            return (self.allergy(item, drug, frame, name, note), said);
+            return self.allergy(item, drug, frame, name, note);
         }
         let id = self.id("MedicationStatement", drug.node, 1);
         let mut dosage = self.dosage(drug, &mut note);
@@ -132,7 +140,7 @@ impl<'a, 't, B> Writer<'a, '_, 't, B> {
         let source = item.parties.first().and_then(|p| self.role(p, false));
         let out = MedicationStatement {
             id: Some(id),
-            status: Some(state),
+            status: Some(if frame.cancelled { "entered-in-error" } else { state }),
             status_reason: reason.into_iter().collect(),
             medication_codeable_concept: Some(name),
             subject: self.subject,
@@ -145,7 +153,7 @@ impl<'a, 't, B> Writer<'a, '_, 't, B> {
             ..MedicationStatement::default()
         };
         self.push(id, Resource::MedicationStatement(Box::new(out)));
-        (id, said)
+        id
     }
 
     fn allergy(
@@ -170,7 +178,11 @@ impl<'a, 't, B> Writer<'a, '_, 't, B> {
         );
         let out = AllergyIntolerance {
             id: Some(id),
-            clinical_status: Some(CodeableConcept::of(active)),
+            // ait-2: what was entered in error has no clinical status.
+            clinical_status: (!frame.cancelled).then(|| CodeableConcept::of(active)),
+            verification_status: frame
+                .cancelled
+                .then(|| withdrawn("http://terminology.hl7.org/CodeSystem/allergyintolerance-verification")),
             category: vec!["medication"],
             code: Some(code),
             patient: self.subject,
@@ -244,6 +256,47 @@ fn said_as_text<'a>(label: &str, amount: &Amount<'_>) -> Option<Cow<'a, str>> {
     (!words.is_empty()).then(|| Cow::Owned(format!("{label}: {words}")))
 }
 
+/// The status of a drug in words.
+fn status_words<'d>(drug: &'d Drug<'_>, newer: bool) -> Cow<'d, str> {
+    let Some(code) = &drug.status else { return Cow::Borrowed("") };
+    let list = match status(code, newer) {
+        DrugStatus::Use { list, .. } => list,
+        DrugStatus::Allergic => 7307,
+        DrugStatus::Ambiguous | DrugStatus::Unknown => 0,
+    };
+    match (list, code.code()) {
+        (0, Some(value)) if code.display.is_none() => Cow::Owned(format!("Status {value}")),
+        _ => Cow::Borrowed(codes::words(code, list).unwrap_or_default()),
+    }
+}
+
+/// All that is said of a drug but its name, a line each: for a drug that is warned of, where a column "Status"
+/// would read as if it were in use.
+pub(super) fn lines(drug: &Drug<'_>, newer: bool) -> Vec<String> {
+    let said = |words: &Option<Words<'_>>| words.as_ref().map(|w| w.value.to_string()).unwrap_or_default();
+    let coded = |code: &Option<Code<'_>>| {
+        let mut text = String::new();
+        if let Some(code) = code {
+            code_text(code, &mut text);
+        }
+        text
+    };
+    let amount = |amount: &Option<Amount<'_>>| amount.as_ref().map(amount_text).unwrap_or_default();
+    let lines = [
+        ("Merknad", said(&drug.comment)),
+        ("Oppgitt status", status_words(drug, newer).into_owned()),
+        ("Dose", amount(&drug.dose)),
+        ("Dosering", said(&drug.dosage_text)),
+        ("Dosering", coded(&drug.dosage_coded)),
+        ("Administrasjonsvei", coded(&drug.route)),
+        ("Varighet", amount(&drug.duration)),
+        ("Form", coded(&drug.form)),
+        ("Utlevert", amount(&drug.supplied)),
+    ];
+    let said = lines.into_iter().filter(|(_, text)| !text.is_empty());
+    said.map(|(label, text)| format!("{label}: {text}")).collect()
+}
+
 /// The head of the table of drugs.
 pub(super) const HEAD: &str = "<thead><tr><th>Legemiddel</th><th>Dose</th><th>Dosering</th><th>Status</th>\
     <th>Periode</th><th>Merknad</th></tr></thead>";
@@ -270,17 +323,7 @@ pub(super) fn row(item: &InfItem<'_>, drug: &Drug<'_>, newer: bool, html: &mut H
     part("Administrasjonsvei: ", &words(&drug.route), html);
     part("Varighet: ", &amount(&drug.duration), html);
     html.raw("</td><td>");
-    if let Some(code) = &drug.status {
-        let list = match status(code, newer) {
-            DrugStatus::Use { list, .. } => list,
-            DrugStatus::Allergic => 7307,
-            DrugStatus::Ambiguous | DrugStatus::Unknown => 0,
-        };
-        match (list, code.code()) {
-            (0, Some(value)) if code.display.is_none() => html.text("Status ").text(value),
-            _ => html.text(codes::words(code, list).unwrap_or_default()),
-        };
-    }
+    html.text(&status_words(drug, newer));
     html.raw("</td><td>");
     for (n, when) in [&item.start, &item.end].into_iter().enumerate() {
         if let Some(when) = when {

@@ -5,31 +5,36 @@
 //! | H, B | Condition, category encounter-diagnosis | Condition.code.text |
 //! | ART | Condition, category problem-list-item | text of the document |
 //! | CAVE, NB, SM | Flag, category safety | the same |
-//! | MEDB | `Medication`: MedicationStatement; status "allergic to": AllergyIntolerance | text |
+//! | MEDB, others | `Medication`: MedicationStatement; status "allergic to": AllergyIntolerance | text |
 //! | OPIN, MPRS, PRS, TB, GBEH, US | Procedure; US with a result: Observation | text |
 //! | others | a result: Observation | text |
 //!
 //! The content decides before the type does: a drug is a drug and a result a result under whatever type it
-//! came. Free text under CAVE cannot be told to be an allergy and is a Flag, never an AllergyIntolerance; a drug
-//! that the patient does not tolerate stands under Kritisk informasjon too. What becomes a resource stands in
-//! the text as well.
+//! came. But what is warned of is no drug in use: under CAVE, NB and SM a drug is a Flag, whatever its status
+//! says, unless that is "allergic to". Free text under CAVE cannot be told to be an allergy and is a Flag, never an
+//! AllergyIntolerance; a drug that the patient does not tolerate stands under Kritisk informasjon too. What becomes
+//! a resource stands in the text as well.
+//!
+//! What stands in something cancelled ([`Frame::cancelled`]) was withdrawn: its resources are entered in error, a
+//! result is cancelled.
 
 pub(super) mod chapters;
 pub(super) mod drugs;
 mod read;
+mod warnings;
 
 use super::codes::{self, System};
 use super::concepts::Coded;
 use super::coverage::{Outcome as Fate, part};
 use super::fhir::{
-    Annotation, CodeableConcept, Coding, Condition, DateTime, Flag, Observation, Performer, Procedure,
-    Reference, Resource,
+    Annotation, CodeableConcept, Coding, Condition, DateTime, Observation, Performer, Procedure, Reference,
+    Resource,
 };
 use super::headed::Headed;
 use super::narrative::Html;
 use super::parties::Party;
 use super::roles::period;
-use super::values::{Code, Sourced, When};
+use super::values::{Code, Sourced};
 use super::words::{code_text, when_words};
 use super::writer::Writer;
 use crate::time::Stamp;
@@ -55,6 +60,8 @@ pub(super) struct Frame {
     pub generated: Stamp,
     /// Epikrise 1.2 and Henvisning 2.0 have another list for the status of drugs.
     pub newer: bool,
+    /// They stand in something that was cancelled.
+    pub cancelled: bool,
 }
 
 /// What the items came to, for what points at them.
@@ -111,7 +118,12 @@ impl<'a, 't, B> Writer<'a, '_, 't, B> {
         told: &mut Told,
     ) {
         let mode = self.mode();
-        let (id, said) = self.drug(item, drug, frame);
+        let said = self.drug_status(drug, frame);
+        if matches!(item.kind(), "CAVE" | "NB" | "SM") && said != DrugStatus::Allergic {
+            told.others.push(self.drug_warning(item, drug, frame, chapters));
+            return;
+        }
+        let id = self.drug(item, drug, frame, said);
         told.others.push(id);
         if said == DrugStatus::Allergic {
             let mut words = String::new();
@@ -291,13 +303,18 @@ impl<'a, 't, B> Writer<'a, '_, 't, B> {
         let id = self.id("Condition", remark.node, 1);
         let coded = self.coded_remark(remark, "Condition.code");
         let onset = self.date_time(item.start.as_ref(), "Condition.onsetDateTime", SECTION);
-        let abatement = self.date_time(item.end.as_ref(), "Condition.abatementDateTime", SECTION);
+        // con-4 and con-5: what was entered in error has no clinical status, and what has none has no end.
+        let end = item.end.as_ref().filter(|_| !frame.cancelled);
+        let abatement = self.date_time(end, "Condition.abatementDateTime", SECTION);
         let recorded = self.date_time(item.recorded.as_ref(), "Condition.recordedDate", SECTION);
         let recorder = item.parties.first().and_then(|p| self.role(p, false));
         let out = Condition {
             id: Some(id),
             // con-3 and con-4
-            clinical_status: clinical_status(abatement.is_some(), category),
+            clinical_status: clinical_status(abatement.is_some(), category).filter(|_| !frame.cancelled),
+            verification_status: frame
+                .cancelled
+                .then(|| withdrawn("http://terminology.hl7.org/CodeSystem/condition-ver-status")),
             category: vec![condition_category(category)],
             code: Some(coded.code),
             body_site: coded.body_site,
@@ -308,50 +325,9 @@ impl<'a, 't, B> Writer<'a, '_, 't, B> {
             recorded_date: recorded,
             recorder: recorder.map(Reference::to),
             note: coded.note,
-            ..Condition::default()
         };
         self.push(id, Resource::Condition(Box::new(out)));
         id
-    }
-
-    /// CAVE, NB, SM: a warning. What a Flag has no element for stands in its text.
-    fn warning(&mut self, item: &'a InfItem<'t>, remark: &'a Remark<'t>, frame: &Frame) -> Uuid {
-        let coded = self.coded_remark(remark, "Flag.code");
-        let mut code = coded.code;
-        for note in coded.note {
-            let text = code.text.take().map_or_else(String::new, |t| format!("{t}. "));
-            code.text = Some(Cow::Owned(text + &note.text));
-        }
-        let author = item.parties.first().and_then(|p| self.role(p, false));
-        let id = self.id("Flag", remark.node, 1);
-        self.flag(id, code, [item.start.as_ref(), item.end.as_ref()], frame, author);
-        id
-    }
-
-    /// `PatientPrecaution`: warnings, told under Kritisk informasjon.
-    pub(super) fn precautions(
-        &mut self,
-        precautions: &'a [Precaution<'t>],
-        frame: &Frame,
-        chapters: &mut Chapters<'a>,
-    ) {
-        for precaution in precautions {
-            let Some(text) = &precaution.text else { continue };
-            text.mapped(&mut self.coverage, "Flag.code");
-            let id = self.id("Flag", precaution.node, 1);
-            let times = [precaution.start.as_ref(), precaution.end.as_ref()];
-            self.flag(id, CodeableConcept::text(&*text.value), times, frame, None);
-            let mut words = text.value.to_string();
-            for (label, when) in ["fra", "til"].into_iter().zip(times) {
-                if let Some(when) = when {
-                    when.told(&mut self.coverage, SAFETY);
-                    words.push_str(&format!(", {label} {}", when_words(when)));
-                }
-            }
-            let mut chapter = chapters.named(SAFETY);
-            chapter.text().line("Advarsel", &words);
-            chapter.shows(id);
-        }
     }
 
     /// A text under a heading of this list, in the chapter of the heading.
@@ -393,37 +369,6 @@ impl<'a, 't, B> Writer<'a, '_, 't, B> {
         }
     }
 
-    /// A warning: active, unless it ended before the message was made.
-    pub(super) fn flag(
-        &mut self,
-        id: Uuid,
-        code: CodeableConcept<'a>,
-        [start, end]: [Option<&'a When<'t>>; 2],
-        frame: &Frame,
-        author: Option<Uuid>,
-    ) {
-        for when in start.into_iter().chain(end).filter(|w| w.dated().is_some()) {
-            when.mapped(&mut self.coverage, "Flag.period");
-        }
-        let ended = end.and_then(When::dated).is_some_and(|e| e.start() < frame.generated.start());
-        let category = Coding::fixed(
-            System::Uri("http://terminology.hl7.org/CodeSystem/flag-category"),
-            "safety",
-            Some("Safety"),
-        );
-        let out = Flag {
-            id: Some(id),
-            status: Some(if ended { "inactive" } else { "active" }),
-            category: vec![CodeableConcept::of(category)],
-            code: Some(code),
-            subject: self.subject,
-            period: period(start, end),
-            encounter: frame.encounter(),
-            author: author.map(Reference::to),
-        };
-        self.push(id, Resource::Flag(Box::new(out)));
-    }
-
     fn procedure(&mut self, item: &'a InfItem<'t>, remark: &'a Remark<'t>, frame: &Frame) -> Uuid {
         let id = self.id("Procedure", remark.node, 1);
         let mut coded = self.coded_remark(remark, "Procedure.code");
@@ -438,7 +383,7 @@ impl<'a, 't, B> Writer<'a, '_, 't, B> {
         let performers: Vec<Uuid> = item.parties.iter().filter_map(|p| self.role(p, false)).collect();
         let out = Procedure {
             id: Some(id),
-            status: Some("completed"),
+            status: Some(if frame.cancelled { "entered-in-error" } else { "completed" }),
             code: Some(coded.code),
             subject: self.subject,
             encounter: frame.encounter(),
@@ -461,9 +406,10 @@ impl<'a, 't, B> Writer<'a, '_, 't, B> {
             code.mapped(&mut self.coverage, "Observation.status");
         }
         let code = finding.investigation.as_ref().and_then(|c| codes::concept(c, None, mode));
+        let cancelled = frame.cancelled || service.and_then(Code::code) == Some("C");
         let mut out = Observation {
             id: Some(id),
-            status: Some(if service.and_then(Code::code) == Some("C") { "cancelled" } else { "final" }),
+            status: Some(if cancelled { "cancelled" } else { "final" }),
             code: Some(code.unwrap_or_else(|| CodeableConcept::text("Undersøkelsesresultat"))),
             subject: self.subject,
             encounter: frame.encounter(),
@@ -559,6 +505,11 @@ pub(super) fn clinical_status<'a>(ended: bool, category: &str) -> Option<Codeabl
     };
     let system = System::Uri("http://terminology.hl7.org/CodeSystem/condition-clinical");
     Some(CodeableConcept::of(Coding::fixed(system, code, Some(display))))
+}
+
+/// A verification status of this system: the record is withdrawn.
+fn withdrawn<'a>(system: &'static str) -> CodeableConcept<'a> {
+    CodeableConcept::of(Coding::fixed(System::Uri(system), "entered-in-error", Some("Entered in Error")))
 }
 
 /// Condition.category.

@@ -193,7 +193,7 @@ fn described(
         custodian: body.head.sending_unit(),
         recipients: body.head.recipients(),
         discipline: None,
-        events: described::procedures(body.node),
+        events: described::procedures(body.node.descendants()),
         attachments: Vec::new(),
     }
 }

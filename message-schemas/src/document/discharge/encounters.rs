@@ -22,7 +22,7 @@ pub(super) struct Around<'r> {
     pub within: Option<Uuid>,
     pub requests: &'r [Uuid],
     pub outpatient: bool,
-    /// The first of all: who took part in no event of its own took part in this one.
+    /// The first that stands: who took part in no event of its own took part in this one.
     pub first: bool,
 }
 
@@ -106,11 +106,14 @@ impl<'a, 't> Writer<'a, '_, 't, Discharge<'t>> {
     //# status finished if End or E/Status F, else unknown; PlannedEvent: planned; ServType C: cancelled
     fn state(&self, event: &Event<'_>) -> &'static str {
         let is_final = self.body.status.as_ref().and_then(Code::code) == Some("F");
-        match event.service_type.as_ref().and_then(Code::code) {
-            Some("C") => "cancelled",
-            _ if event.planned.is_some() => "planned",
-            _ if event.reported && (event.end.is_some() || is_final) => "finished",
-            _ => "unknown",
+        if event.cancelled {
+            "cancelled"
+        } else if event.planned.is_some() {
+            "planned"
+        } else if event.reported && (event.end.is_some() || is_final) {
+            "finished"
+        } else {
+            "unknown"
         }
     }
 

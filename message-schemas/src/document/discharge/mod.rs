@@ -24,6 +24,11 @@
 //! The sender's own words end the title of the document; the title that is logged and put in metadata does
 //! not have them.
 //!
+//! **Cancelled events** stay in the document, for it is part of what was said of them: their text is struck through
+//! and said to be cancelled where it stands, behind all that is valid there; their resources are withdrawn
+//! ([`super::clinical`]); their dates, categories and procedures count for nothing that is said of the whole. An
+//! event inside one is cancelled too, unless it says otherwise.
+//!
 //! **Who is who.** The provider sends a summary; the requester is who once referred, and receives it.
 
 mod encounters;
@@ -167,7 +172,8 @@ pub(super) fn translate(
     };
     writer.marks();
     writer.custodian();
-    let frame = Frame { encounter: None, generated: generated.0, newer: version >= Version(1, 2) };
+    let newer = version >= Version(1, 2);
+    let frame = Frame { encounter: None, generated: generated.0, newer, cancelled: false };
     let outpatient = body.is_outpatient();
     let parts = writer.resources(patient, judged.as_ref(), frame, outpatient);
     let code = body.status.as_ref().and_then(Code::code);
@@ -182,7 +188,7 @@ pub(super) fn translate(
         ],
         generated,
         period: body.period(generated.0),
-        encounter: parts.encounters.first().copied(),
+        encounter: parts.encounters.get(body.leading()).copied(),
         authors: parts.authors.iter().map(|id| Reference::to(*id)).collect(),
         attesters: parts.attesters.clone(),
         withheld,
@@ -233,7 +239,7 @@ fn described(body: &Discharge<'_>, judged: Option<&Judged>) -> Described {
         custodian: unit(provider),
         recipients: unit(body.requester.as_ref()).into_iter().collect(),
         discipline: None,
-        events: described::procedures(body.node),
+        events: described::procedures(body.standing_nodes()),
         attachments: Vec::new(),
     }
 }
@@ -254,17 +260,17 @@ impl<'t> Discharge<'t> {
         self.responsible.iter().filter(|p| matches!(relation(p), Some("AUT" | "SLE"))).collect()
     }
 
-    /// True when every event that says so was outpatient care or a consultation.
+    /// True when every event that says so and stands was outpatient care or a consultation.
     fn is_outpatient(&self) -> bool {
         let mut categories =
-            self.events.iter().filter_map(|e| e.admission.as_ref().and_then(Code::code)).peekable();
+            self.standing().filter_map(|e| e.admission.as_ref().and_then(Code::code)).peekable();
         categories.peek().is_some() && categories.all(|c| matches!(c, "3" | "5"))
     }
 
     //= document-sharing §7.6
     //# Epikrise: earliest ReportedEvent/StartDateTime, else IssueDate; latest EndDateTime
     fn period(&self, generated: Stamp) -> (Stamp, Option<Stamp>) {
-        let told = self.events.iter().filter(|e| e.reported);
+        let told = self.standing().filter(|e| e.reported);
         let starts = told.clone().filter_map(|e| e.start.as_ref().and_then(When::dated));
         let ends = told.filter_map(|e| e.end.as_ref().and_then(When::dated));
         let issued = self.issued.as_ref().and_then(When::dated);
@@ -293,6 +299,8 @@ struct Parts<'a> {
     attesters: Vec<Attester<'a>>,
     /// The texts that came with the clinical resources.
     chapters: Chapters<'a>,
+    /// Those of cancelled events.
+    cancelled: Chapters<'a>,
     relatives: Vec<Uuid>,
     attachments: Vec<Uuid>,
 }
@@ -321,6 +329,7 @@ impl<'a, 't> Writer<'a, '_, 't, Discharge<'t>> {
     ) -> Parts<'a> {
         let body = self.body;
         let mut chapters = Chapters::new(SLOTS);
+        let mut cancelled = Chapters::new(SLOTS);
         match body.service_type.as_ref().and_then(Code::code) {
             Some("C") => {
                 let text = "<p><b>Epikrisen er kansellert: den er trukket tilbake.</b></p>";
@@ -360,18 +369,21 @@ impl<'a, 't> Writer<'a, '_, 't, Discharge<'t>> {
         self.precautions(&body.precautions, &frame, &mut chapters);
         let requests: Vec<Uuid> = body.requests.iter().map(|r| self.request(r)).collect();
         let encounters: Vec<Uuid> = body.events.iter().map(|e| self.id("Encounter", e.node, 1)).collect();
+        let leading = body.leading();
         for (at, event) in body.events.iter().enumerate() {
             frame.encounter = encounters.get(at).copied();
+            frame.cancelled = event.cancelled;
+            let chapters = if event.cancelled { &mut cancelled } else { &mut chapters };
             let mut told = Told::default();
             let place = self.entries.len();
-            self.inf_items(&event.items, &frame, &mut chapters, &mut told);
+            self.inf_items(&event.items, &frame, chapters, &mut told);
             for comment in &event.comments {
-                self.under_heading(comment, 8311, &mut chapters);
+                self.under_heading(comment, 8311, chapters);
             }
             if let Some(id) = frame.encounter {
                 let within = event.within.and_then(|w| encounters.get(w)).copied();
                 let around =
-                    encounters::Around { id, within, requests: &requests, outpatient, first: at == 0 };
+                    encounters::Around { id, within, requests: &requests, outpatient, first: at == leading };
                 let encounter = self.encounter(event, &around, &told);
                 let entry = super::fhir::Entry {
                     full_url: super::fhir::Urn(id),
@@ -382,7 +394,17 @@ impl<'a, 't> Writer<'a, '_, 't, Discharge<'t>> {
         }
         let relatives: Vec<Uuid> = body.relatives.iter().map(|r| self.related_person(r)).collect();
         let attachments = self.attachments(&body.attachments);
-        Parts { patient, requests, encounters, authors, attesters, chapters, relatives, attachments }
+        Parts {
+            patient,
+            requests,
+            encounters,
+            authors,
+            attesters,
+            chapters,
+            cancelled,
+            relatives,
+            attachments,
+        }
     }
 
     /// The referral that led to the stay. Its diagnoses are why it was made, not what was found.

@@ -87,6 +87,8 @@ pub(in crate::document) struct Event<'t> {
     pub planned: Option<Planned<'t>>,
     /// K(7309)
     pub service_type: Option<Code<'t>>,
+    /// By its own state, or where it has none by that of the event around it.
+    pub cancelled: bool,
     pub recipient: Option<Code<'t>>,
     pub priority: Option<Code<'t>>,
     /// `AdmOutcome`
@@ -230,12 +232,46 @@ fn read_events<'t>(top: Node<'t>, events: &mut Vec<Event<'t>>) {
             continue;
         }
         let at = events.len();
-        events.push(Event::read(node, within));
+        let mut event = Event::read(node, within);
+        event.cancelled = match event.service_type.as_ref().and_then(Code::code) {
+            Some(code) => code == "C",
+            None => within.and_then(|around: usize| events.get(around)).is_some_and(|e| e.cancelled),
+        };
+        events.push(event);
         let from = work.len();
         work.extend(node.all("Event").map(|child| (child, Some(at))));
         if let Some(new) = work.get_mut(from..) {
             new.reverse();
         }
+    }
+}
+
+impl<'t> Discharge<'t> {
+    /// The events that were not cancelled.
+    pub(super) fn standing(&self) -> impl Iterator<Item = &Event<'t>> + Clone {
+        self.events.iter().filter(|e| !e.cancelled)
+    }
+
+    /// The place of the first event that was not cancelled; of the first, where all were.
+    pub(super) fn leading(&self) -> usize {
+        self.events.iter().position(|e| !e.cancelled).unwrap_or(0)
+    }
+
+    /// All that is not in a cancelled event, in document order.
+    pub(super) fn standing_nodes(&self) -> impl Iterator<Item = Node<'t>> {
+        let mut events = self.events.iter().map(|e| (e.node.source(), e.cancelled)).peekable();
+        // Where the events around a node end, and whether they were cancelled.
+        let mut around: Vec<(usize, bool)> = Vec::new();
+        self.node.descendants().filter(move |node| {
+            let at = node.source().start;
+            while around.last().is_some_and(|(end, _)| at >= *end) {
+                around.pop();
+            }
+            if let Some((place, cancelled)) = events.next_if(|(place, _)| place.start == at) {
+                around.push((place.end, cancelled));
+            }
+            !around.last().is_some_and(|(_, cancelled)| *cancelled)
+        })
     }
 }
 
@@ -295,6 +331,7 @@ impl<'t> Event<'t> {
             end: None,
             planned: None,
             service_type: None,
+            cancelled: false,
             recipient: None,
             priority: None,
             outcome: None,

@@ -24,13 +24,14 @@ impl<'a, 't> Writer<'a, '_, 't, Discharge<'t>> {
         tree: &'t Tree,
     ) -> Vec<Section<'a>> {
         let body = self.body;
-        let Parts { mut chapters, .. } = parts;
-        let c = &mut chapters;
+        let Parts { mut chapters, mut cancelled, .. } = parts;
         for (n, event) in body.events.iter().enumerate() {
+            let c = &mut chapters;
             self.event(event, c);
             if let Some(id) = parts.encounters.get(n) {
                 c.named(EVENTS).shows(*id);
             }
+            let c = if event.cancelled { &mut cancelled } else { &mut chapters };
             if let Some(planned) = &event.planned {
                 self.plan(planned, c);
             }
@@ -43,6 +44,8 @@ impl<'a, 't> Writer<'a, '_, 't, Discharge<'t>> {
                 c.named(CODED).text().line("Kommentar", &words);
             }
         }
+        chapters.add_cancelled(cancelled);
+        let c = &mut chapters;
         self.people(c, parts.patient, &parts.relatives);
         self.contacts(c);
         for copy in &body.copies {
@@ -78,7 +81,7 @@ impl<'a, 't> Writer<'a, '_, 't, Discharge<'t>> {
             (None, None) => "Opphold eller kontakt",
         };
         html.raw("<tr><th colspan=\"2\">").text(kind).raw("</th></tr>");
-        if event.service_type.as_ref().and_then(Code::code) == Some("C") {
+        if event.cancelled {
             html.row("Status", "Kansellert");
         }
         row_when(&mut html, "Start", event.start.as_ref());

@@ -83,6 +83,7 @@ resource_struct! {
     AllergyIntolerance {
         id: Option<Uuid>,
         clinical_status: Option<CodeableConcept<'a>>,
+        verification_status: Option<CodeableConcept<'a>>,
         category: Vec<&'static str>,
         code: Option<CodeableConcept<'a>>,
         patient: Option<&'a Reference<'a>>,

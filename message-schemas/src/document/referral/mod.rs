@@ -180,7 +180,8 @@ pub(super) fn translate(
     };
     writer.marks();
     writer.custodian();
-    let frame = Frame { encounter: None, generated: generated.0, newer: version >= Version(2, 0) };
+    let frame =
+        Frame { encounter: None, generated: generated.0, newer: version >= Version(2, 0), cancelled: false };
     let parts = writer.resources(patient, judged.as_ref(), &frame);
     let issued = body.issued.as_ref().and_then(super::values::When::dated);
     let cover = Cover {
@@ -254,7 +255,7 @@ fn described(body: &Referral<'_>, judged: Option<&Judged>) -> Described {
         custodian: unit(sender),
         recipients: unit(body.receiver()).into_iter().collect(),
         discipline: None,
-        events: described::procedures(body.node),
+        events: described::procedures(body.node.descendants()),
         attachments: Vec::new(),
     }
 }

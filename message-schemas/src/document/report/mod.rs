@@ -220,7 +220,7 @@ fn described(report: &Report<'_>, namespace: &str, judged: Option<&Judged>) -> D
         custodian: unit(provider),
         recipients: unit(report.requester.as_ref()).into_iter().collect(),
         discipline: report.discipline.as_ref().and_then(Code::code).map(str::to_owned),
-        events: described::procedures(report.node),
+        events: described::procedures(report.node.descendants()),
         attachments: Vec::new(),
     }
 }

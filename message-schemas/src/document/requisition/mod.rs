@@ -164,7 +164,7 @@ pub(super) fn translate(
     }
     writer.custodian();
     let author = sender.and_then(|p| writer.role(p, true));
-    let frame = Frame { encounter: None, generated: generated.0, newer: false };
+    let frame = Frame { encounter: None, generated: generated.0, newer: false, cancelled: false };
     let mut clinical = Chapters::new(text::CLINICAL);
     let mut told = Told::default();
     writer.inf_items(body.information(), &frame, &mut clinical, &mut told);
@@ -237,7 +237,7 @@ fn described(
         custodian: unit(body.requester.as_ref()),
         recipients: unit(body.provider.as_ref()).into_iter().collect(),
         discipline: body.discipline.as_ref().and_then(Code::code).map(str::to_owned),
-        events: described::procedures(body.node),
+        events: described::procedures(body.node.descendants()),
         attachments: Vec::new(),
     }
 }

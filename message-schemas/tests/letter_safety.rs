@@ -1,0 +1,157 @@
+//! Letters that would harm if misread: a drug that is warned of is none in use, and what was cancelled is not so.
+
+mod document_rules;
+
+use document_rules::{check, read, told};
+use message_schemas::document::{Options, SharedDocument};
+use serde_json::Value;
+use std::path::Path;
+
+fn stay() -> String {
+    let at = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/epikrise/document-stay-1.2/in.xml");
+    std::fs::read_to_string(at).expect("in.xml")
+}
+
+fn made(text: &str) -> SharedDocument {
+    let mut documents = read(text.as_bytes()).translate(&Options::default()).expect("a document");
+    let document = documents.remove(0);
+    let faults = check(&document);
+    assert!(faults.is_empty(), "{faults:#?}");
+    document
+}
+
+fn changed(text: &str, from: &str, to: &str) -> String {
+    assert_eq!(text.matches(from).count(), 1, "{from}");
+    text.replace(from, to)
+}
+
+fn all(document: &SharedDocument, kind: &str) -> Vec<Value> {
+    let bundle: Value = serde_json::from_slice(&document.json).expect("JSON");
+    let entries = bundle["entry"].as_array().expect("entries");
+    entries.iter().map(|e| &e["resource"]).filter(|r| r["resourceType"] == kind).cloned().collect()
+}
+
+/// The text of a section; empty where there is none.
+fn section(document: &SharedDocument, title: &str) -> String {
+    let composition = all(document, "Composition").remove(0);
+    let sections = composition["section"].as_array().expect("sections");
+    let found = sections.iter().find(|s| s["title"] == title);
+    found.and_then(|s| s["text"]["div"].as_str()).unwrap_or_default().to_owned()
+}
+
+fn statuses(document: &SharedDocument, kind: &str) -> Vec<String> {
+    let of = |r: &Value| r["status"].as_str().unwrap_or_default().to_owned();
+    all(document, kind).iter().map(of).collect()
+}
+
+#[test]
+fn a_drug_that_is_warned_of_is_not_in_use() {
+    const USED: &str =
+        "<Type V=\"MEDB\" DN=\"Legemiddelopplysning\"/>\n        <StartDateTime V=\"2026-03-04\"/>";
+    for kind in ["CAVE", "NB", "SM"] {
+        let warned = format!("<Type V=\"{kind}\"/>\n        <StartDateTime V=\"2026-03-04\"/>");
+        let document = made(&changed(&stay(), USED, &warned));
+        let drugs = all(&document, "MedicationStatement");
+        assert!(!drugs.iter().any(|d| d.to_string().contains("Allopurinol")), "{kind}: {drugs:#?}");
+        assert_eq!(drugs.len(), 2, "{kind}: the others are drugs as before");
+        let flags = all(&document, "Flag");
+        let flag = flags.iter().find(|f| f["code"]["coding"][0]["code"] == "M04AA01").expect("a warning");
+        assert_eq!(flag["status"], "active", "{kind}");
+        assert_eq!(flag["category"][0]["coding"][0]["code"], "safety", "{kind}");
+        assert_eq!(flag["period"]["start"], "2026-03-04", "{kind}");
+        let safety = section(&document, "Kritisk informasjon");
+        assert!(safety.contains("<b>Advarsel:</b> Allopurinol"), "{kind}: {safety}");
+        for line in ["Oppgitt status: Benyttes regelmessig", "Dosering: 1 tablett morgen", "Dose: 100.0 mg"] {
+            assert!(safety.contains(line), "{kind}: {safety}");
+        }
+        assert!(!section(&document, "Legemidler").contains("Allopurinol"), "{kind}");
+    }
+}
+
+#[test]
+fn a_drug_that_is_not_tolerated_is_an_allergy_under_cave_too() {
+    let allergic =
+        "<DosageText>Utslett etter første dose</DosageText>\n        </Medication>\n        <Type V=\"MEDB\"";
+    let document = made(&changed(&stay(), allergic, &allergic.replace("MEDB", "CAVE")));
+    assert_eq!(all(&document, "AllergyIntolerance")[0]["code"]["coding"][0]["code"], "J01CE02");
+    assert_eq!(all(&document, "MedicationStatement").len(), 3, "no use of it");
+}
+
+const STAY: &str = "<ServType V=\"N\" DN=\"Ny\"/>\n      <AdmOutcome";
+
+#[test]
+fn what_stands_in_a_cancelled_event_is_withdrawn() {
+    let text = changed(&stay(), STAY, &STAY.replace("\"N\"", "\"C\""));
+    let document = made(&text);
+    let conditions = all(&document, "Condition");
+    assert_eq!(conditions.len(), 2);
+    let allergies = all(&document, "AllergyIntolerance");
+    assert_eq!(allergies.len(), 1);
+    for resource in conditions.iter().chain(&allergies) {
+        assert_eq!(resource["verificationStatus"]["coding"][0]["code"], "entered-in-error");
+        assert!(resource.get("clinicalStatus").is_none(), "con-5, ait-2");
+    }
+    assert_eq!(statuses(&document, "MedicationStatement"), ["entered-in-error"; 3]);
+    assert_eq!(statuses(&document, "Observation"), ["cancelled"]);
+    let flags = all(&document, "Flag");
+    let of =
+        |text: &str| flags.iter().find(|f| f["code"]["text"] == text).expect("a warning")["status"].clone();
+    assert_eq!(of("Reagerte på kontrastvæske"), "entered-in-error");
+    assert_eq!(of("Blodsmitte"), "active", "it is of the patient");
+
+    const LABEL: &str =
+        "<p><b>Kansellert, gjelder ikke:</b></p><div style=\"text-decoration: line-through\">";
+    for (title, words) in [
+        ("Kritisk informasjon", "Reagerte på kontrastvæske"),
+        ("Kritisk informasjon", "Fenoksymetylpenicillin"),
+        ("Diagnoser", "Akutt infeksiøs endokarditt"),
+        ("Vurdering", "God effekt av"),
+        ("Funn og undersøkelser", "B-Hemoglobin"),
+        ("Legemidler", "Allopurinol"),
+        ("Kodede kommentarer", "Utvidet kontroll"),
+    ] {
+        let html = section(&document, title);
+        let (valid, cancelled) = html.split_once(LABEL).unwrap_or_else(|| panic!("{title}: {html}"));
+        assert!(!valid.contains(words) && cancelled.contains(words), "{title}: {html}");
+    }
+    for title in ["Prosedyrer", "Videre oppfølging", "Pasient"] {
+        assert!(!section(&document, title).contains("Kansellert"), "{title}");
+    }
+
+    // The event inside it says that it is new: it stands, and the document is of it.
+    assert_eq!(statuses(&document, "Procedure"), ["completed"]);
+    let mut stays = statuses(&document, "Encounter");
+    stays.sort_unstable();
+    assert_eq!(stays, ["cancelled", "finished", "planned"]);
+    let of_whole = all(&document, "Composition")[0]["encounter"]["reference"].clone();
+    let inner =
+        all(&document, "Encounter").into_iter().find(|e| e["status"] == "finished").expect("the ward");
+    assert_eq!(of_whole, format!("urn:uuid:{}", inner["id"].as_str().expect("an id")));
+    let days = |d: &SharedDocument| {
+        let day = |s: message_schemas::time::Stamp| s.fhir_date_time().expect("a date");
+        (day(d.period.0), d.period.1.map(day))
+    };
+    assert_eq!(days(&document), ("2026-03-03".to_owned(), Some("2026-03-05".to_owned())));
+    assert_eq!(document.described.events.len(), 1);
+
+    // Without a state of its own it is cancelled with what is around it.
+    let alone = "</ReportedEvent>\n        <ServType V=\"N\" DN=\"Ny\"/>";
+    let document = made(&changed(&text, alone, "</ReportedEvent>"));
+    assert_eq!(statuses(&document, "Procedure"), ["entered-in-error"]);
+    assert!(section(&document, "Prosedyrer").contains(LABEL));
+    assert_eq!(days(&document), ("2026-03-09T13:00:00+01:00".to_owned(), None), "when it was issued");
+    assert!(document.described.events.is_empty());
+}
+
+#[test]
+fn a_cancelled_appointment_is_no_plan() {
+    let planned = "</PlannedEvent>\n      <ServType V=\"N\" DN=\"Ny\"/>";
+    let document = made(&changed(&stay(), planned, &planned.replace("\"N\"", "\"C\"")));
+    let html = section(&document, "Videre oppfølging");
+    let (valid, cancelled) = html.split_once("Kansellert, gjelder ikke:").expect("it is said");
+    assert!(!valid.contains("Planlagt tid"), "{html}");
+    assert!(cancelled.contains("10.04.2026 09:00") && cancelled.contains("Møt fastende"), "{html}");
+    assert!(statuses(&document, "Encounter").contains(&"cancelled".to_owned()));
+    assert!(told(&document).contains("God effekt av".replace(' ', "").as_str()));
+    assert!(!section(&document, "Diagnoser").contains("Kansellert"), "the stay stands");
+}
