@@ -3,6 +3,10 @@
 //! Elements and attributes of the list are written out by us, from the parsed tree: what is not on the list
 //! cannot slip through by being written oddly. An unknown element loses its tags and keeps its content;
 //! active ones lose their content too. Each drop is marked on its node, and so is a line of the report.
+//!
+//! Words that stood in two elements never run together, or a strength and a dose would become one number: only
+//! around the elements of [`is_inline`] do words go on, every other element that is not kept stands on lines of
+//! its own.
 
 use super::coverage::{Coverage, Outcome, part};
 use super::narrative::Html;
@@ -31,7 +35,7 @@ fn kept(name: &str) -> Option<(&'static str, Option<&'static str>)> {
         "li" => ("li", None),
         "table" => ("table", None),
         "thead" => ("thead", None),
-        "tbody" => ("tbody", None),
+        "tbody" | "tfoot" => ("tbody", None),
         "tr" => ("tr", None),
         "th" => ("th", None),
         "td" => ("td", None),
@@ -53,6 +57,98 @@ fn kept(name: &str) -> Option<(&'static str, Option<&'static str>)> {
     })
 }
 
+/// Elements in the midst of a line, kept or not: what stands before, in and after them is read as one word.
+///
+/// `code`, `label`, `time` and their like are left out, since elements of data are also called so.
+fn is_inline(name: &str) -> bool {
+    matches!(
+        name,
+        "a" | "abbr"
+            | "acronym"
+            | "b"
+            | "bdi"
+            | "bdo"
+            | "big"
+            | "cite"
+            | "del"
+            | "dfn"
+            | "em"
+            | "font"
+            | "i"
+            | "ins"
+            | "kbd"
+            | "mark"
+            | "nobr"
+            | "q"
+            | "s"
+            | "samp"
+            | "small"
+            | "span"
+            | "strike"
+            | "strong"
+            | "sub"
+            | "sup"
+            | "tt"
+            | "u"
+            | "wbr"
+    )
+}
+
+/// True if the element is of HTML, as far as its namespace tells: HTML's, none, or that of the message, which
+/// markup without a namespace has inherited.
+fn is_html(node: Node<'_>, root: Node<'_>) -> bool {
+    let namespace = node.namespace();
+    namespace.is_empty() || namespace == root.namespace() || namespace.starts_with("http://www.w3.org/")
+}
+
+/// Elements that mean something only within a table: a browser ignores their tags elsewhere.
+fn is_of_table(name: &str) -> bool {
+    matches!(name, "thead" | "tbody" | "tr" | "th" | "td" | "caption" | "colgroup" | "col")
+}
+
+/// Where the next word would be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Line {
+    /// At the start of a line.
+    Start,
+    /// Behind words.
+    Within,
+    /// Behind words of another element.
+    Broken,
+}
+
+/// What is written so far, as far as the next word must know it.
+struct Flow {
+    line: Line,
+    /// The elements that are open.
+    open: Vec<&'static str>,
+}
+
+impl Flow {
+    /// Words that follow are not those of the element before.
+    fn break_line(&mut self) {
+        if self.line == Line::Within {
+            self.line = Line::Broken;
+        }
+    }
+
+    /// Text of the sender, on a line of its own if it has to be.
+    fn text(&mut self, text: &str, html: &mut Html) {
+        if !text.trim().is_empty() {
+            if self.line == Line::Broken {
+                // Between the rows of a table or list no line break may stand.
+                let structure = matches!(
+                    self.open.last(),
+                    Some(&("table" | "thead" | "tbody" | "tr" | "colgroup" | "ul" | "ol"))
+                );
+                html.raw(if structure { " " } else { "<br/>" });
+            }
+            self.line = Line::Within;
+        }
+        html.text_as_is(text);
+    }
+}
+
 /// Elements whose content goes with them.
 fn refused(name: &str) -> bool {
     matches!(
@@ -67,39 +163,59 @@ fn is_empty_element(name: &str) -> bool {
 
 enum Step<'t> {
     Open(Node<'t>),
-    Close(&'static str),
+    /// Of an element that is kept; true if it is inline.
+    Close(&'static str, bool),
+    /// The end of an element that is not kept, or of an inline one from elsewhere.
+    Break,
 }
 
 /// Writes what is inside `root` as XHTML of the allow-list.
 pub(super) fn sanitise<'t>(root: Node<'t>, section: &'static str, html: &mut Html, coverage: &mut Coverage) {
     coverage.mark(root, part::TEXT, Outcome::Narrative, section);
+    let mut flow = Flow { line: Line::Start, open: Vec::new() };
     let mut work: Vec<Step<'t>> = Vec::new();
     push_children(root, &mut work);
     while let Some(step) = work.pop() {
         let node = match step {
             Step::Open(node) => node,
-            Step::Close(name) => {
+            Step::Close(name, inline) => {
                 html.raw("</").raw(name).raw(">");
+                flow.open.pop();
+                if !inline {
+                    flow.line = Line::Start;
+                }
+                continue;
+            }
+            Step::Break => {
+                flow.break_line();
                 continue;
             }
         };
         if !node.is_element() {
-            html.text_as_is(node.own_text());
+            flow.text(node.own_text(), html);
             continue;
         }
         let lower = node.name().to_ascii_lowercase();
+        let inline = is_inline(&lower);
+        if !(inline && is_html(node, root)) {
+            flow.break_line();
+        }
         if refused(&lower) {
             coverage.mark_all(node, Outcome::Dropped, "markup that is not let through");
             continue;
         }
         if lower == "img" {
-            image(node, html, coverage, section);
+            image(node, html, &mut flow, coverage, section);
             continue;
         }
-        let Some((name, style)) = kept(&lower) else {
+        let kept = kept(&lower).filter(|(name, _)| !is_of_table(name) || flow.open.contains(&"table"));
+        let Some((name, style)) = kept else {
             coverage.mark(node, part::TEXT, Outcome::Narrative, section);
             coverage.mark(node, part::ALL, Outcome::Narrative, section);
             coverage.drop_attributes(node, "attributes of an element that is not let through");
+            if !(inline && is_html(node, root)) {
+                work.push(Step::Break);
+            }
             push_children(node, &mut work);
             continue;
         };
@@ -113,13 +229,20 @@ pub(super) fn sanitise<'t>(root: Node<'t>, section: &'static str, html: &mut Htm
         } else {
             coverage.mark(node, part::ALL, Outcome::Narrative, reason);
         }
+        if !inline {
+            flow.line = Line::Start;
+        }
         if is_empty_element(name) {
             html.raw("/>");
             // Content of an element that has none is content of the element around it.
             push_children(node, &mut work);
         } else {
             html.raw(">");
-            work.push(Step::Close(name));
+            if inline && !is_html(node, root) {
+                work.push(Step::Break);
+            }
+            flow.open.push(name);
+            work.push(Step::Close(name, inline));
             push_children(node, &mut work);
         }
     }
@@ -179,7 +302,7 @@ fn safe_style(declaration: &str) -> Option<String> {
 }
 
 /// A picture stays only if its bytes are in the message; its alternative text stays always.
-fn image(node: Node<'_>, html: &mut Html, coverage: &mut Coverage, section: &'static str) {
+fn image(node: Node<'_>, html: &mut Html, flow: &mut Flow, coverage: &mut Coverage, section: &'static str) {
     let alternative = node.attr("alt").map(str::trim).unwrap_or_default();
     let kinds = ["data:image/png;base64,", "data:image/jpeg;base64,", "data:image/gif;base64,"];
     let source = node.attr("src").map(str::trim).filter(|src| {
@@ -197,52 +320,79 @@ fn image(node: Node<'_>, html: &mut Html, coverage: &mut Coverage, section: &'st
         }
         None => {
             coverage.drop_attributes(node, "a picture from outside the message is not let through");
-            html.text_as_is(alternative);
+            flow.text(alternative, html);
+            flow.break_line();
         }
     }
 }
 
-/// What is inside `root` as plain text: ends of blocks and `br` give a new line, cells a tab, and what is struck through is
-/// said to be so.
+/// What is inside `root` as plain text: every element but the inline ones stands on lines of its own, cells are
+/// divided by a tab, and what is struck through is said to be so. A raised or lowered number is kept apart from the
+/// digits beside it: `10<sup>9</sup>` is `10^9`.
 pub(super) fn plain(root: Node<'_>) -> String {
     enum Step<'t> {
         Open(Node<'t>),
         Break,
         Tab,
         Struck,
+        /// The end of a raised or lowered text.
+        Script,
     }
     let mut out = String::new();
-    let mut work: Vec<Step<'_>> = vec![Step::Open(root)];
+    // What is to be written before a digit, should it come next behind another.
+    let mut between = None;
+    let mut work: Vec<Step<'_>> = Vec::new();
+    work.extend(root.children().map(Step::Open));
+    work.reverse();
     while let Some(step) = work.pop() {
         match step {
-            Step::Break => {
-                while out.ends_with([' ', '\t']) {
-                    out.pop();
-                }
-                if !out.is_empty() && !out.ends_with('\n') {
-                    out.push('\n');
-                }
-            }
+            Step::Break => end_line(&mut out),
             Step::Tab => out.push('\t'),
             Step::Struck => out.push(']'),
-            Step::Open(node) if !node.is_element() => collapse(node.own_text(), &mut out),
+            Step::Script => between = Some(' '),
+            Step::Open(node) if !node.is_element() => {
+                let text = node.own_text();
+                if let Some(mark) = between.filter(|_| !text.is_empty()) {
+                    let sign =
+                        |c: char| c.is_ascii_digit() || (mark != ' ' && matches!(c, '+' | '-' | '\u{2212}'));
+                    if out.ends_with(|c: char| c.is_ascii_digit()) && text.starts_with(sign) {
+                        out.push(mark);
+                    }
+                    between = None;
+                }
+                collapse(text, &mut out);
+            }
             Step::Open(node) => {
                 let name = node.name().to_ascii_lowercase();
+                let inline = is_inline(&name) && is_html(node, root);
                 if refused(&name) {
+                    end_line(&mut out);
                     continue;
                 }
                 match name.as_str() {
-                    "br" | "hr" => {
-                        out.push('\n');
+                    "br" | "hr" => out.push('\n'),
+                    "td" | "th" => {
+                        if !out.is_empty() && !out.ends_with(['\n', '\t']) {
+                            out.push('\t');
+                        }
+                        work.push(Step::Tab);
                     }
-                    "td" | "th" => work.push(Step::Tab),
+                    "img" => {
+                        end_line(&mut out);
+                        collapse(node.attr("alt").unwrap_or_default(), &mut out);
+                        work.push(Step::Break);
+                    }
+                    _ if !inline => {
+                        end_line(&mut out);
+                        work.push(Step::Break);
+                    }
                     "s" | "del" | "strike" => {
                         out.push_str("[strøket: ");
                         work.push(Step::Struck);
                     }
-                    "p" | "div" | "li" | "tr" | "table" | "ul" | "ol" | "h1" | "h2" | "h3" | "h4" | "h5"
-                    | "h6" | "pre" | "blockquote" | "caption" => {
-                        work.push(Step::Break);
+                    "sup" | "sub" => {
+                        between = Some(if name == "sup" { '^' } else { '_' });
+                        work.push(Step::Script);
                     }
                     _ => {}
                 }
@@ -257,6 +407,16 @@ pub(super) fn plain(root: Node<'_>) -> String {
     out.trim().to_owned()
 }
 
+/// Starts a new line, unless one has just begun.
+fn end_line(out: &mut String) {
+    while out.ends_with([' ', '\t']) {
+        out.pop();
+    }
+    if !out.is_empty() && !out.ends_with('\n') {
+        out.push('\n');
+    }
+}
+
 /// Blanks of markup count once, and not at the start of a line.
 fn collapse(text: &str, out: &mut String) {
     for c in text.chars() {
@@ -267,5 +427,85 @@ fn collapse(text: &str, out: &mut String) {
         } else {
             out.push(c);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Limits;
+    use crate::xml::Tree;
+
+    /// As XHTML and as plain text.
+    fn both(inside: &str) -> (String, String) {
+        let text = format!("<R xmlns='urn:message' xmlns:x='urn:elsewhere'>{inside}</R>");
+        let tree = Tree::parse(&text, &Limits::default()).expect("XML");
+        let root = tree.root().expect("a root");
+        let mut html = Html::new();
+        sanitise(root, "section", &mut html, &mut Coverage::new(root, root, true));
+        (html.into_string(), plain(root))
+    }
+
+    #[test]
+    fn words_of_two_elements_never_run_together() {
+        for unknown in [
+            "Linje", "x:Linje", "x:b", "x:span", "address", "article", "center", "dd", "dir", "dt",
+            "fieldset", "label", "legend", "option", "section", "td", "time",
+        ] {
+            let (open, close) = (format!("<{unknown}>"), format!("</{unknown}>"));
+            for inside in [
+                format!("{open}Marevan 2{close}{open}5 mg x 1{close}"),
+                format!("Marevan 2{open}5 mg x 1{close}"),
+                format!("{open}Marevan 2{close}5 mg x 1"),
+                format!("<b>Marevan 2</b>{open}<b>5 mg x 1</b>{close}"),
+            ] {
+                let (html, text) = both(&inside);
+                let html = html.replace("<b>", "").replace("</b>", "");
+                let html = html.replace("<span>", "").replace("</span>", "");
+                assert_eq!(html, "Marevan 2<br/>5 mg x 1", "{inside}");
+                assert!(
+                    matches!(&*text, "Marevan 2\n5 mg x 1" | "Marevan 2\t5 mg x 1"),
+                    "{inside}: {text:?}"
+                );
+            }
+        }
+        for inside in ["2<object/>5", "2<form>x</form>5", "2<img alt=''/>5"] {
+            assert_eq!(both(inside), ("2<br/>5".to_owned(), "2\n5".to_owned()), "{inside}");
+        }
+        assert_eq!(both("2<img alt='7'/>5"), ("2<br/>7<br/>5".to_owned(), "2\n7\n5".to_owned()));
+        assert_eq!(both("2<p>5</p>7"), ("2<p>5</p>7".to_owned(), "2\n5\n7".to_owned()));
+    }
+
+    #[test]
+    fn words_go_on_around_inline_elements() {
+        for inline in ["b", "i", "em", "strong", "a", "font", "u", "SPAN", "small", "abbr", "big"] {
+            let (html, text) = both(&format!("4<{inline}>0</{inline}> mg"));
+            assert!(!html.contains("br"), "{inline}: {html}");
+            assert_eq!(text, "40 mg", "{inline}");
+        }
+    }
+
+    #[test]
+    fn a_raised_number_is_none_of_the_digits_beside_it() {
+        for (inside, text) in [
+            ("10<sup>9</sup>/L", "10^9/L"),
+            ("10<sup>-3</sup>", "10^-3"),
+            ("CO<sub>2</sub> 5", "CO2 5"),
+            ("<sup>1</sup>5 mg", "1 5 mg"),
+            ("5<sup>1</sup>/<sub>2</sub>", "5^1/2"),
+            ("5<sup>x</sup>2", "5x2"),
+        ] {
+            assert_eq!(both(inside).1, text, "{inside}");
+        }
+    }
+
+    #[test]
+    fn no_line_break_stands_between_rows_or_at_an_edge() {
+        let (html, text) =
+            both("<Tabell><table><tfoot><tr><td>2</td><td>5</td></tr></tfoot></table></Tabell>");
+        assert_eq!(html, "<table><tbody><tr><td>2</td><td>5</td></tr></tbody></table>");
+        assert_eq!(text, "2\t5");
+        assert_eq!(both("<ul><x>2</x><x>5</x></ul>").0, "<ul>2 5</ul>");
+        assert_eq!(both("<dl>\n <dt>A</dt>\n <dd><p>2</p></dd>\n</dl>").0, "\n A\n <p>2</p>\n");
     }
 }
