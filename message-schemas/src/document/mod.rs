@@ -44,6 +44,7 @@ mod bundle_text;
 mod care;
 mod clinical;
 mod codes;
+mod comparator;
 mod components;
 mod concepts;
 mod coverage;

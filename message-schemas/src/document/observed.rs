@@ -1,6 +1,10 @@
 //! The value of a result, as svarrapport and the clinical findings of the other families write it.
+//!
+//! What can be no Quantity or Range (a number that is none, a comparator that is not understood) is text, with all
+//! that was sent. An interval with one end is written with a sign: a dash alone before a number reads as a minus.
 
 use super::codes::{self, System};
+use super::comparator::{Comparator, Compared};
 use super::decimal::Decimal;
 use super::fhir::{Annotation, CodeableConcept, Coding, DateTime, Observation, Quantity, Range};
 use super::headed::Headed;
@@ -78,8 +82,7 @@ impl<'a, 't, B> Writer<'a, '_, 't, B> {
                     q.is_none() && a.as_ref().is_some_and(|a| a.value.is_some())
                 };
                 if is_text(low, &low_value) || is_text(high, &high_value) {
-                    let text = |a: &Option<Amount<'_>>| a.as_ref().map(amount_text).unwrap_or_default();
-                    let text = format!("{} – {}", text(low), text(high));
+                    let text = interval_text(low.as_ref(), high.as_ref());
                     o.value_codeable_concept = Some(CodeableConcept::text(text));
                 } else if low_value.is_some() || high_value.is_some() {
                     o.value_range = Some(Box::new(Range { low: low_value, high: high_value }));
@@ -128,41 +131,45 @@ impl<'a, 't, B> Writer<'a, '_, 't, B> {
         value: Option<&'a Amount<'t>>,
         o: &mut Observation<'a>,
     ) {
-        let sign = comparator.and_then(Code::code);
+        let compared = Compared::read(comparator);
+        let is_text = matches!(compared, Compared::Known(Comparator::NotEqual) | Compared::NotUnderstood(_));
+        let no_value = value.is_none_or(|amount| amount.value.is_none());
         if let Some(code) = comparator {
-            code.mapped(&mut self.coverage, "Observation.valueQuantity.comparator");
+            if matches!(compared, Compared::NotUnderstood(_)) {
+                self.notes.add(code.node, NoteKind::UnknownCode);
+            }
+            let target = match is_text || no_value {
+                true => "Observation.valueCodeableConcept.text",
+                false => "Observation.valueQuantity.comparator",
+            };
+            code.mapped(&mut self.coverage, target);
         }
-        let Some(amount) = value else { return };
-        amount.mapped(&mut self.coverage, "Observation.valueQuantity");
-        if amount.value.is_none() {
+        if let Some(amount) = value {
+            amount.mapped(&mut self.coverage, "Observation.valueQuantity");
+        }
+        if no_value {
+            // The comparator alone still says something of the result.
+            if !compared.sign().is_empty() {
+                o.value_codeable_concept = Some(CodeableConcept::text(compared.sign().to_owned()));
+            }
             return;
         }
-        let Some(mut quantity) = quantity(amount).filter(|_| sign != Some("NE")) else {
-            // Not a number, or everything but this number: FHIR has no Quantity for it.
-            if sign != Some("NE") {
+        let Some(amount) = value else { return };
+        let Some(mut quantity) = quantity(amount).filter(|_| !is_text) else {
+            // Not a number, or a number that is not the value.
+            if !is_text {
                 self.notes.add(amount.node, NoteKind::NotANumber);
             }
-            let text = format!("{}{}", comparator.map(sign_of).unwrap_or_default(), amount_text(amount));
+            let text = match compared.sign() {
+                "" => amount_text(amount),
+                sign => format!("{sign} {}", amount_text(amount)),
+            };
             o.value_codeable_concept = Some(CodeableConcept::text(text));
             return;
         };
-        quantity.comparator = match sign {
-            None | Some("EQ") => None,
-            Some("GE") => Some(">="),
-            Some("GT" | "MG") => Some(">"),
-            Some("LE") => Some("<="),
-            Some("LT" | "ML") => Some("<"),
-            Some(_) => {
-                self.notes.add(amount.node, NoteKind::UnknownCode);
-                None
-            }
-        };
-        // Much greater, much less and what no table knows say more than a comparator can.
-        if let Some(code) = comparator
-            && !matches!(sign, None | Some("EQ" | "GE" | "GT" | "LE" | "LT"))
-            && let Some(words) = codes::words(code, 8239)
-        {
-            o.note.push(Annotation { text: Cow::Borrowed(words) });
+        if let Compared::Known(comparator) = compared {
+            quantity.comparator = comparator.fhir();
+            o.note.extend(comparator.remark().map(|text| Annotation { text: Cow::Borrowed(text) }));
         }
         o.value_quantity = Some(quantity);
     }
@@ -197,18 +204,14 @@ impl<'a, 't, B> Writer<'a, '_, 't, B> {
         match outcome {
             None => None,
             Some(Outcome::Number { comparator, value }) => {
-                if let Some(value) = value.as_ref().and_then(|v| v.value) {
-                    html.text(comparator.as_ref().map(sign_of).unwrap_or_default()).text(value);
-                }
+                let compared = Compared::read(comparator.as_ref());
+                let value = value.as_ref().and_then(|v| v.value).unwrap_or_default();
+                let gap = if compared.sign().is_empty() || value.is_empty() { "" } else { " " };
+                html.text(compared.sign()).raw(gap).text(value);
                 None
             }
             Some(Outcome::Interval { low, high }) => {
-                for (n, amount) in [low, high].into_iter().enumerate() {
-                    html.raw(if n == 0 { "" } else { " – " });
-                    if let Some(amount) = amount {
-                        html.text(&amount_text(amount));
-                    }
-                }
+                html.text(&interval_text(low.as_ref(), high.as_ref()));
                 None
             }
             Some(Outcome::Date(when)) => {
@@ -255,17 +258,18 @@ pub(super) fn quantity<'a>(amount: &'a Amount<'_>) -> Option<Quantity<'a>> {
     Some(quantity)
 }
 
-/// What a person reads before the number.
-pub(super) fn sign_of(code: &Code<'_>) -> &'static str {
-    match code.code() {
-        Some("GE") => "≥ ",
-        Some("GT") => "> ",
-        Some("LE") => "≤ ",
-        Some("LT") => "< ",
-        Some("MG") => "≫ ",
-        Some("ML") => "≪ ",
-        Some("NE") => "≠ ",
-        Some(_) | None => "",
+/// Both ends of an interval, or the one that there is with a sign; an end that is no number may have a sign of its own,
+/// and gets a word.
+fn interval_text(low: Option<&Amount<'_>>, high: Option<&Amount<'_>>) -> String {
+    let end = |amount: Option<&Amount<'_>>| {
+        let amount = amount.filter(|a| a.value.is_some())?;
+        Some((amount_text(amount), amount.value.is_some_and(|v| Decimal::parse(v).is_some())))
+    };
+    match (end(low), end(high)) {
+        (Some((low, _)), Some((high, _))) => format!("{low} – {high}"),
+        (Some((low, is_number)), None) => format!("{} {low}", if is_number { "≥" } else { "fra" }),
+        (None, Some((high, is_number))) => format!("{} {high}", if is_number { "≤" } else { "til" }),
+        (None, None) => String::new(),
     }
 }
 
@@ -277,5 +281,32 @@ pub(super) fn unit_text<'o>(outcome: Option<&'o Outcome<'_>>) -> &'o str {
         }
         Some(Outcome::Text(text)) => text.unit.as_ref().map(|u| &*u.value).unwrap_or_default(),
         Some(Outcome::Number { .. } | Outcome::Interval { .. } | Outcome::Date(_)) | None => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Limits;
+    use crate::xml::Tree;
+
+    #[test]
+    fn an_end_alone_is_no_negative_number() {
+        for (inside, text) in [
+            ("<Low V='1.0' U='mmol/L'/><High V='2.0' U='mmol/L'/>", "1.0 mmol/L – 2.0 mmol/L"),
+            ("<Low V='-3.0'/><High V='-2.0'/>", "-3.0 – -2.0"),
+            ("<High V='2.0' U='mmol/L'/>", "≤ 2.0 mmol/L"),
+            ("<Low U='mmol/L'/><High V='2.0' U='mmol/L'/>", "≤ 2.0 mmol/L"),
+            ("<Low V='2.0' U='mmol/L'/>", "≥ 2.0 mmol/L"),
+            ("<High V='&lt;2,0'/>", "til <2,0"),
+            ("<Low V='omkring 2'/>", "fra omkring 2"),
+            ("<Low/><High/>", ""),
+        ] {
+            let tree = Tree::parse(&format!("<Interval>{inside}</Interval>"), &Limits::default()).unwrap();
+            let Outcome::Interval { low, high } = Outcome::read(tree.root().unwrap()) else {
+                panic!("an interval")
+            };
+            assert_eq!(interval_text(low.as_ref(), high.as_ref()), text, "{inside}");
+        }
     }
 }
