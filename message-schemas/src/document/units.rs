@@ -2,7 +2,9 @@
 //!
 //! The unit is always shown as sent. Spellings met in real messages come first, since some Norwegian ones are
 //! valid UCUM for something else (`t` is an hour here and a tonne there); then a check against UCUM's grammar
-//! with the atoms that health care uses. No value is ever converted.
+//! with the atoms that health care uses, each with the prefixes that it is used with. What is UCUM by its letters
+//! only has no code: `dag` is a day and no decagram, `ar` a year and no area, `C` a temperature and no charge, `G/L`
+//! a count and no magnetism, `EU` a unit of its own and no exa-unit. No value is ever converted.
 
 use std::borrow::Cow;
 
@@ -43,12 +45,37 @@ fn ucum(sent: &str) -> Option<Cow<'_, str>> {
         Cow::Borrowed(sent)
     };
     // The micro sign and the Greek letter are both in use; UCUM writes `u`.
-    if squeezed.contains(['\u{b5}', '\u{3bc}']) {
-        let plain = squeezed.replace(['\u{b5}', '\u{3bc}'], "u");
-        return is_ucum(&plain).then_some(Cow::Owned(plain));
+    let has_micro = squeezed.contains(['\u{b5}', '\u{3bc}']);
+    let plain = if has_micro {
+        Cow::Owned(squeezed.replace(['\u{b5}', '\u{3bc}'], "u"))
+    } else {
+        Cow::Borrowed(&*squeezed)
+    };
+    if let Some(rate) = rate(&plain) {
+        return Some(Cow::Owned(rate));
     }
-    // A unit with blanks in it is not UCUM as sent; only the table may close them up.
-    (sent.len() == squeezed.len() && is_ucum(sent)).then_some(Cow::Borrowed(sent))
+    // A bare number is no unit, whatever UCUM says.
+    if plain.bytes().all(|b| b.is_ascii_digit()) || !is_ucum(&plain) {
+        return None;
+    }
+    match plain {
+        Cow::Owned(plain) => Some(Cow::Owned(plain)),
+        // A unit with blanks in it is not UCUM as sent; only the tables may close them up.
+        Cow::Borrowed(_) => (sent.len() == squeezed.len()).then_some(Cow::Borrowed(sent)),
+    }
+}
+
+/// An amount in a time that is written in Norwegian: `mg/døgn`.
+fn rate(sent: &str) -> Option<String> {
+    let (amount, time) = sent.rsplit_once('/')?;
+    let time = match time {
+        "døgn" | "dag" => "d",
+        "time" | "timen" => "h",
+        "uke" => "wk",
+        "minutt" => "min",
+        _ => return None,
+    };
+    is_ucum(amount).then(|| format!("{amount}/{time}"))
 }
 
 /// Spellings that are read as something else than UCUM would; none means that there is no UCUM code.
@@ -70,13 +97,21 @@ fn alias(sent: &str) -> Option<Option<&'static str>> {
         "E/L" | "E/l" => "U/L",
         "kE/L" | "kE/l" => "kU/L",
         "mmol/l" => "mmol/L",
-        "mm/t" | "mm/time" => "mm/h",
+        "mm/t" => "mm/h",
+        // Of a volume it is an hour for certain; `mg/t` may also be of a tablet, and is left as text.
+        "mL/t" | "ml/t" => "mL/h",
+        "dL/t" | "dl/t" => "dL/h",
+        "L/t" | "l/t" => "L/h",
         "°C" | "gradC" | "graderC" | "grader C" => "Cel",
         "mmHg" => "mm[Hg]",
         "sek" | "sek." => "s",
         "t" | "time" | "timer" => "h",
-        "døgn" => "d",
+        "min." | "minutt" | "minutter" => "min",
+        "døgn" | "dag" | "dager" => "d",
+        "uke" | "uker" => "wk",
+        "mnd" | "mnd." | "måned" | "måneder" => "mo",
         "år" => "a",
+        "pst" | "pst." | "prosent" => "%",
         "mL/min/1,73m2" | "mL/min/1.73m2" | "ml/min/1,73m2" | "ml/min/1.73m2" => "mL/min/{1.73_m2}",
         "mg/LFEU" => "mg{FEU}/L",
         "arb.enh/L" => "[arb'U]/L",
@@ -171,75 +206,54 @@ fn is_exponent(text: &str) -> bool {
 
 /// An atom, with a prefix if it may have one.
 fn atom(text: &str) -> bool {
-    const PREFIXES: &[&str] = &[
-        "da", "Y", "Z", "E", "P", "T", "G", "M", "k", "h", "d", "c", "m", "u", "n", "p", "f", "a", "z", "y",
-    ];
-    is_plain(text) || is_metric(text) || PREFIXES.iter().any(|p| text.strip_prefix(p).is_some_and(is_metric))
+    is_plain(text)
+        || METRIC.iter().any(|(atom, prefixes)| {
+            text.strip_suffix(atom).is_some_and(|prefix| prefixes.split(' ').any(|p| p == prefix))
+        })
 }
 
-/// Atoms that may have a prefix.
-fn is_metric(text: &str) -> bool {
-    matches!(
-        text,
-        "m" | "s"
-            | "g"
-            | "rad"
-            | "K"
-            | "C"
-            | "cd"
-            | "mol"
-            | "sr"
-            | "Hz"
-            | "N"
-            | "Pa"
-            | "J"
-            | "W"
-            | "A"
-            | "V"
-            | "F"
-            | "Ohm"
-            | "S"
-            | "Wb"
-            | "Cel"
-            | "T"
-            | "H"
-            | "lm"
-            | "lx"
-            | "Bq"
-            | "Gy"
-            | "Sv"
-            | "l"
-            | "L"
-            | "ar"
-            | "t"
-            | "bar"
-            | "u"
-            | "eV"
-            | "pc"
-            | "m[Hg]"
-            | "m[H2O]"
-            | "U"
-            | "kat"
-            | "eq"
-            | "osm"
-            | "[iU]"
-            | "[IU]"
-            | "[arb'U]"
-            | "cal"
-            | "B"
-            | "dyn"
-            | "erg"
-            | "G"
-            | "Ci"
-            | "R"
-            | "REM"
-            | "bit"
-            | "By"
-            | "Bd"
-            | "st"
-            | "mho"
-    )
-}
+/// Atoms that may have a prefix, with those that health care writes before them. A list that begins with a blank or is
+/// empty holds the atom alone too: `N` alone is no newton, nor `S` a siemens.
+const METRIC: &[(&str, &str)] = &[
+    ("m", " k d c m u n"),
+    ("s", " m u n"),
+    ("g", " k c m u n p f"),
+    ("l", " d c m u n p f"),
+    ("L", " d c m u n p f"),
+    ("mol", " k m u n p f a"),
+    ("eq", " m u n"),
+    ("osm", " m u"),
+    ("Pa", " h k M m"),
+    ("m[Hg]", " c m"),
+    ("m[H2O]", " c m"),
+    ("bar", " m"),
+    ("Hz", " k M G"),
+    ("N", "m k"),
+    ("J", " m k M"),
+    ("cal", " k"),
+    ("W", " m k"),
+    ("A", "u m n"),
+    ("V", "u m k"),
+    ("S", "u m"),
+    ("Ohm", " k M"),
+    ("B", "d"),
+    ("cd", ""),
+    ("lm", ""),
+    ("lx", " k"),
+    ("Cel", ""),
+    ("dyn", ""),
+    ("erg", ""),
+    ("Bq", " k M G T m"),
+    ("Ci", " u m n"),
+    ("Gy", " u m c"),
+    ("Sv", " u m"),
+    ("eV", " k M"),
+    ("kat", " u m n p"),
+    ("U", " M k m u n p"),
+    ("[iU]", " M k m u n"),
+    ("[IU]", " M k m u n"),
+    ("[arb'U]", " k m u"),
+];
 
 /// Atoms that stand alone.
 fn is_plain(text: &str) -> bool {
@@ -259,8 +273,6 @@ fn is_plain(text: &str) -> bool {
             | "mo_j"
             | "a_j"
             | "deg"
-            | "'"
-            | "''"
             | "[pH]"
             | "[CFU]"
             | "[PFU]"
@@ -334,8 +346,42 @@ mod tests {
             ("mol/m3", "mol/m3"),
             ("mL/min/{1.73_m2}", "mL/min/{1.73_m2}"),
             ("s-1", "s-1"),
+            ("ml/t", "mL/h"),
+            ("dl/t", "dL/h"),
+            ("mm/time", "mm/h"),
+            ("\u{b5}g/kg/time", "ug/kg/h"),
+            ("mmol/døgn", "mmol/d"),
+            ("g / dag", "g/d"),
+            ("dag", "d"),
+            ("dager", "d"),
+            ("pst", "%"),
+            ("h", "h"),
+            ("d", "d"),
+            ("a", "a"),
+            ("min", "min"),
+            ("U", "U"),
+            ("IE", "[IU]"),
+            ("kcal", "kcal"),
+            ("Gy", "Gy"),
+            ("MBq", "MBq"),
+            ("dB", "dB"),
+            ("mV", "mV"),
+            ("mm3", "mm3"),
+            ("k[IU]/L", "k[IU]/L"),
         ] {
             assert_eq!(code(sent).as_deref(), Some(ucum), "{sent}");
+        }
+    }
+
+    #[test]
+    fn letters_that_ucum_reads_otherwise_have_no_code() {
+        for sent in [
+            "g/t", "mg/t", "mmol/t", "E/t", "mg/kg/t", "kt", "pt", "ft", "C", "mC", "G/L", "T/L", "M/L",
+            "K/uL", "GL", "MG", "Mg", "Mg/L", "ML", "Mmol/L", "Pg", "Gm", "EU", "TU", "AU", "aU", "ar",
+            "har", "u", "mg/u", "du", "st", "pst/L", "pc", "B", "F", "H", "K", "N", "R", "S", "dg", "das",
+            "dam", "rad", "E", "'", "''", "10", "100",
+        ] {
+            assert_eq!(code(sent), None, "{sent}");
         }
     }
 
