@@ -131,7 +131,49 @@ pub(super) fn concept<'a>(
         .then(|| CodeableConcept { coding: coding.into_iter().collect(), text: text.map(Cow::Borrowed) })
 }
 
+/// What a person reads for a code of a list whose texts decide how a result is taken: the list's own text comes first
+/// where the text sent is another one, since what a machine reads is the code (document-sharing §3.1).
+pub(super) fn words_of_list<'a>(code: &'a Code<'_>, list: u16) -> Option<Cow<'a, str>> {
+    let bare = |text: &str| -> String {
+        text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    };
+    let text = code.code().and_then(|c| list_text(list, c));
+    match (text, code.own.or(code.display)) {
+        (Some(text), Some(sent)) if !bare(sent).starts_with(&bare(text)) => {
+            Some(Cow::Owned(format!("{text} ({sent})")))
+        }
+        _ => words(code, list).map(Cow::Borrowed),
+    }
+}
+
 /// What a person reads for a code: what was sent, else the text of its list, else the code.
 pub(super) fn words<'a>(code: &'a Code<'_>, list: u16) -> Option<&'a str> {
     code.own.or(code.display).or_else(|| code.code().map(|c| list_text(list, c).unwrap_or(c)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Limits;
+    use crate::xml::Tree;
+
+    #[test]
+    fn a_text_does_not_speak_against_its_code() {
+        for (attributes, shown) in [
+            (
+                "V='1' DN='Under nedre referansegrense'",
+                "Over øvre referansegrense (Under nedre referansegrense)",
+            ),
+            ("V='1' DN='Over øvre referansegrense'", "Over øvre referansegrense"),
+            ("V='2' DN='under nedre  Referansegrense.'", "under nedre  Referansegrense."),
+            ("V='2'", "Under nedre referansegrense"),
+            ("V='GT' DN='Større'", "Større"),
+            ("DN='Over'", "Over"),
+            ("V='9'", "9"),
+        ] {
+            let tree = Tree::parse(&format!("<DevResultInd {attributes}/>"), &Limits::default()).unwrap();
+            let code = Code::read(tree.root().unwrap());
+            assert_eq!(words_of_list(&code, 8244).as_deref(), Some(shown), "{attributes}");
+        }
+    }
 }

@@ -171,8 +171,8 @@ impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
             html.raw(if n == 0 { "" } else { "<br/>" }).text(&range.value);
         }
         html.raw("</td><td>");
-        if let Some(words) = item.deviation.as_ref().and_then(|d| codes::words(d, 8244)) {
-            html.text(words);
+        if let Some(words) = item.deviation.as_ref().and_then(|d| codes::words_of_list(d, 8244)) {
+            html.text(&words);
         }
         html.raw("</td><td>").text(&status_of(item)).raw("</td><td>");
         if let Some(stamp) = dated {

@@ -40,7 +40,7 @@ pub(super) fn name_of<'i>(item: &'i Item<'_>) -> Cow<'i, str> {
 }
 
 pub(super) fn status_of<'i>(item: &'i Item<'_>) -> Cow<'i, str> {
-    let text = item.status.as_ref().and_then(|s| codes::words(s, 8245)).unwrap_or_default();
+    let text = item.status.as_ref().and_then(|s| codes::words_of_list(s, 8245)).unwrap_or_default();
     let done = match item.service_code() {
         "C" => "Kansellert",
         "M" | "E" => "Endret",
@@ -49,11 +49,12 @@ pub(super) fn status_of<'i>(item: &'i Item<'_>) -> Cow<'i, str> {
         "N" => "",
         _ => item.service_type.as_ref().and_then(|s| codes::words(s, 8270)).unwrap_or_default(),
     };
-    let mut text = match (text, done) {
-        (text, "") => Cow::Borrowed(text),
-        ("", done) => Cow::Borrowed(done),
-        (text, done) if text == done => Cow::Borrowed(text),
-        (text, done) => Cow::Owned([text, ", ", done].concat()),
+    let mut text = if done.is_empty() || text == done {
+        text
+    } else if text.is_empty() {
+        Cow::Borrowed(done)
+    } else {
+        Cow::Owned([&*text, ", ", done].concat())
     };
     let (_, known) = status::of_result(item.status.as_ref().and_then(Code::code), item.service_code());
     if !known {
