@@ -366,6 +366,17 @@ fn whose_it_is_must_be_told_once() {
             patient.replacen(id, &format!("{id}{}", id.replace(number, "14857541384")), 1)
         };
         assert_eq!(translated(&text.replacen(patient, &other, 1)), Err(Fault::SeveralPatients), "{case}");
+        // Beside the first as an additional one, where only a D-number may stand.
+        if patient.contains("<OffId>") {
+            let beside = |kind: &str, number: &str| {
+                let id =
+                    format!("<AdditionalId><Id>{number}</Id><Type V=\"{kind}\"/></AdditionalId></Patient>");
+                translated(&text.replacen(patient, &patient.replacen("</Patient>", &id, 1), 1)).is_ok()
+            };
+            assert!(!beside("FNR", "01015000232"), "{case}");
+            assert!(!beside("DNR", "01015000232"), "{case}: of another kind by its name only");
+            assert!(beside("DNR", "41015000231"), "{case}");
+        }
     }
 }
 

@@ -1,12 +1,16 @@
 //! Identifiers of persons and organisations: kinds of KITH to systems of FHIR, and the check digits.
 //!
 //! The kind that the sender names decides; the digits are then checked against it (document-sharing §3.2,
-//! HIS 1001:2010 §4). A number is kept as text and never corrected.
+//! HIS 1001:2010 §4), by the rule that validation has too: check digits, a day that there was, the range of the kind. So
+//! eleven zeros are nobody's number, and a national identity number sent as a D-number is not sound. The one exception is
+//! a D-number sent as a national identity number, which is common and can be told. A number is kept as text and never
+//! corrected.
 
 use super::codes::System;
 use super::fhir::{CodeableConcept, Coding, Identifier, Reference};
 use super::values::{Code, Words};
 use super::{Mode, codes};
+use crate::head::{Checksum, check_person_id};
 use std::borrow::Cow;
 
 /// Longer than any id there is; what is longer is text, and is not repeated through the document.
@@ -105,55 +109,47 @@ pub(super) struct Judged {
     pub system: &'static str,
     /// Sent as a national identity number, but the digits are those of a D-number.
     pub really_d_number: bool,
-    /// Length and check digits are right.
+    /// Length, check digits, day and range are right.
     pub sound: bool,
     /// From a synthetic population: never a living person.
     pub synthetic: bool,
 }
 
-/// Judges the official id of a patient; none for kinds that no register in Norway answers for.
-pub(super) fn judge(kind: &str, value: &str) -> Option<Judged> {
-    let digits: Vec<u32> = value.chars().filter_map(|c| c.to_digit(10)).collect();
-    let all_digits = digits.len() == value.chars().count();
-    let first = digits.first().copied().unwrap_or(0);
-    let month = digits.get(2..4).map_or(0, |m| m.iter().fold(0, |n, d| n * 10 + d));
-    let sound = all_digits && check_digits(&digits);
-    // Month + 80 (national test population), + 65 (Tax administration's); + 40 is also a local help number.
-    let synthetic = matches!(month, 81..=92 | 66..=77 | 41..=52);
-    Some(match kind {
-        "FNR" | "DNR" => {
-            let d_number = (4..=7).contains(&first);
-            let system = if d_number || kind == "DNR" { "DNR" } else { "FNR" };
-            Judged {
-                system: person_system(system)?,
-                really_d_number: d_number && kind == "FNR",
-                sound,
-                synthetic,
-            }
-        }
-        "FHN" => Judged {
-            system: person_system("FHN")?,
-            really_d_number: false,
-            sound: sound && (first == 8 || first == 9),
-            synthetic: false,
-        },
-        "DUF" => Judged {
-            system: person_system("DUF")?,
-            really_d_number: false,
-            sound: all_digits && digits.len() == 12,
-            synthetic: false,
-        },
-        _ => return None,
-    })
+/// What test populations add to the month: the national one 80, the tax administration's 65; 40 is also a local help number.
+const TEST_MONTHS: [u8; 3] = [40, 65, 80];
+
+/// A D-number adds four to the first digit.
+fn is_d_number(value: &str) -> bool {
+    value.starts_with(|c: char| ('4'..='7').contains(&c))
 }
 
-//= HIS 1001:2010 §4
-//# Both weighted sums, with the check digit added, are divisible by eleven.
-fn check_digits(digits: &[u32]) -> bool {
-    let sum = |weights: &[u32]| digits.iter().zip(weights).map(|(d, w)| d * w).sum::<u32>();
-    digits.len() == 11
-        && sum(&[3, 7, 6, 1, 8, 9, 4, 5, 2, 1]).is_multiple_of(11)
-        && sum(&[5, 4, 3, 2, 7, 6, 5, 4, 3, 2, 1]).is_multiple_of(11)
+/// The kind that a number of a register of births and residence is of by its digits; none for other kinds.
+pub(super) fn register(kind: &str, value: &str) -> Option<&'static str> {
+    matches!(kind, "FNR" | "DNR").then(|| if is_d_number(value) { "DNR" } else { "FNR" })
+}
+
+/// Judges the official id of a patient; none for kinds that no register in Norway answers for.
+pub(super) fn judge(kind: &str, value: &str) -> Option<Judged> {
+    let really_d_number = kind == "FNR" && is_d_number(value);
+    let kind = if really_d_number { "DNR" } else { kind };
+    let holds = |months: &[u8]| check_person_id(kind, value, months) == Checksum::Holds;
+    let sound = match kind {
+        "FNR" | "DNR" => holds(&TEST_MONTHS),
+        "FHN" => holds(&[]),
+        // Begins with the year of the application.
+        "DUF" => {
+            let year = value.get(..4).and_then(|year| year.parse().ok());
+            value.len() == 12
+                && value.bytes().all(|b| b.is_ascii_digit())
+                && matches!(year, Some(1900_u16..=2099))
+        }
+        _ => return None,
+    };
+    let synthetic = matches!(kind, "FNR" | "DNR") && {
+        let month = value.get(2..4).and_then(|month| month.parse().ok());
+        matches!(month, Some(81_u8..=92 | 66..=77 | 41..=52))
+    };
+    Some(Judged { system: person_system(kind)?, really_d_number, sound, synthetic })
 }
 
 #[cfg(test)]
@@ -171,6 +167,41 @@ mod tests {
         let d = judge("FNR", "41015000231").unwrap();
         assert!(d.really_d_number && d.system.ends_with(".4.2"));
         assert!(judge("DUF", "200812345678").unwrap().sound);
+        assert!(!judge("DUF", "000000000000").unwrap().sound);
         assert_eq!(judge("PNR", "123"), None);
+    }
+
+    /// The number with these nine digits, or with the next that has one.
+    fn issued(stem: &str) -> String {
+        let numbers = (0..100).flat_map(|n| (0..100).map(move |k| (n, k)));
+        let passes = |number: &String| {
+            let digits: Vec<u32> = number.chars().filter_map(|c| c.to_digit(10)).collect();
+            let sum = |w: &[u32]| digits.iter().zip(w).map(|(d, w)| d * w).sum::<u32>() % 11;
+            sum(&[3, 7, 6, 1, 8, 9, 4, 5, 2, 1]) + sum(&[5, 4, 3, 2, 7, 6, 5, 4, 3, 2, 1]) == 0
+        };
+        numbers.map(|(n, k)| format!("{stem}{n:02}{k:02}")).find(passes).unwrap()
+    }
+
+    #[test]
+    fn a_number_that_nobody_can_have_is_not_sound() {
+        let sound = |kind: &str, number: &str| judge(kind, number).unwrap().sound;
+        assert!(!sound("FNR", "00000000000"), "the check digits agree");
+        for stem in ["3201500", "0113500", "3102500", "0100500", "0001500", "0153500"] {
+            assert!(!sound("FNR", &issued(stem)), "{stem}");
+        }
+        assert!(sound("FNR", &issued("0101500")));
+        assert!(sound("DNR", &issued("4101500")));
+        assert!(!sound("DNR", &issued("0101500")), "a national identity number as a D-number");
+        assert!(!sound("DNR", "00000000000") && !sound("FHN", "00000000000"));
+        assert!(!sound("FNR", &issued("7201500")), "day 32 of a D-number");
+        assert!(sound("FHN", &issued("8000000")) && !sound("FHN", &issued("7000000")));
+        for month in [41, 52, 66, 77, 81, 92] {
+            let judged = judge("FNR", &issued(&format!("01{month}500"))).unwrap();
+            assert!(judged.sound && judged.synthetic, "{month}");
+        }
+        assert!(
+            !sound("FNR", &issued("3182500")) && !sound("FNR", &issued("3267500")),
+            "no such day in tests either"
+        );
     }
 }

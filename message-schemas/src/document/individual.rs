@@ -43,17 +43,32 @@ pub(super) struct Individual<'t> {
 pub(super) fn one_patient(of: Node<'_>) -> Result<(), Fault> {
     let mut patients = of.elements().filter(|e| matches!(e.name(), "Patient" | "Animal" | "Material"));
     let Some(patient) = patients.next() else { return Ok(()) };
-    let official = patient.elements().filter_map(|e| match e.name() {
-        "OffId" => Words::read(e).map(|id| id.value.into_owned()),
-        "Ident" => {
-            let id = additional_id(e)?;
-            (id.kind() == Some("FNR")).then(|| id.value().map(str::to_owned))?
-        }
-        _ => None,
-    });
-    let mut ids: Vec<String> = official.map(|id| id.trim().to_owned()).collect();
+    let mut ids: Vec<String> = patient
+        .elements()
+        .filter(|e| e.name() == "OffId")
+        .filter_map(|e| Words::read(e).and_then(|id| id.id().map(|id| id.trim().to_owned())))
+        .collect();
     ids.dedup();
-    if patients.next().is_some() || ids.len() > 1 { Err(Fault::SeveralPatients) } else { Ok(()) }
+    if ids.len() > 1 {
+        return Err(Fault::SeveralPatients);
+    }
+    // Who lived here under a D-number before has one of each kind, but nobody has two of one.
+    let who = Individual::read(patient);
+    let mut of_kind: [Option<&str>; 2] = [None, None];
+    for id in who.official.iter().chain(&who.additional) {
+        let (Some(kind), Some(value)) = (id.kind(), id.value()) else { continue };
+        let [national, d_number] = &mut of_kind;
+        let known = match identifiers::register(kind, value) {
+            Some("FNR") => national,
+            Some(_) => d_number,
+            None => continue,
+        };
+        if known.is_some_and(|known| known != value) {
+            return Err(Fault::SeveralPatients);
+        }
+        *known = Some(value);
+    }
+    if patients.next().is_some() { Err(Fault::SeveralPatients) } else { Ok(()) }
 }
 
 /// Holds the reports of one message against being of more than one patient. A report that only withdraws may leave its

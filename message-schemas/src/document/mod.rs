@@ -180,7 +180,7 @@ pub enum Withheld {
     /// No id that a register in Norway answers for.
     #[error("the patient has no national id")]
     NoNationalId,
-    /// Length or check digits are wrong.
+    /// Length, check digits, date or kind are wrong.
     #[error("the patient's national id does not check")]
     NationalIdUnsound,
     /// The sender reserves that it be sent on.
@@ -244,8 +244,8 @@ pub enum NoteKind {
     /// A D-number under the type of a national identity number.
     #[error("a D-number was sent as a national identity number")]
     DNumberAsNationalId,
-    /// Wrong check digits.
-    #[error("the check digits of a national id are wrong")]
+    /// Wrong check digits, or right ones of a number that nobody can have.
+    #[error("a national id does not check: its check digits, its date or its kind is wrong")]
     CheckDigits,
     /// More codings than search tags are made of.
     #[error("there are too many results to tag them all")]
