@@ -501,6 +501,23 @@ fn the_patients_own_stands_before_what_is_said_of_others() {
 }
 
 #[test]
+fn consent_that_is_not_understood_keeps_a_referral_back() {
+    let at = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/henvisning/document-no-consent-2.0/in.xml");
+    let text = std::fs::read_to_string(at).expect("in.xml");
+    let told = |code: &str| {
+        let text = text.replace("<ConsentStatus V=\"4\"", &format!("<ConsentStatus {code}"));
+        read(text.as_bytes()).translate(&Options::default()).expect("a document").remove(0).publishable
+    };
+    for given in ["V=\"1\"", "V=\"2\"", "V=\"3\""] {
+        assert_eq!(told(given), Publishable::Yes, "{given}");
+    }
+    assert_eq!(told("V=\"4\""), Publishable::No(vec![Withheld::NoConsent]));
+    for unclear in ["V=\"9\"", "V=\"NULL\"", "V=\"\"", "OT=\"Pasienten samtykker ikke\"", ""] {
+        assert_eq!(told(unclear), Publishable::No(vec![Withheld::ConsentUnclear]), "{unclear}");
+    }
+}
+
+#[test]
 fn without_consent_a_referral_is_built_and_not_published() {
     let document = ours("henvisning/document-no-consent-2.0");
     assert_eq!(document.publishable, Publishable::No(vec![Withheld::NoConsent]));

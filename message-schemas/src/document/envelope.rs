@@ -49,10 +49,14 @@ impl<'t> Envelope<'t> {
         read
     }
 
-    /// TEST, and NAPR: the sender's implementation is not approved. Debugging and training under MsgHead.
+    /// A status that is there and is not the code for the real thing: APR (the sender's implementation is approved), and
+    /// P under MsgHead. TEST, NAPR, D and T say so; what is in no list, or told by text only, may mean it as well, and
+    /// what was sent as a test must never end in a record.
     pub(super) fn is_test(&self) -> bool {
-        matches!(self.status.as_ref().and_then(Code::code), Some("TEST" | "NAPR"))
-            || matches!(self.processing.as_ref().and_then(Code::code), Some("D" | "T"))
+        let other_than = |code: &Option<Code<'_>>, real: &str| {
+            code.as_ref().is_some_and(|c| c.words().is_some() && c.code() != Some(real))
+        };
+        other_than(&self.status, "APR") || other_than(&self.processing, "P")
     }
 
     /// The message id as keys use it.
@@ -88,5 +92,33 @@ impl<B> Writer<'_, '_, '_, B> {
         if let Some(code) = &envelope.ack {
             code.dropped(&mut self.coverage, "transport, not part of the record");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Limits;
+    use crate::xml::Tree;
+
+    #[test]
+    fn what_is_not_known_to_be_real_is_a_test() {
+        let is_test = |inside: &str| {
+            let tree = Tree::parse(&format!("<Message>{inside}</Message>"), &Limits::default()).unwrap();
+            Envelope::read(tree.root().unwrap()).is_test()
+        };
+        for real in
+            ["", "<Status/>", "<Status V='NULL'/>", "<Status V='APR'/>", "<ProcessingStatus V='P' DN='x'/>"]
+        {
+            assert!(!is_test(real), "{real}");
+        }
+        for code in ["TEST", "test", "Test", "NAPR", "APPR", "P"] {
+            assert!(is_test(&format!("<Status V='{code}'/>")), "{code}");
+        }
+        for code in ["D", "T", "d", "X", "p"] {
+            assert!(is_test(&format!("<ProcessingStatus V='{code}'/>")), "{code}");
+        }
+        assert!(is_test("<Status DN='Melding til testformål'/>"));
+        assert!(is_test("<Status V='APR'/><ProcessingStatus V='D'/>"));
     }
 }

@@ -198,6 +198,9 @@ pub enum Withheld {
     /// The patient has not agreed (Henvisning, K(9064) 4).
     #[error("the patient has not consented")]
     NoConsent,
+    /// What is said of the patient's consent is no code of K(9064): it may be a refusal.
+    #[error("what is said of the patient's consent is not understood")]
+    ConsentUnclear,
     /// The sending legal unit has no id, so two senders' documents could be taken for one.
     #[error("the sending organisation has no id")]
     SenderUnknown,

@@ -16,7 +16,7 @@
 //! | `R/Requester`, `Sender` | custodian; requester and author where no HHE is named |
 //! | `R/ServProvider`, `Receiver` | performer |
 //! | relatives | RelatedPerson |
-//! | `Consent` K(9064) | Consent; 4, no consent: built and not published |
+//! | `Consent` K(9064) | Consent; 4, no consent, or not one of its codes: built and not published |
 //! | `RefDoc`, attachments of MsgHead | DocumentReference and Binary, supportingInfo |
 //! | `Booking` (1.0) | Appointment, proposed |
 //! | payment, translators, care situation, assessment, plans, sent documents, copies | text |
@@ -150,10 +150,7 @@ pub(super) fn translate(
             None
         }
     };
-    let refused = |c: &read::Consent<'_>| c.status.as_ref().and_then(Code::code) == Some("4");
-    if body.consents.iter().any(refused) {
-        withheld.push(Withheld::NoConsent);
-    }
+    withheld.extend(consent(&body.consents));
 
     let mut paths = Paths::default();
     let mut ids = Ids::new(&keys, &mut paths);
@@ -207,6 +204,15 @@ pub(super) fn translate(
     composition.text = Some(writer.summary(&cover, state(body.service())));
     composition.section = writer.sections(parts, &cover, tree);
     writer.seal(cover, Some(composition), root.source().len())
+}
+
+/// Why consent keeps a referral back. None is asked for; what is there must say that it was given, or that it need not be.
+fn consent(consents: &[read::Consent<'_>]) -> Option<Withheld> {
+    let codes = || consents.iter().map(|c| c.status.as_ref().and_then(Code::code));
+    if codes().any(|code| code == Some("4")) {
+        return Some(Withheld::NoConsent);
+    }
+    codes().any(|code| !matches!(code, Some("1" | "2" | "3"))).then_some(Withheld::ConsentUnclear)
 }
 
 /// What a change code says, in words.
