@@ -1,6 +1,7 @@
 //! Attachments (`RefDoc`): what came along with a message, decoded only as far as it must be.
 //!
-//! The kind is told by the bytes, checked against what the sender says. A reference is never followed.
+//! The kind is told by the bytes, checked against what the sender says. What the sender says is a media type by its form
+//! (RFC 6838 §4.2, RFC 2045 §5.1), or it is text for people and nothing else. A reference is never followed.
 
 use super::coverage::{Coverage, Outcome, part};
 use super::values::{Code, Sourced, When, Words, first};
@@ -23,6 +24,9 @@ pub(super) struct RefDoc<'t> {
     pub file: Option<Words<'t>>,
     pub content: Option<Node<'t>>,
 }
+
+/// Bytes of which no more is known.
+const UNKNOWN: &str = "application/octet-stream";
 
 /// What an attachment turned out to be.
 #[derive(Debug)]
@@ -90,6 +94,21 @@ impl<'t> RefDoc<'t> {
         self.compression.as_ref().and_then(Code::code).is_some() && self.content.is_some()
     }
 
+    /// What the sender says, if it is a media type.
+    fn said(&self) -> Option<Cow<'t, str>> {
+        self.mime_type.as_ref().map(|w| w.value.clone()).filter(|said| is_media_type(said))
+    }
+
+    /// The sender says something that is no media type: it is shown, and goes nowhere that programs read.
+    pub(super) fn says_no_media_type(&self) -> bool {
+        self.mime_type.is_some() && self.said().is_none()
+    }
+
+    /// The media type of what is only referred to.
+    pub(super) fn referred(&self) -> Option<Cow<'t, str>> {
+        self.mime_type.as_ref().map(|_| self.said().unwrap_or(Cow::Borrowed(UNKNOWN)))
+    }
+
     /// Decodes the content, up to a number of bytes.
     pub(super) fn body(&self, limit: usize) -> Body<'t> {
         let Some(content) = self.content else {
@@ -107,7 +126,7 @@ impl<'t> RefDoc<'t> {
             Ok(bytes) => bytes,
             Err(reason) => return Body::None(reason),
         };
-        let said = self.mime_type.as_ref().map(|w| w.value.clone());
+        let said = self.said();
         let told = if inline { Some("application/xml") } else { sniff(&bytes) };
         let (mime, other_than_said) = match (told, said) {
             (Some(told), Some(said)) => {
@@ -116,8 +135,9 @@ impl<'t> RefDoc<'t> {
             }
             (Some(told), None) => (Cow::Borrowed(told), false),
             (None, Some(said)) => (said, false),
-            (None, None) => (Cow::Borrowed("application/octet-stream"), false),
+            (None, None) => (Cow::Borrowed(UNKNOWN), false),
         };
+        let other_than_said = other_than_said || self.says_no_media_type();
         let hash = {
             use sha1::Digest as _;
             STANDARD.encode(sha1::Sha1::digest(&bytes))
@@ -127,11 +147,15 @@ impl<'t> RefDoc<'t> {
 
     /// Marks everything that stands in the card.
     pub(super) fn mark(&self, outcome: Outcome, reason: &'static str, coverage: &mut Coverage) {
+        let shown = outcome == Outcome::Mapped && self.says_no_media_type();
+        if let Some(words) = self.mime_type.as_ref().filter(|_| shown) {
+            words.told(coverage, "Vedlegg");
+        }
         for (node, parts) in [
             self.issued.as_ref().map(|w| (w.node(), When::PARTS)),
             self.kind.as_ref().map(|c| (c.node(), Code::PARTS)),
             self.id.as_ref().map(|w| (w.node(), Words::PARTS)),
-            self.mime_type.as_ref().map(|w| (w.node(), Words::PARTS)),
+            self.mime_type.as_ref().filter(|_| !shown).map(|w| (w.node(), Words::PARTS)),
             self.description.as_ref().map(|w| (w.node(), Words::PARTS)),
             self.compression.as_ref().map(|c| (c.node(), Code::PARTS)),
             self.file.as_ref().map(|w| (w.node(), Words::PARTS)),
@@ -172,6 +196,18 @@ fn sniff(bytes: &[u8]) -> Option<&'static str> {
         (b"\xef\xbb\xbf<?xml", "application/xml"),
     ];
     KINDS.iter().find(|(mark, _)| bytes.starts_with(mark)).map(|(_, kind)| *kind)
+}
+
+/// `type/subtype`, and parameters of which none is quoted or empty.
+fn is_media_type(text: &str) -> bool {
+    let name = |part: &str| {
+        part.len() <= 127
+            && part.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b))
+    };
+    let pair = |text: &str, between| text.split_once(between).is_some_and(|(a, b)| name(a) && name(b));
+    let mut parts = text.split(';').map(|part| part.trim_matches(' '));
+    text.len() <= 255 && parts.next().is_some_and(|kind| pair(kind, '/')) && parts.all(|p| pair(p, '='))
 }
 
 fn same_kind(told: &str, said: &str) -> bool {
@@ -250,6 +286,50 @@ mod tests {
     use super::*;
     use crate::Limits;
     use crate::xml::Tree;
+
+    #[test]
+    fn what_is_no_media_type_goes_into_no_resource() {
+        for good in ["image/png", "application/vnd.ms-excel", "image/svg+xml", "text/plain; charset=utf-8"] {
+            assert!(is_media_type(good), "{good}");
+        }
+        let long = format!("text/{}", "x".repeat(128));
+        let bad = [
+            "../../etc/passwd",
+            "text",
+            "text/",
+            "/plain",
+            "text/a/b",
+            "text/plain\r\nX: y",
+            "tekst/blå",
+            &long,
+        ];
+        for bad in
+            bad.into_iter().chain(["text/plain;", "text/plain; charset", "text/ plain", "text/plain;a=\r\n"])
+        {
+            assert!(!is_media_type(bad), "{bad}");
+        }
+        let read = |mime: &str, content: &str| {
+            let text = format!("<RefDoc><MimeType>{mime}</MimeType>{content}</RefDoc>");
+            let tree = Tree::parse(&text, &Limits::default()).unwrap();
+            let card = RefDoc::read(tree.root().unwrap());
+            match card.body(100) {
+                Body::Bytes { mime, other_than_said, .. } => (mime.to_string(), other_than_said),
+                Body::Reference => (card.referred().unwrap().to_string(), card.says_no_media_type()),
+                Body::None(reason) => panic!("{reason}"),
+            }
+        };
+        let bytes = "<Content><Base64Container>QUJD</Base64Container></Content>";
+        let pdf = "<Content><Base64Container>JVBERi0=</Base64Container></Content>";
+        let inline = "<Content><x/></Content>";
+        let referred = "<FileReference>x</FileReference>";
+        for content in [bytes, referred] {
+            assert_eq!(read("../../etc/passwd", content), (UNKNOWN.to_owned(), true));
+            assert_eq!(read("application/x-own", content), ("application/x-own".to_owned(), false));
+        }
+        assert_eq!(read("../../x", pdf), ("application/pdf".to_owned(), true));
+        assert_eq!(read("../../x+xml", inline), ("application/xml".to_owned(), true));
+        assert_eq!(read("image/svg+xml", inline), ("image/svg+xml".to_owned(), false));
+    }
 
     #[test]
     fn a_subtree_is_a_document_of_its_own() {

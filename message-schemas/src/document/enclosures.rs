@@ -66,7 +66,10 @@ impl<'a, 't, B> Writer<'a, '_, 't, B> {
                     binary = Some(Binary { id: Some(binary_id), content_type: Some(mime), data });
                 }
                 Body::Reference => {
-                    card.content_type = attachment.mime_type.as_ref().map(|w| Cow::Borrowed(&*w.value));
+                    card.content_type = attachment.referred();
+                    if attachment.says_no_media_type() {
+                        self.notes.add(attachment.node, NoteKind::OtherMimeType);
+                    }
                     card.url = attachment.file.as_ref().map(|w| Cow::Borrowed(&*w.value));
                 }
                 Body::None(_) => {}

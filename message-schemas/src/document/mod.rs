@@ -256,7 +256,7 @@ pub enum NoteKind {
     /// An attachment without bytes that can be shown.
     #[error("an attachment is not shown")]
     AttachmentNotShown,
-    /// The bytes are of another kind than the sender says.
+    /// The bytes are of another kind than the sender says, or what is said is no media type.
     #[error("an attachment is of another type than it says")]
     OtherMimeType,
 }
