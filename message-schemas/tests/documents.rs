@@ -176,6 +176,40 @@ fn ours(case: &str) -> Read {
     read(&std::fs::read(at).expect("in.xml"))
 }
 
+/// How a bacterium reacts is not so where it was not found; what says of itself that it is new stands.
+#[test]
+fn what_stands_under_a_cancelled_result_is_cancelled_with_it() {
+    let text = ours("document-microbiology-grouped").text;
+    let found = "<IdResultItem>1</IdResultItem>";
+    let mecillinam = "<Investigation><Id V=\"NPU54389\"";
+    assert_eq!((text.matches(found).count(), text.matches(mecillinam).count()), (1, 1));
+    let statuses = |text: &str| {
+        let document = read(text.as_bytes()).translate(&Options::default()).expect("a document").remove(0);
+        let bundle: Value = serde_json::from_slice(&document.json).expect("JSON");
+        let entries = bundle["entry"].as_array().expect("entries").iter().map(|e| &e["resource"]);
+        let results = entries.filter(|r| r["resourceType"] == "Observation");
+        let of = |r: &Value| r["status"].as_str().expect("a status").to_owned();
+        let sections = bundle["entry"][0]["resource"]["section"].to_string();
+        (results.map(of).collect::<Vec<_>>(), sections.matches("text-decoration: line-through").count())
+    };
+    assert_eq!(statuses(&text), (vec!["final".to_owned(); 8], 0));
+
+    // The amount stands in it; Mecillinam and the first Ampicillin refer to it.
+    let cancelled = text.replace(found, &format!("<ServType V=\"C\"/>{found}"));
+    let (with, struck) = statuses(&cancelled);
+    assert_eq!(
+        with,
+        ["cancelled", "cancelled", "final", "cancelled", "cancelled", "final", "final", "final"]
+    );
+    assert_eq!(struck, 8, "name and value of each");
+
+    let kept = cancelled.replace(mecillinam, &format!("<ServType V=\"N\"/>{mecillinam}"));
+    assert_eq!(
+        statuses(&kept).0,
+        ["cancelled", "cancelled", "final", "final", "cancelled", "final", "final", "final"]
+    );
+}
+
 #[test]
 fn two_reports_of_a_patient_are_two_documents() {
     let documents = ours("document-several-reports-1.3").translate(&Options::default()).expect("documents");

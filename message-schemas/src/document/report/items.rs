@@ -33,6 +33,35 @@ pub(super) fn top_results(items: &[Item<'_>], links: &Links) -> Vec<TopResult> {
     .collect()
 }
 
+/// Marks what stands under a cancelled result and says nothing of its own state: how a bacterium reacts is not so
+/// where it was not found. The table of states takes what says nothing for new (document-sharing §6.4), and so it is
+/// under every other result.
+pub(super) fn cancel_members(items: &mut [Item<'_>]) {
+    let mut work: Vec<usize> =
+        (0..).zip(&*items).filter(|(_, i)| i.service_code() == "C").map(|(n, _)| n).collect();
+    if work.is_empty() {
+        return;
+    }
+    let links = Links::new(items, &mut Notes::new(""));
+    let mut below: Vec<Vec<usize>> = vec![Vec::new(); items.len()];
+    for (at, above) in links.shown_under.iter().enumerate() {
+        if let Some(list) = above.and_then(|above| below.get_mut(above)) {
+            list.push(at);
+        }
+    }
+    while let Some(at) = work.pop() {
+        for member in below.get(at).into_iter().flatten() {
+            if let Some(item) = items.get_mut(*member)
+                && item.service_type.as_ref().and_then(Code::code).is_none()
+                && !item.cancelled_with
+            {
+                item.cancelled_with = true;
+                work.push(*member);
+            }
+        }
+    }
+}
+
 /// What was investigated, of which sample.
 fn name_of(item: &Item<'_>) -> String {
     let ids = || item.investigations.iter().flat_map(|i| &i.ids);

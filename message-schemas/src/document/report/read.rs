@@ -133,6 +133,8 @@ pub(super) struct Item<'t> {
     pub node: Node<'t>,
     /// The item around it, by its place in the list.
     pub nested_in: Option<usize>,
+    /// Says nothing of its own state, and stands under one that is cancelled.
+    pub cancelled_with: bool,
     pub outcome: Option<Outcome<'t>>,
     pub service_type: Option<Code<'t>>,
     pub references: Vec<Words<'t>>,
@@ -284,6 +286,7 @@ impl<'t> Patient<'t> {
                 _ => {}
             }
         }
+        super::items::cancel_members(&mut p.items);
         p
     }
 }
@@ -311,6 +314,7 @@ impl<'t> Item<'t> {
         let mut i = Self {
             node,
             nested_in,
+            cancelled_with: false,
             outcome: None,
             service_type: None,
             references: Vec::new(),
@@ -365,9 +369,11 @@ impl<'t> Item<'t> {
         i
     }
 
-    /// The code of K(8270); missing, which is common on nested items, is new.
+    /// The code of K(8270); missing, which is common on nested items, is new, or cancelled with what it stands
+    /// under.
     pub(super) fn service_code(&self) -> &str {
-        self.service_type.as_ref().and_then(Code::code).unwrap_or("N")
+        let missing = if self.cancelled_with { "C" } else { "N" };
+        self.service_type.as_ref().and_then(Code::code).unwrap_or(missing)
     }
 }
 

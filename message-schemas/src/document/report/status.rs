@@ -18,7 +18,8 @@ pub(in crate::document) fn of_report(status: Option<&str>, service: Option<&str>
 }
 
 /// Observation.status by `StatusInvestigation` K(8245) and `ServType` K(8270); false if a code is outside
-/// the table. `service` is `N` where the item has none, which is common on nested ones.
+/// the table. `service` is `N` where the item has none, which is common on nested ones, unless it stands under a
+/// cancelled one ([`super::items::cancel_members`]).
 pub(in crate::document) fn of_result(status: Option<&str>, service: &str) -> (&'static str, bool) {
     let Some(column) = column(service) else { return ("unknown", false) };
     let row: [&'static str; 5] = match status {
