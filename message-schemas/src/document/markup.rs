@@ -386,15 +386,15 @@ pub(super) fn plain(root: Node<'_>) -> String {
                         end_line(&mut out);
                         work.push(Step::Break);
                     }
-                    "s" | "del" | "strike" => {
-                        out.push_str("[strøket: ");
-                        work.push(Step::Struck);
-                    }
                     "sup" | "sub" => {
                         between = Some(if name == "sup" { '^' } else { '_' });
                         work.push(Step::Script);
                     }
                     _ => {}
+                }
+                if is_struck(node, &name) {
+                    out.push_str("[strøket: ");
+                    work.push(Step::Struck);
                 }
                 let from = work.len();
                 work.extend(node.children().map(Step::Open));
@@ -405,6 +405,12 @@ pub(super) fn plain(root: Node<'_>) -> String {
         }
     }
     out.trim().to_owned()
+}
+
+/// True for what is struck through by its name or its style.
+fn is_struck(node: Node<'_>, name: &str) -> bool {
+    matches!(name, "s" | "del" | "strike")
+        || node.attr("style").is_some_and(|style| style.to_ascii_lowercase().contains("line-through"))
 }
 
 /// Starts a new line, unless one has just begun.
@@ -482,6 +488,18 @@ mod tests {
             let (html, text) = both(&format!("4<{inline}>0</{inline}> mg"));
             assert!(!html.contains("br"), "{inline}: {html}");
             assert_eq!(text, "40 mg", "{inline}");
+        }
+    }
+
+    #[test]
+    fn what_is_struck_through_is_said_to_be_so() {
+        for inside in [
+            "<s>Positiv</s>",
+            "<x:s>Positiv</x:s>",
+            "<p style='Text-Decoration: Line-Through'>Positiv</p>",
+            "<span style='text-decoration:line-through'>Positiv</span>",
+        ] {
+            assert_eq!(both(inside).1, "[strøket: Positiv]", "{inside}");
         }
     }
 
