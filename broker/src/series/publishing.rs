@@ -235,7 +235,10 @@ impl<S: Store, R: Registry> Series<'_, S, R> {
                     Step::Submit { submission, entries, supersedes, again } => {
                         self.submit(submission, &entries, &supersedes, again).await?;
                     }
-                    Step::Withdraw { entries } => self.withdraw(&entries).await?,
+                    Step::Withdraw { entries, gone } => {
+                        self.withdraw(&entries).await?;
+                        self.record(self.standing(&gone, Status::Withdrawn)).await?;
+                    }
                 }
             }
         }

@@ -8,6 +8,9 @@
 //!
 //! What is new goes out before what is surplus is withdrawn: a series is shown twice for a moment rather than not at all.
 //!
+//! A registry never takes an id twice. What was put out of use there and is to be seen again, since a message came late,
+//! is published anew under other ids ([`Entry::again`]); the old entry stays on record, to be withdrawn with the rest.
+//!
 //! Source: document-sharing §2.2 (table), §2.3 (withdrawal per target, associations), §1.1 (what hangs on what).
 
 use super::fold::{Folded, Series, State};
@@ -27,6 +30,14 @@ pub struct Entry {
     pub of: Vec<String>,
     /// In which form.
     pub format: Format,
+    /// How many entries of the same were out of use at the target when this was made: its ids are others than theirs.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub again: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_first(again: &u32) -> bool {
+    *again == 0
 }
 
 impl Entry {
@@ -34,7 +45,9 @@ impl Entry {
     /// known, the same message gives other bytes, and ids of other bytes must be others.
     #[must_use]
     pub fn keys(&self) -> Keys {
-        Keys { series_key: self.series_key.clone(), msg_id: merged_id(&self.of) }
+        let merged = merged_id(&self.of);
+        let msg_id = if self.again == 0 { merged } else { format!("{merged} again {}", self.again) };
+        Keys { series_key: self.series_key.clone(), msg_id }
     }
 
     /// By what it is known in the journal: other than the ids under which targets know it, which are theirs to choose.
@@ -43,7 +56,7 @@ impl Entry {
         self.keys().entry(self.format)
     }
 
-    /// The same thing, under whatever series key.
+    /// The same thing, under whatever series key, however often it was published.
     fn is(&self, other: &Self) -> bool {
         self.format == other.format && self.of == other.of
     }
@@ -149,7 +162,8 @@ pub struct Formats {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Habits {
     /// Replacing an original takes what was made from it, and hangs on it, with it (IHE TF-3). Then only originals are
-    /// replaced, and what is made from the new one hangs on that.
+    /// replaced, and what is made from the new one hangs on that. Whether what hangs on those goes too, registries read
+    /// differently: it is replaced by name in the same submission, which both take.
     pub cascades: bool,
     /// Entries can be taken away, and taking away what is not there is no fault.
     pub deletes: bool,
@@ -196,7 +210,7 @@ impl Wanted {
 
 fn wanted(key: &str, series: &Series, versions: &[Version], formats: Formats) -> WantedSeries {
     let msg_id = |at: &usize| versions.get(*at).map(|v| v.msg_id.clone()).unwrap_or_default();
-    let entry = |of: Vec<String>, format| Entry { series_key: key.to_owned(), of, format };
+    let entry = |of: Vec<String>, format| Entry { series_key: key.to_owned(), of, format, again: 0 };
     let mut entries = Vec::new();
     if let State::Visible(visible) = &series.state {
         let base = visible.originals.first().map(msg_id).unwrap_or_default();
@@ -250,6 +264,8 @@ pub enum Step {
     Withdraw {
         /// Which.
         entries: Vec<Entry>,
+        /// What is out of use already, where that is all that withdrawing comes to: nothing is sent for these.
+        gone: Vec<Entry>,
     },
 }
 
@@ -271,28 +287,65 @@ pub fn plan(wanted: &Wanted, shown: &[Shown], habits: Habits) -> Vec<Step> {
     if !unfinished.is_empty() {
         return unfinished;
     }
-    let there: Vec<&Shown> = shown.iter().filter(|s| s.status == Status::Approved).collect();
-    let is_wanted =
-        |entry: &Entry| wanted.series.iter().flat_map(|s| &s.entries).any(|piece| piece.entry.is(entry));
+    let stands: Vec<&Entry> =
+        wanted.series.iter().flat_map(|s| &s.entries).filter_map(|p| standing(&p.entry, shown)).collect();
     let mut next = shown.iter().map(|s| s.submission).max().unwrap_or(0) + 1;
-    let (mut submissions, mut withdrawals) = (Vec::new(), Vec::new());
+    let (mut submissions, mut withdrawals, mut gone) = (Vec::new(), Vec::new(), Vec::new());
     for series in &wanted.series {
         if series.withdrawn {
-            withdrawals
-                .extend(shown.iter().filter(|s| series.has(&s.entry) && s.is_at_target()).map(|s| &s.entry));
+            let (out_of_use, left): (Vec<&Shown>, Vec<&Shown>) = shown
+                .iter()
+                .filter(|s| series.has(&s.entry) && s.is_at_target())
+                .partition(|s| s.status == Status::Superseded && !habits.deletes);
+            withdrawals.extend(left.into_iter().map(|s| &s.entry));
+            gone.extend(out_of_use.into_iter().map(|s| s.entry.clone()));
             continue;
         }
         let surplus: Vec<&Entry> =
-            there.iter().map(|s| &s.entry).filter(|entry| series.has(entry) && !is_wanted(entry)).collect();
-        let (step, left) = series.submit(&there, surplus, habits, next);
+            in_use(shown).map(|s| &s.entry).filter(|e| series.has(e) && !stands.contains(e)).collect();
+        let (step, left) = series.submit(shown, surplus, habits, next);
         next += u64::from(step.is_some());
         submissions.extend(step);
         withdrawals.extend(left);
     }
-    if !withdrawals.is_empty() {
-        submissions.push(Step::Withdraw { entries: withdrawals.into_iter().cloned().collect() });
+    if !withdrawals.is_empty() || !gone.is_empty() {
+        submissions.push(Step::Withdraw { entries: withdrawals.into_iter().cloned().collect(), gone });
     }
     submissions
+}
+
+fn in_use(shown: &[Shown]) -> impl Iterator<Item = &Shown> {
+    shown.iter().filter(|s| s.status == Status::Approved)
+}
+
+/// The entry in use that is the same thing; the newest, if there are several.
+fn standing<'s>(entry: &Entry, shown: &'s [Shown]) -> Option<&'s Entry> {
+    in_use(shown).map(|s| &s.entry).filter(|e| e.is(entry)).max_by_key(|e| e.again)
+}
+
+/// The same thing under ids that the target has not seen. What it refused it does not know.
+fn anew(entry: &Entry, shown: &[Shown]) -> Entry {
+    let used = shown.iter().filter(|s| s.status != Status::Refused && s.entry.is(entry));
+    let again = used.map(|s| s.entry.again.saturating_add(1)).max().unwrap_or(0);
+    Entry { again, ..entry.clone() }
+}
+
+/// What is in use and was made from one of these, or hangs on it.
+fn children<'s>(of: &[&Entry], shown: &'s [Shown]) -> Vec<&'s Entry> {
+    let is_child = |l: &Link| l.kind != LinkKind::Replaces && of.contains(&&l.to);
+    in_use(shown).filter(|s| s.links.iter().any(is_child)).map(|s| &s.entry).collect()
+}
+
+/// The same, and what hangs on that in turn. A record that hangs on itself comes to an end, too.
+fn descendants<'s>(of: &[&Entry], shown: &'s [Shown]) -> Vec<&'s Entry> {
+    let mut all: Vec<&Entry> = Vec::new();
+    let mut generation = children(of, shown);
+    while !generation.is_empty() {
+        all.extend(&generation);
+        generation = children(&generation, shown);
+        generation.retain(|e| !all.contains(e));
+    }
+    all
 }
 
 /// What was begun and not confirmed.
@@ -319,7 +372,7 @@ fn unfinished(wanted: &Wanted, shown: &[Shown], habits: Habits) -> Vec<Step> {
     let withdrawing = shown.iter().filter(|s| s.status == Status::Withdrawing);
     let entries: Vec<Entry> = withdrawing.map(|s| s.entry.clone()).collect();
     if !entries.is_empty() && steps.is_empty() {
-        steps.push(Step::Withdraw { entries });
+        steps.push(Step::Withdraw { entries, gone: Vec::new() });
     }
     steps
 }
@@ -332,15 +385,11 @@ fn superseded_by(planned: &[Planned], shown: &[Shown], habits: Habits) -> Vec<En
         .filter(|link| link.kind == LinkKind::Replaces)
         .map(|link| &link.to)
         .collect();
-    let cascaded = |entry: &Entry| {
-        habits.cascades
-            && replaced.iter().any(|r| r.format == Format::KithXml && r.newest() == entry.newest())
-    };
-    shown
-        .iter()
-        .filter(|s| s.status == Status::Approved)
+    // What hangs on an entry goes with it when that is replaced (IHE TF-3; document-sharing §2.3).
+    let cascaded = if habits.cascades { children(&replaced, shown) } else { Vec::new() };
+    in_use(shown)
         .map(|s| &s.entry)
-        .filter(|entry| replaced.contains(entry) || cascaded(entry))
+        .filter(|entry| replaced.contains(entry) || cascaded.contains(entry))
         .cloned()
         .collect()
 }
@@ -361,50 +410,62 @@ impl WantedSeries {
     /// Publishes what is missing, in the place of what is surplus. Returns what is surplus still.
     fn submit<'s>(
         &self,
-        there: &[&Shown],
+        shown: &'s [Shown],
         mut surplus: Vec<&'s Entry>,
         habits: Habits,
         submission: u64,
     ) -> (Option<Step>, Vec<&'s Entry>) {
-        // As the target knows it, which may be under an earlier key of the series.
-        let known = |entry: &Entry| {
-            there.iter().map(|s| &s.entry).find(|e| e.is(entry)).cloned().unwrap_or_else(|| entry.clone())
-        };
-        let missing: Vec<&Piece> =
-            self.entries.iter().filter(|p| !there.iter().any(|s| s.entry.is(&p.entry))).collect();
+        // What goes with an original that goes, although it is still to be seen, is published anew.
+        let fallen = if habits.cascades { descendants(&surplus, shown) } else { Vec::new() };
+        let stands = |entry: &Entry| standing(entry, shown).filter(|e| !fallen.contains(e));
+        let missing: Vec<(&Piece, Entry)> = self
+            .entries
+            .iter()
+            .filter(|p| stands(&p.entry).is_none())
+            .map(|p| (p, anew(&p.entry, shown)))
+            .collect();
         if missing.is_empty() {
             return (None, surplus);
         }
-        let mut supersedes: Vec<Entry> = Vec::new();
+        for entry in fallen.iter().copied().filter(|e| self.has(e)) {
+            if !surplus.contains(&entry) {
+                surplus.push(entry);
+            }
+        }
+        // As the target knows it, which may be under an earlier key of the series.
+        let known = |entry: &Entry| {
+            let new = || missing.iter().map(|(_, new)| new).find(|new| new.is(entry));
+            stands(entry).or_else(new).unwrap_or(entry).clone()
+        };
         let mut entries = Vec::with_capacity(missing.len());
-        for piece in missing {
+        for (piece, entry) in &missing {
             let mut links = Vec::new();
             let may_replace = match &piece.hangs {
                 Hangs::Alone => true,
                 Hangs::On(on) => {
                     links.push(Link { kind: LinkKind::Appends, to: known(on) });
-                    piece.entry.format != Format::KithXml
+                    entry.format != Format::KithXml
                 }
                 Hangs::From(from) => {
                     links.push(Link { kind: LinkKind::Transforms, to: known(from) });
                     true
                 }
             };
-            if may_replace {
-                let (replaced, rest): (Vec<&Entry>, Vec<&Entry>) =
-                    surplus.into_iter().partition(|e| e.format == piece.entry.format);
-                surplus = rest;
-                links.extend(replaced.iter().map(|to| Link { kind: LinkKind::Replaces, to: (*to).clone() }));
-                supersedes.extend(replaced.iter().map(|e| (*e).clone()));
-                if habits.cascades && piece.entry.format == Format::KithXml {
-                    let (gone, rest): (Vec<&Entry>, Vec<&Entry>) =
-                        surplus.into_iter().partition(|e| replaced.iter().any(|r| r.newest() == e.newest()));
-                    surplus = rest;
-                    supersedes.extend(gone.into_iter().cloned());
-                }
+            // What is published anew takes the place of itself, and of nothing else that is.
+            let takes = |old: &Entry| {
+                let its_own = missing.iter().any(|(_, new)| new.is(old));
+                old.is(entry) || (may_replace && old.format == entry.format && !its_own)
+            };
+            let (replaced, rest): (Vec<&Entry>, Vec<&Entry>) = surplus.into_iter().partition(|e| takes(e));
+            surplus = rest;
+            if habits.cascades {
+                let gone = children(&replaced, shown);
+                surplus.retain(|e| !gone.contains(e));
             }
-            entries.push(Planned { entry: piece.entry.clone(), links });
+            links.extend(replaced.iter().map(|to| Link { kind: LinkKind::Replaces, to: (*to).clone() }));
+            entries.push(Planned { entry: entry.clone(), links });
         }
+        let supersedes = superseded_by(&entries, shown, habits);
         (Some(Step::Submit { submission, entries, supersedes, again: false }), surplus)
     }
 }

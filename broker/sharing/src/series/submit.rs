@@ -46,7 +46,14 @@ pub fn assemble(planned: &[Planned], made: Vec<Made>, shown: &[Shown], number: u
     for plan in planned {
         let Some(source) = sources.get_mut(&plan.entry.of) else { continue };
         if let Some(at) = source.iter().position(|e| e.format == plan.entry.format) {
-            submission.entries.push(source.swap_remove(at));
+            let mut entry = source.swap_remove(at);
+            if plan.entry.again > 0 {
+                let keys = plan.entry.keys();
+                let shared = entry.entry == entry.document;
+                entry.document = keys.document(entry.format);
+                entry.entry = if shared { entry.document } else { keys.entry(entry.format) };
+            }
+            submission.entries.push(entry);
             entries.push(plan.clone());
         }
     }

@@ -3,6 +3,7 @@
 mod make;
 mod orders;
 mod plan;
+mod registry;
 mod submit;
 mod table;
 mod vectors;

@@ -5,10 +5,10 @@ use sharing::series::Change::{Added, Cancelled, Changed, New};
 use sharing::series::{Change, Fate, Names, Sha, State, Version, Withheld, fold};
 
 /// A generator of numbers: xorshift64*, so that a failure can be made again from its seed.
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
+    pub(crate) fn roll(&mut self, sides: usize) -> usize {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -25,7 +25,7 @@ impl Dice {
     }
 
     /// A history of one kind of document without conflicts of ids or patients: some are reserved, some arrive twice.
-    fn history(&mut self, length: usize) -> Vec<Version> {
+    pub(crate) fn history(&mut self, length: usize) -> Vec<Version> {
         let kind = self.roll(3);
         let mut versions: Vec<Version> = (0..length)
             .map(|n| {

@@ -30,7 +30,7 @@ fn told(step: &Step) -> Vec<String> {
             .iter()
             .map(|p: &Planned| format!("{}{}", text(&p.entry), p.links.iter().map(link).collect::<String>()))
             .collect(),
-        Step::Withdraw { entries } => {
+        Step::Withdraw { entries, .. } => {
             vec![format!("withdraw {}", entries.iter().map(text).collect::<Vec<_>>().join(" "))]
         }
     }
@@ -62,7 +62,7 @@ impl Target {
                     });
                 }
             }
-            Step::Withdraw { entries } => {
+            Step::Withdraw { entries, .. } => {
                 entries.iter().for_each(|entry| self.set(entry, Status::Withdrawing));
             }
         }
@@ -75,7 +75,9 @@ impl Target {
                 entries.iter().for_each(|p| self.set(&p.entry, Status::Approved));
                 supersedes.iter().for_each(|entry| self.set(entry, Status::Superseded));
             }
-            Step::Withdraw { entries } => entries.iter().for_each(|entry| self.set(entry, Status::Withdrawn)),
+            Step::Withdraw { entries, gone } => {
+                entries.iter().chain(gone).for_each(|entry| self.set(entry, Status::Withdrawn));
+            }
         }
     }
 
@@ -331,6 +333,7 @@ fn ids_of_a_merged_document_are_its_own() {
         series_key: "k".to_owned(),
         of: of.iter().map(|s| (*s).to_owned()).collect(),
         format: Format::Fhir,
+        again: 0,
     };
     assert_eq!(entry(&["m"]).keys().msg_id, "m");
     assert_eq!(entry(&["n", "m"]).keys().msg_id, "m+n");

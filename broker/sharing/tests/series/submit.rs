@@ -50,6 +50,7 @@ fn entry(of: &[&str], format: Format) -> Entry {
         series_key: "svarrapport|ENH:974760673|SR-1".to_owned(),
         of: of.iter().map(|s| (*s).to_owned()).collect(),
         format,
+        again: 0,
     }
 }
 

@@ -54,6 +54,7 @@ fn partial_updates_are_those_of_the_vectors() {
                     series_key: "svarrapport|ENH:974589095|d1".to_owned(),
                     of: vec![v.msg_id.clone()],
                     format: message_schemas::document::Format::KithXml,
+                    again: 0,
                 },
                 status: Status::Approved,
                 links: Vec::new(),
@@ -69,7 +70,8 @@ fn partial_updates_are_those_of_the_vectors() {
 
         if withdraws {
             assert!(matches!(state, State::Withdrawn { .. }), "{what}");
-            let all = Step::Withdraw { entries: shown.into_iter().map(|s| s.entry).collect() };
+            let entries = shown.into_iter().map(|s| s.entry).collect();
+            let all = Step::Withdraw { entries, gone: Vec::new() };
             assert_eq!(steps, [all], "{what}");
             checked += 1;
             continue;

@@ -219,6 +219,10 @@ impl State {
             {
                 return Err("XDSReplaceFailed".to_owned());
             }
+            // A strict registry: nothing hangs on, or takes the place of, what is out of use.
+            if entries.get(&target).is_some_and(|kept| !kept.approved) {
+                return Err("XDSRegistryDeprecatedDocumentError".to_owned());
+            }
             links.push((source, kind, target));
         }
         if fresh.is_empty() || !fresh.keys().all(|id| members.contains(id)) {
