@@ -115,6 +115,8 @@ pub struct Entry {
     pub media_type: String,
     /// Title, at most 128 characters, nothing of the patient.
     pub title: String,
+    /// What is told of the message that the document comes from: a submission may hold documents of several.
+    pub common: Common,
     /// SHA-1 of the bytes.
     pub sha1: [u8; 20],
     /// The bytes.
@@ -142,7 +144,7 @@ impl Entry {
     }
 }
 
-/// What all documents of a submission have in common.
+/// What all documents of a message have in common.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Common {
     /// Who it is about.

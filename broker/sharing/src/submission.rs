@@ -83,7 +83,7 @@ pub struct Relation {
 pub struct Submission {
     /// The set.
     pub set: SubmissionSet,
-    /// What all entries share.
+    /// What the set tells of whom it is about and who wrote: as its newest document. Each entry tells its own.
     pub common: Common,
     /// How documents are named at this target.
     pub unique_ids: UniqueIds,
@@ -158,6 +158,7 @@ pub fn submission(
             format_code: draft.code,
             confidentiality: policy::confidentiality(document, sender(document), draft.format, target),
             title: words.clean(&title(document, draft.format), LONGEST_TITLE),
+            common: submission.common.clone(),
             media_type: draft.media_type,
             sha1: Sha1::digest(&draft.bytes).into(),
             bytes: draft.bytes.into_owned(),

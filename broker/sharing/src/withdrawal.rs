@@ -110,6 +110,7 @@ fn tombstone(
         confidentiality: vec![target.level.code()],
         media_type: MEDIA_TYPE.to_owned(),
         title: "Dokumentet er trukket tilbake".to_owned(),
+        common: submission.common.clone(),
         sha1: Sha1::digest(WORDS.as_bytes()).into(),
         bytes: WORDS.as_bytes().to_vec(),
     });

@@ -9,7 +9,7 @@ use crate::target::UniqueIds;
 
 /// The entry of a document.
 pub(super) fn document_reference(s: &Submission, entry: &Entry, national: bool) -> Object {
-    let common = &s.common;
+    let common = &entry.common;
     let mut contained = Contained::default();
     let authors: Vec<Object> =
         common.authors.iter().flat_map(|author| contained.author(author, national)).collect();

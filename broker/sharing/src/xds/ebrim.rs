@@ -160,7 +160,7 @@ fn package(xml: &mut Xml, s: &Submission) {
 }
 
 fn extrinsic_object(xml: &mut Xml, s: &Submission, e: &Entry) {
-    let common = &s.common;
+    let common = &e.common;
     let id = entry_id(e.entry, s.unique_ids);
     let home = format!("urn:oid:{}", common.home_community);
     let attributes = [

@@ -31,7 +31,13 @@ fn target() -> Target {
 
 /// What is made of the messages `of`, as the journal's bytes would give it.
 fn made(of: &[&str]) -> Made {
-    let text = TEXT.replace("MSG", of.last().expect("a message"));
+    made_on(of, "2026-03-04", "974760673")
+}
+
+/// The same of a newest message that was made on that day, by a department with that number.
+fn made_on(of: &[&str], day: &str, by: &str) -> Made {
+    let text = TEXT.replace("MSG", of.last().expect("a message")).replace("2026-03-04", day);
+    let text = text.replace("<Id>974760673</Id>", &format!("<Id>{by}</Id>"));
     let tree = Tree::parse(&text, &Limits::default()).expect("XML");
     let merged: Vec<&str> = of.iter().rev().copied().collect();
     let part = document::Part { text: &text, tree: &tree, nth: 1, results: &[] };
@@ -105,6 +111,70 @@ fn documents_of_two_messages_go_out_as_one_set_with_the_links_of_the_plan() {
     assert!(shown.iter().all(|s| s.published.as_ref().is_some_and(|p| p.set != assembled.submission.set.id)));
     let again = assemble(&second, all, &shown, 2).expect("a submission");
     assert_eq!(again.submission, assembled.submission, "made again, it is the same");
+}
+
+/// document-sharing §7.2: what an entry tells is of the message that its document comes from.
+#[test]
+fn each_entry_tells_of_its_own_message() {
+    let (n, m, both) =
+        (entry(&["n"], Format::KithXml), entry(&["m"], Format::KithXml), entry(&["n", "m"], Format::Fhir));
+    let all = [planned(n, &[]), planned(m.clone(), &[]), planned(both, &[(LinkKind::Transforms, &m)])];
+    let days = ["2026-03-02", "2026-03-05", "2026-03-05"];
+    let made = vec![
+        made_on(&["n"], days[0], "974760673"),
+        made_on(&["m"], days[1], "974589095"),
+        made_on(&["n", "m"], days[2], "974589095"),
+    ];
+    let submission = assemble(&all, made, &[], 1).expect("a submission").submission;
+
+    let bundle = sharing::mhd::bundle(&submission, Kind::Mhd).expect("JSON");
+    let bundle: serde_json::Value = serde_json::from_slice(&bundle).expect("JSON");
+    let resources = bundle["entry"].as_array().expect("a list").iter().map(|e| &e["resource"]);
+    let references: Vec<_> = resources.filter(|r| r["resourceType"] == "DocumentReference").collect();
+    assert_eq!(references.len(), days.len());
+    for (reference, day) in references.iter().zip(days) {
+        let attachment = &reference["content"][0]["attachment"];
+        assert_eq!(attachment["creation"], format!("{day}T09:00:00Z"));
+        assert!(reference["context"]["period"]["start"].as_str().is_some_and(|s| s.starts_with(day)));
+        let number = if day == days[0] { "974760673" } else { "974589095" };
+        assert!(reference["contained"].to_string().contains(number), "{reference}");
+    }
+
+    let call = sharing::xds::Call {
+        to: "https://example.org",
+        message_id: uuid::Uuid::from_u128(1),
+        security: None,
+    };
+    let wire = sharing::xds::provide(&submission, &call);
+    let text = String::from_utf8_lossy(&wire.body);
+    let created: Vec<&str> = text
+        .split("name=\"creationTime\"")
+        .skip(1)
+        .filter_map(|s| s.split("<Value>").nth(1)?.get(..8))
+        .collect();
+    assert_eq!(created, ["20260302", "20260305", "20260305"]);
+}
+
+/// An id that a registry has put out of use is never taken again.
+#[test]
+fn what_is_published_anew_has_ids_of_its_own() {
+    let first = entry(&["m"], Format::KithXml);
+    let again = Entry { again: 1, ..first.clone() };
+    let before = assemble(&[planned(first.clone(), &[])], vec![made(&["m"])], &[], 1).expect("a submission");
+    let mut shown = taken(&[planned(first, &[])], &before.submission, 1);
+    shown[0].status = Status::Superseded;
+    let step = [planned(again.clone(), &[])];
+    let anew = assemble(&step, vec![made(&["m"])], &shown, 2).expect("a submission").submission;
+    let (old, new) = (&before.submission.entries[0], &anew.entries[0]);
+    assert!(
+        old.entry != new.entry && old.document != new.document && before.submission.set.id != anew.set.id
+    );
+    assert_eq!(old.bytes, new.bytes, "byte for byte");
+    assert_eq!((new.entry, new.document), {
+        let named = expected(&again, &target());
+        (named.entry, named.document)
+    });
+    assert_ne!(shown[0].entry.id(), again.id(), "both stay on record");
 }
 
 #[test]
