@@ -102,7 +102,8 @@ pub(crate) async fn versions_are_found_by_what_names_them(rig: impl Rig) {
 }
 
 fn shown(target: &str, of: &Version, status: Status) -> ShownAt {
-    let entry = |format| Published { series_key: "k".to_owned(), of: vec![of.msg_id.clone()], format };
+    let entry =
+        |format| Published { series_key: "k".to_owned(), of: vec![of.msg_id.clone()], format, again: 0 };
     ShownAt {
         target: destination(target),
         strand: of.strand(),
