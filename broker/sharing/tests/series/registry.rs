@@ -71,7 +71,8 @@ impl Registry {
                     }
                     for link in &planned.links {
                         let id = link.to.id();
-                        if !self.in_use(id) && !(link.kind != LinkKind::Replaces && fresh.contains(&id)) {
+                        let its_own = link.kind != LinkKind::Replaces && fresh.contains(&id);
+                        if !self.in_use(id) && !its_own {
                             return Err(format!("{} to {}", text(&planned.entry), text(&link.to)));
                         }
                     }
