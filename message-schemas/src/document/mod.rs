@@ -75,6 +75,7 @@ mod parties;
 mod referral;
 mod report;
 mod requisition;
+mod reservation;
 mod roles;
 mod surroundings;
 mod tell;
@@ -195,12 +196,18 @@ pub enum Withheld {
     /// An order that is under way.
     #[error("an order in progress is not part of the shared record")]
     OrderInProgress,
-    /// The patient has not agreed (Henvisning, K(9064) 4).
+    /// The patient has not agreed (Henvisning, K(9064) 4; MsgHead, K(3109) 2).
     #[error("the patient has not consented")]
     NoConsent,
-    /// What is said of the patient's consent is no code of K(9064): it may be a refusal.
+    /// What is said of the patient's consent is no code of its list (K(9064), under MsgHead K(3109)): it may be a refusal.
     #[error("what is said of the patient's consent is not understood")]
     ConsentUnclear,
+    /// The patient reserves (Svarrapport and Rekvisisjon, K(3108) R).
+    #[error("the patient reserves that the report be registered")]
+    PatientReserves,
+    /// A reservation that is not settled (K(3108) U), or told by no code of the list: it may be one.
+    #[error("what is said of the patient's reservation is not understood")]
+    ReservationUnclear,
     /// The sending legal unit has no id, so two senders' documents could be taken for one.
     #[error("the sending organisation has no id")]
     SenderUnknown,

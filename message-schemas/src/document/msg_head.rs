@@ -9,6 +9,7 @@
 //! | `I/Patient` | [`Individual`] |
 //! | `Document/RefDoc` with `MsgType` XML | the payload; its namespace decides the family |
 //! | every other `Document/RefDoc` | an attachment |
+//! | `Document/Consent` K(3109) | text, and whether it may be published |
 //! | `Document/ContentType` and its siblings | text |
 //! | `PatientReport` | several patients in one message: [`Fault::SeveralPatients`] |
 //! | `Signature` | judged where the message came in; not part of the record |
@@ -16,15 +17,18 @@
 //! Where no `RefDoc` says XML, the first whose content is of a family that is known is the payload: some
 //! senders leave the type out. A second payload is kept as an attachment, so that nothing of it is lost.
 
-use super::Fault;
 use super::attachments::RefDoc;
 use super::coverage::{Coverage, Outcome, part};
 use super::envelope::Envelope;
 use super::individual::Individual;
 use super::parties::Party;
 use super::values::{Code, Sourced, When, Words, first};
+use super::{Fault, Withheld, codes};
 use crate::family;
 use crate::xml::Node;
+
+/// What `Document/Consent` is called in the text.
+const CONSENT: &str = "Samtykke";
 
 /// A whole message under MsgHead.
 #[derive(Debug)]
@@ -132,6 +136,23 @@ impl<'t> MsgHead<'t> {
         }
     }
 
+    /// Why what is said of consent beside the payload or an attachment keeps the document back. None is asked for; what is
+    /// there must say that it was given: K(3109) 1, or where a sender writes of the list of referrals, K(9064) 1 to 3.
+    pub(super) fn consent(&self) -> Option<Withheld> {
+        let said = |description: &Description<'t>| {
+            let Description::Code(CONSENT, code) = description else { return None };
+            code.words()?;
+            let of_referrals = code.system.and_then(codes::national) == Some(9064);
+            match (code.code(), of_referrals) {
+                (Some("1"), _) | (Some("2" | "3"), true) => None,
+                (Some("2"), false) | (Some("4"), true) => Some(Withheld::NoConsent),
+                _ => Some(Withheld::ConsentUnclear),
+            }
+        };
+        let all = || self.descriptions.iter().filter_map(said);
+        all().find(|why| *why == Withheld::NoConsent).or_else(|| all().next())
+    }
+
     /// Marks what covers the payload and is not [`Envelope`]. What becomes a resource or text (parties, patient,
     /// conversation, descriptions, attachments) is marked by who writes it.
     pub(super) fn mark_cover(&self, coverage: &mut Coverage) {
@@ -177,7 +198,7 @@ impl<'t> Description<'t> {
             "ContentType" => Self::Code("Type innhold", Code::read(node)),
             "ContentDescription" => Self::Words("Beskrivelse av innhold", Words::read(node)?),
             "ContentCategory" => Self::Code("Kategori", Code::read(node)),
-            "Consent" => Self::Code("Samtykke", Code::read(node)),
+            "Consent" => Self::Code(CONSENT, Code::read(node)),
             "Annotation" => Self::Words("Merknad", Words::read(node)?),
             "FromDate" => Self::When("Fra", When::read(node)?),
             "ToDate" => Self::When("Til", When::read(node)?),
@@ -250,6 +271,30 @@ mod tests {
         let bytes = tree(&document("XML", "QQ=="));
         let head = MsgHead::read(bytes.root().unwrap()).unwrap();
         assert!(head.payload.is_none(), "bytes are no payload");
+    }
+
+    #[test]
+    fn only_a_consent_that_was_given_lets_a_document_go() {
+        let said = |consent: &str| {
+            let first = document("XML", NOTE).replacen("<RefDoc>", &format!("{consent}<RefDoc>"), 1);
+            let tree = tree(&first);
+            MsgHead::read(tree.root().unwrap()).unwrap().consent()
+        };
+        let list =
+            |code: &str, list: u16| format!("<Consent V='{code}' S='2.16.578.1.12.4.1.1.{list}' DN='x'/>");
+        for given in
+            ["", "<Consent/>", "<Consent V='1'/>", &list("1", 3109), &list("2", 9064), &list("3", 9064)]
+        {
+            assert_eq!(said(given), None, "{given}");
+        }
+        for refused in ["<Consent V='2'/>", &list("2", 3109), &list("4", 9064)] {
+            assert_eq!(said(refused), Some(Withheld::NoConsent), "{refused}");
+        }
+        for unclear in ["<Consent DN='Nei'/>", "<Consent OT='Nei'/>", &list("4", 3109), &list("9", 9064)] {
+            assert_eq!(said(unclear), Some(Withheld::ConsentUnclear), "{unclear}");
+        }
+        let two = [list("7", 3109), list("2", 3109)].concat();
+        assert_eq!(said(&two), Some(Withheld::NoConsent));
     }
 
     #[test]

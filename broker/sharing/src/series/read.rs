@@ -55,6 +55,7 @@ fn withheld(publishable: &Publishable) -> Option<Withheld> {
             reason,
             document::Withheld::NotAPerson
                 | document::Withheld::NoConsent
+                | document::Withheld::PatientReserves
                 | document::Withheld::OnwardReserved
                 | document::Withheld::Dialogue
                 | document::Withheld::Logistics

@@ -151,6 +151,7 @@ pub(super) fn translate(
     if body.reserved {
         withheld.push(Withheld::OnwardReserved);
     }
+    withheld.extend(body.head.consent());
     if !kind.record && !options.publish_logistics {
         withheld.push(Withheld::Logistics);
     }

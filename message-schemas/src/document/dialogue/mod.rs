@@ -97,6 +97,7 @@ pub(super) fn translate(
     if !options.publish_dialogues {
         withheld.push(Withheld::Dialogue);
     }
+    withheld.extend(body.head.consent());
 
     let mut paths = Paths::default();
     let mut ids = Ids::new(&keys, &mut paths);

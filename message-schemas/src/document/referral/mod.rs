@@ -150,7 +150,7 @@ pub(super) fn translate(
             None
         }
     };
-    withheld.extend(consent(&body.consents));
+    withheld.extend(consent(&body.consents).or_else(|| body.head()?.consent()));
 
     let mut paths = Paths::default();
     let mut ids = Ids::new(&keys, &mut paths);

@@ -29,7 +29,7 @@ use super::identity::Ids;
 use super::parties::Party;
 use super::values::{Code, Sourced, When, Words};
 use super::writer::{self, Cover, Writer};
-use super::{Fault, Mode, NoteKind, Notes, Options, SharedDocument, Withheld, addition, names};
+use super::{Fault, Mode, NoteKind, Notes, Options, SharedDocument, Withheld, addition, names, reservation};
 use crate::family::Family;
 use crate::head::ServiceType;
 use crate::time::Stamp;
@@ -113,6 +113,7 @@ pub(super) fn translate<'t>(
             None
         }
     };
+    withheld.extend(reservation::withheld(report.requests.iter().flat_map(|r| &r.reservations)));
 
     let mut ids = Ids::new(&keys, paths);
     let patient = match &report.subject {

@@ -55,7 +55,7 @@ use super::identity::Ids;
 use super::parties::Party;
 use super::values::{Code, Sourced, When, Words};
 use super::writer::{self, Cover, Writer};
-use super::{Fault, Notes, Options, SharedDocument, Withheld, addition, lists};
+use super::{Fault, Notes, Options, SharedDocument, Withheld, addition, lists, reservation};
 use crate::family::Family;
 use crate::head::ServiceType;
 use crate::xml::{Node, Tree};
@@ -126,6 +126,7 @@ pub(super) fn translate(
             None
         }
     };
+    withheld.extend(reservation::withheld(body.reservations.iter()));
     let mut paths = Paths::default();
     let mut ids = Ids::new(&keys, &mut paths);
     let patient = body.patient.as_ref().map(|p| ids.make("Patient", p.who.node, 1, &mut coverage));

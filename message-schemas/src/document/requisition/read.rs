@@ -29,6 +29,8 @@ pub(super) struct Requisition<'t> {
     pub report_priority: Option<Code<'t>>,
     /// How the answer is wanted, and what may not be done: told.
     pub wishes: Vec<Node<'t>>,
+    /// Those of `Reservation`, K(3108), by themselves.
+    pub reservations: Vec<Code<'t>>,
     pub patient: Option<Patient<'t>>,
     /// `Animal`, `Material`
     pub other: Option<Node<'t>>,
@@ -109,6 +111,7 @@ impl<'t> Requisition<'t> {
             by_provider: None,
             report_priority: None,
             wishes: Vec::new(),
+            reservations: node.all("Reservation").map(Code::read).collect(),
             patient: None,
             other: None,
             provider: None,

@@ -1,0 +1,53 @@
+//! What a patient has said no to is built, delivered, and not published, wherever the message says it.
+
+mod document_rules;
+
+use document_rules::{check, read};
+use message_schemas::document::{Options, Publishable, Withheld};
+use std::path::Path;
+
+/// Why a sample of ours is kept back with `added` before the first place of `before`.
+fn why(case: &str, before: &str, added: &str) -> Vec<Withheld> {
+    let at = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples").join(case).join("in.xml");
+    let sample = std::fs::read_to_string(at).expect("in.xml");
+    assert!(sample.contains(before), "{case}");
+    let text = sample.replacen(before, &format!("{added}{before}"), 1);
+    let options = r#"{"publish_dialogues": true, "publish_orders": true}"#;
+    let options: Options = serde_json::from_str(options).expect("settings");
+    let document = read(text.as_bytes()).translate(&options).expect("a document").remove(0);
+    let faults = check(&document);
+    assert!(faults.is_empty(), "{case}: {faults:#?}");
+    match document.publishable {
+        Publishable::Yes => Vec::new(),
+        Publishable::No(why) => why,
+    }
+}
+
+#[test]
+fn a_consent_that_was_refused_withholds_what_lies_under_a_head() {
+    for case in [
+        "plo/document-discharge-report-1.6",
+        "henvisning/document-assessed-2.0",
+        "dialogmelding/document-note-1.1",
+    ] {
+        let said = |code: &str| why(case, "<RefDoc>", &format!("<Consent V=\"{code}\" DN=\"x\"/>"));
+        assert_eq!(said("1"), [], "{case}");
+        assert_eq!(said("2"), [Withheld::NoConsent], "{case}");
+        assert_eq!(said("8"), [Withheld::ConsentUnclear], "{case}");
+    }
+}
+
+#[test]
+fn a_reservation_withholds_a_report_and_an_order() {
+    for (case, before) in [
+        ("svarrapport/document-biochemistry-1.3", "<ReasonAsText>"),
+        ("rekvisisjon/document-laboratory-1.6", "<Patient>"),
+    ] {
+        let said = |code: &str| {
+            why(case, before, &format!("<Reservation V=\"{code}\" S=\"2.16.578.1.12.4.1.1.3108\" DN=\"x\"/>"))
+        };
+        assert_eq!(said("T"), [], "{case}");
+        assert_eq!(said("R"), [Withheld::PatientReserves], "{case}");
+        assert_eq!(said("U"), [Withheld::ReservationUnclear], "{case}");
+    }
+}
