@@ -51,3 +51,23 @@ fn a_reservation_withholds_a_report_and_an_order() {
         assert_eq!(said("U"), [Withheld::ReservationUnclear], "{case}");
     }
 }
+
+#[test]
+fn a_birth_date_that_is_not_that_of_the_national_id_withholds() {
+    let at =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/svarrapport/document-biochemistry-1.3/in.xml");
+    let sample = std::fs::read_to_string(at).expect("in.xml");
+    let born = |value: &str| {
+        let (from, rest) = sample.split_once("<DateOfBirth V=\"").expect("a birth date");
+        let (_, rest) = rest.split_once('"').expect("its end");
+        let text = format!("{from}<DateOfBirth V=\"{value}\"{rest}");
+        read(text.as_bytes()).translate(&Options::default()).expect("a document").remove(0).publishable
+    };
+    let other = Publishable::No(vec![Withheld::BirthDateContradicts]);
+    for same in ["1975-05-14", "1975-05", "1975", "1975-05-13T23:00:00Z"] {
+        assert_eq!(born(same), Publishable::Yes, "{same}");
+    }
+    for different in ["1975-05-15", "1975-04-14", "1985-05-14", "1975-06", "1974"] {
+        assert_eq!(born(different), other, "{different}");
+    }
+}

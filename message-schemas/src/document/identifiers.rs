@@ -128,6 +128,21 @@ pub(super) fn register(kind: &str, value: &str) -> Option<&'static str> {
     matches!(kind, "FNR" | "DNR").then(|| if is_d_number(value) { "DNR" } else { "FNR" })
 }
 
+/// Day, month and the last two digits of the year that a number of [`register`] is issued on; none for what is no such
+/// number.
+pub(super) fn birth_date(kind: &str, value: &str) -> Option<(u8, u8, u8)> {
+    register(kind, value)?;
+    let two = |at: usize| value.get(at..at + 2)?.parse::<u8>().ok();
+    let (day, month, year) = (two(0)?, two(2)?, two(4)?);
+    let month = match month {
+        81.. => month - 80,
+        66.. => month - 65,
+        41.. => month - 40,
+        _ => month,
+    };
+    Some((if day > 40 { day - 40 } else { day }, month, year))
+}
+
 /// Judges the official id of a patient; none for kinds that no register in Norway answers for.
 pub(super) fn judge(kind: &str, value: &str) -> Option<Judged> {
     let really_d_number = kind == "FNR" && is_d_number(value);
@@ -169,6 +184,16 @@ mod tests {
         assert!(judge("DUF", "200812345678").unwrap().sound);
         assert!(!judge("DUF", "000000000000").unwrap().sound);
         assert_eq!(judge("PNR", "123"), None);
+    }
+
+    #[test]
+    fn a_number_says_when_its_owner_was_born() {
+        for number in ["13116900216", "13916900216", "13766900216", "13516900216", "53116900216"] {
+            assert_eq!(birth_date("FNR", number), Some((13, 11, 69)), "{number}");
+        }
+        assert_eq!(birth_date("DNR", "53116900216"), Some((13, 11, 69)));
+        assert_eq!(birth_date("FHN", "80000000000"), None);
+        assert_eq!(birth_date("FNR", "x"), None);
     }
 
     /// The number with these nine digits, or with the next that has one.

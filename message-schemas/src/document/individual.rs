@@ -148,12 +148,19 @@ impl<'t> Individual<'t> {
         true
     }
 
-    /// The first id of a kind that a register in Norway answers for is the official one.
+    /// The official id is the one that the patient's record is found under: a national identity number before the
+    /// D-number of before, and that before what a register gave for want of either; else the first.
     fn take_ident(&mut self, e: Node<'t>) {
         let Some(id) = additional_id(e) else { return };
-        if self.official.is_none() && matches!(id.kind(), Some("FNR" | "DNR" | "FHN" | "DUF")) {
+        let rank =
+            |id: &TypedId<'_>| ["FNR", "DNR", "FHN", "DUF"].iter().position(|kind| id.kind() == Some(kind));
+        let better = match (rank(&id), self.official.as_ref().and_then(rank)) {
+            (Some(new), Some(old)) => new < old,
+            (new, old) => new.is_some() && old.is_none(),
+        };
+        if better {
             self.official_kind = id.kind.clone();
-            self.official = Some(id);
+            self.additional.extend(self.official.replace(id));
         } else {
             self.additional.push(id);
         }
@@ -180,8 +187,31 @@ impl<'t> Individual<'t> {
             withheld.push(Withheld::NationalIdUnsound);
         } else if kind == "DUF" && !options.publish_duf {
             withheld.push(Withheld::NoNationalId);
+        } else if self.born_otherwise() {
+            withheld.push(Withheld::BirthDateContradicts);
         }
         Some(judged)
+    }
+
+    /// True if the patient was born on another day than the official id is issued on, as far as both tell: one of them is
+    /// then somebody else's.
+    fn born_otherwise(&self) -> bool {
+        let official = self.official.as_ref().and_then(|id| Some((id.kind()?, id.value()?)));
+        let issued = official.and_then(|(kind, value)| identifiers::birth_date(kind, value));
+        let born = self.born.as_ref().and_then(When::dated);
+        let Some(((day, month, year), born)) = issued.zip(born) else { return false };
+        let same = |date: jiff::civil::Date| {
+            let year = date.year().rem_euclid(100) == i16::from(year);
+            let month = year && date.month() == month.cast_signed();
+            let day = month && date.day() == day.cast_signed();
+            match born.precision() {
+                Precision::Year => year,
+                Precision::Month => month,
+                Precision::Day | Precision::Full | Precision::TimeOfDay => day,
+            }
+        };
+        // A time with a zone may be of the next day here.
+        ![born.date(), born.oslo().map(|at| at.date())].into_iter().flatten().any(same)
     }
 
     /// How the resources point at the patient: the resource, and what is known.

@@ -184,6 +184,9 @@ pub enum Withheld {
     /// Length, check digits, date or kind are wrong.
     #[error("the patient's national id does not check")]
     NationalIdUnsound,
+    /// The national id is issued on another day than the patient is said to be born: one of them is somebody else's.
+    #[error("the patient's birth date is not that of the national id")]
+    BirthDateContradicts,
     /// The sender reserves that it be sent on.
     #[error("the sender reserves that the message be sent on")]
     OnwardReserved,

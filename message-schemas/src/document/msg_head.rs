@@ -298,6 +298,25 @@ mod tests {
     }
 
     #[test]
+    fn a_national_identity_number_is_the_official_one_wherever_it_stands() {
+        let official = |kinds: &[&str]| {
+            let ids: String =
+                kinds.iter().map(|k| format!("<Ident><Id>{k}</Id><TypeId V='{k}'/></Ident>")).collect();
+            let text = format!("<MsgHead><MsgInfo><Patient>{ids}</Patient></MsgInfo></MsgHead>");
+            let tree = Tree::parse(&text, &Limits::default()).unwrap();
+            let head = MsgHead::read(tree.root().unwrap()).unwrap();
+            let who = head.patient.unwrap();
+            assert_eq!(who.additional.len() + usize::from(who.official.is_some()), kinds.len());
+            who.official.and_then(|id| id.kind().map(str::to_owned))
+        };
+        for kinds in [["PNR", "FNR", "DNR"], ["DUF", "DNR", "FNR"], ["FNR", "FHN", "XXX"]] {
+            assert_eq!(official(&kinds).as_deref(), Some("FNR"), "{kinds:?}");
+        }
+        assert_eq!(official(&["FHN", "DNR"]).as_deref(), Some("DNR"));
+        assert_eq!(official(&["PNR"]), None);
+    }
+
+    #[test]
     fn patient_reports_are_refused() {
         let tree = tree("<PatientReport><CaseNo>1</CaseNo></PatientReport>");
         assert_eq!(MsgHead::read(tree.root().unwrap()).unwrap_err(), Fault::SeveralPatients);
