@@ -7,18 +7,13 @@
 use super::read::{CareMessage, Chapter};
 use crate::document::NoteKind;
 use crate::document::codes::{self, System};
-use crate::document::components::{
-    Allergy, Booked, Diagnosis, FunctionScore, Prescription, PreviousIllness, TimedEvent,
-};
+use crate::document::components::{Allergy, Booked, Diagnosis, FunctionScore, PreviousIllness, TimedEvent};
 use crate::document::fhir::{
-    AllergyIntolerance, Annotation, Appointment, CodeableConcept, Coding, Condition, DateTime, Dosage,
-    Encounter, EncounterDiagnosis, EncounterLocation, Flag, MedicationStatement, Observation, Participant,
-    Period, Reference, Resource,
+    AllergyIntolerance, Annotation, Appointment, CodeableConcept, Coding, Condition, DateTime, Encounter,
+    EncounterDiagnosis, EncounterLocation, Flag, Observation, Participant, Period, Reference, Resource,
 };
-use crate::document::roles::period;
 use crate::document::surroundings::hl7;
 use crate::document::values::{Code, Sourced, When, Words};
-use crate::document::words::amount_text;
 use crate::document::writer::Writer;
 use crate::time::{Precision, Stamp, oslo_text};
 use crate::xml::Node;
@@ -259,102 +254,6 @@ impl<'a, 't> Writer<'a, '_, 't, CareMessage<'t>> {
             concept.text = Some(Cow::Borrowed(&*words.value));
         }
         (concept.text.is_some() || !concept.coding.is_empty()).then_some(concept)
-    }
-
-    fn medication(&mut self, p: &'a Prescription<'t>) -> Option<Uuid> {
-        let drug = self.prescribed(p)?;
-        let id = self.id("MedicationStatement", p.node, 1);
-        let section = Chapter::Medication.title();
-        let mut note = Vec::new();
-        for (label, words) in [("Generisk navn", &p.generic_name), ("", &p.comment)] {
-            let Some(words) = words else { continue };
-            words.mapped(&mut self.coverage, "MedicationStatement.note");
-            let text = match label {
-                "" => Cow::Borrowed(&*words.value),
-                _ => Cow::Owned(format!("{label}: {}", words.value)),
-            };
-            note.push(Annotation { text });
-        }
-        if let Some(code) = &p.multidose {
-            code.mapped(&mut self.coverage, "MedicationStatement.note");
-            if let Some(words) = codes::words(code, 9103).map(|w| format!("Multidose: {w}")) {
-                note.push(Annotation { text: Cow::Owned(words) });
-            }
-        }
-        let usage = p.usage.as_ref().and_then(Code::code);
-        let stopped = p.status.as_ref().and_then(Code::code) == Some("2");
-        let (status, as_needed) = match (stopped, usage) {
-            (true, _) => ("stopped", usage == Some("3")),
-            (false, Some("1" | "2" | "5")) => ("active", false),
-            (false, Some("3")) => ("active", true),
-            (false, Some("4")) => ("completed", false),
-            (false, Some(_)) => ("unknown", false),
-            (false, None) if p.status.is_some() => ("active", false),
-            (false, None) => ("unknown", false),
-        };
-        let mut status_reason = Vec::new();
-        for (code, list) in [(&p.usage, 9101), (&p.status, 9104)] {
-            let Some(code) = code else { continue };
-            code.mapped(&mut self.coverage, "MedicationStatement.statusReason");
-            status_reason.extend(codes::concept(code, Some(list), self.mode()));
-        }
-        let mut dosage = Dosage { as_needed_boolean: as_needed.then_some(true), ..Dosage::default() };
-        if let Some(words) = &p.dosage {
-            words.mapped(&mut self.coverage, "MedicationStatement.dosage.text");
-            dosage.text = Some(Cow::Borrowed(&*words.value));
-        }
-        let mut reason_code = Vec::new();
-        if let Some(words) = &p.purpose {
-            words.mapped(&mut self.coverage, "MedicationStatement.reasonCode");
-            reason_code.push(CodeableConcept::text(&*words.value));
-        }
-        for when in [&p.from, &p.to] {
-            self.date_time(when.as_ref(), "MedicationStatement.effectivePeriod", section);
-        }
-        let out = MedicationStatement {
-            id: Some(id),
-            status: Some(status),
-            status_reason,
-            medication_codeable_concept: Some(drug),
-            subject: self.subject,
-            effective_period: period(p.from.as_ref(), p.to.as_ref()),
-            reason_code,
-            note,
-            dosage: (dosage.text.is_some() || as_needed).then_some(dosage).into_iter().collect(),
-            ..MedicationStatement::default()
-        };
-        self.push(id, Resource::MedicationStatement(Box::new(out)));
-        Some(id)
-    }
-
-    /// Name, form and strength in one text, as all three are needed to read the dosage.
-    fn prescribed(&mut self, p: &'a Prescription<'t>) -> Option<CodeableConcept<'a>> {
-        const TARGET: &str = "MedicationStatement.medicationCodeableConcept";
-        let mut concept = CodeableConcept::default();
-        if let Some(atc) = &p.atc {
-            atc.mapped(&mut self.coverage, TARGET);
-            concept.coding.extend(codes::coding(atc, Some(7180), self.mode()));
-        }
-        let mut parts = Vec::new();
-        if let Some(name) = p.name.as_ref().or(p.generic_name.as_ref()) {
-            name.mapped(&mut self.coverage, TARGET);
-            parts.push(name.value.to_string());
-        } else if let Some(words) = p.atc.as_ref().and_then(Code::words) {
-            parts.push(words.to_owned());
-        } else {
-            return None;
-        }
-        if let Some(form) = &p.form {
-            form.mapped(&mut self.coverage, TARGET);
-            parts.extend(form.words().map(str::to_owned));
-        }
-        if let Some(strength) = &p.strength {
-            strength.mapped(&mut self.coverage, TARGET);
-            parts.push(amount_text(strength));
-        }
-        parts.retain(|p| !p.is_empty());
-        concept.text = Some(Cow::Owned(parts.join(", ")));
-        Some(concept)
     }
 
     /// A function and how it was assessed; not relevant (9) and not assessed are no values. The message has no time of

@@ -31,6 +31,7 @@
 //! settings say so.
 
 mod clinical;
+mod drugs;
 mod read;
 mod text;
 

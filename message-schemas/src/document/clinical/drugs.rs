@@ -40,7 +40,20 @@ pub(in crate::document) enum DrugStatus {
 //# newer two, V 6 or 10 gives 7307, V 1 to 5 is ambiguous
 /// Which list a status is of, and what it says there. `newer`: Epikrise 1.2 and Henvisning 2.0.
 pub(in crate::document) fn status(code: &Code<'_>, newer: bool) -> DrugStatus {
-    let Some(value) = code.code() else { return DrugStatus::Unknown };
+    let said = |words: &[&str]| {
+        let mut texts = [code.display, code.own].into_iter().flatten().map(str::to_lowercase);
+        texts.any(|text| words.iter().any(|word| text.contains(word)))
+    };
+    // `Allergisk ovenfor` and `Anbefalt å slutte å innta`, as senders write them.
+    let allergic = said(&["allerg", "overføls"]) && !said(&["ikke ", "ingen "]);
+    let stopped = said(&["slutte", "sepon"]);
+    let Some(value) = code.code() else {
+        return if allergic { DrugStatus::Allergic } else { DrugStatus::Unknown };
+    };
+    // A text that speaks of the opposite of its code contradicts it: what is meant cannot be told.
+    if (allergic && value != "10") || (stopped && value != "4") {
+        return DrugStatus::Unknown;
+    }
     let sent = code.system.and_then(codes::national);
     let says = |list: u16| {
         let text = codes::list_text(list, value);
@@ -372,6 +385,21 @@ mod tests {
     }
 
     #[test]
+    fn a_text_that_speaks_against_its_code_is_no_use() {
+        for (attributes, newer) in [
+            ("V='1' DN='Allergisk ovenfor'", false),
+            ("V='6' DN='Allergi'", true),
+            ("V='2' DN='Seponert'", false),
+            ("V='1' DN='Anbefalt å slutte å innta'", true),
+            ("V='10' DN='Seponert'", true),
+        ] {
+            assert_eq!(judged(attributes, newer), DrugStatus::Unknown, "{attributes}");
+        }
+        assert_eq!(judged("V='4' DN='Rådes til å slutte'", false), used(7307, "stopped", false));
+        assert_eq!(judged("V='10' DN='Allergi'", false), DrugStatus::Allergic);
+    }
+
+    #[test]
     fn without_a_text_the_version_tells_or_nothing() {
         assert_eq!(judged("V='3'", false), used(7307, "intended", false));
         assert_eq!(judged("V='3' DN='noe annet'", false), used(7307, "intended", false));
@@ -379,6 +407,10 @@ mod tests {
         assert_eq!(judged("V='6'", true), used(7307, "active", false));
         assert_eq!(judged("V='10'", true), DrugStatus::Allergic);
         assert_eq!(judged("V='3' S='2.16.578.1.12.4.1.1.9101'", true), used(9101, "active", true));
+        assert_eq!(judged("DN='Allergisk overfor'", true), DrugStatus::Allergic);
+        assert_eq!(judged("OT='Overfølsom'", false), DrugStatus::Allergic);
+        assert_eq!(judged("DN='Ikke allergisk'", true), DrugStatus::Unknown);
+        assert_eq!(judged("DN='Fast'", true), DrugStatus::Unknown);
         assert_eq!(judged("V='8'", true), DrugStatus::Unknown);
         assert_eq!(judged("V='8'", false), DrugStatus::Unknown);
         assert_eq!(judged("", false), DrugStatus::Unknown);
