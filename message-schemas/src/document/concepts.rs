@@ -75,7 +75,9 @@ impl<'a, 't, B> Writer<'a, '_, 't, B> {
     //= document-sharing §4
     //# Modifier by K(7305): LA laterality and AN anatomy to bodySite, DI note, FO note, S (ICD-10 asterisk)
     //# second coding, A (ATC) second coding
-    /// Takes a concept apart and marks it; `target` is the resource's code.
+    /// Takes a concept apart and marks it; `target` is the resource's code. The diagnosis status (DI) stands in the text
+    /// of the code as well: a reader of the code alone would take what was ruled out for found, and verificationStatus has
+    /// a list of its own that no text can be put into.
     pub(super) fn coded(&mut self, from: &'a Concept<'t>, target: &'static str) -> Coded<'a> {
         let mode = self.mode();
         let mut out = Coded::default();
@@ -104,6 +106,12 @@ impl<'a, 't, B> Writer<'a, '_, 't, B> {
                             ": "
                         });
                         code_text(value, &mut text);
+                    }
+                    // What is not so, or not yet known to be, is never told by the diagnosis alone.
+                    if name.as_ref().and_then(Code::code) == Some("DI") && !values.is_empty() {
+                        let of = from.concept.as_ref().and_then(Code::words).unwrap_or_default();
+                        let before = out.code.text.take().unwrap_or(Cow::Borrowed(of));
+                        out.code.text = Some(Cow::Owned(format!("{before} ({text})")));
                     }
                     if !text.is_empty() {
                         out.note.push(Annotation { text: Cow::Owned(text) });

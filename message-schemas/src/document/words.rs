@@ -54,17 +54,18 @@ pub(super) fn when_words(when: &When<'_>) -> String {
     when.stamp.map_or_else(|| when.sent.to_string(), date_words)
 }
 
-/// A code as a person reads it: words, and the code where there are words beside it.
+/// A code as a person reads it: words, and the code where there are words beside it. Where a sender has words of their own,
+/// the list's stand behind them: what a machine reads is the code.
 pub(super) fn code_text(code: &Code<'_>, out: &mut String) {
-    match (code.code(), code.own.or(code.display)) {
-        (Some(code), Some(words)) => {
-            out.push_str(words);
-            out.push_str(" (");
-            out.push_str(code);
-            out.push(')');
-        }
-        (Some(one), None) | (None, Some(one)) => out.push_str(one),
-        (None, None) => {}
+    let Some(words) = code.words() else { return };
+    out.push_str(words);
+    let listed = code.display.filter(|display| *display != words);
+    let value = code.code().filter(|value| *value != words);
+    let beside: Vec<&str> = listed.into_iter().chain(value).collect();
+    if !beside.is_empty() {
+        out.push_str(" (");
+        out.push_str(&beside.join(", "));
+        out.push(')');
     }
 }
 
@@ -78,4 +79,29 @@ pub(super) fn amount_text(amount: &Amount<'_>) -> String {
         text.push_str(unit);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Limits;
+    use crate::xml::Tree;
+
+    #[test]
+    fn a_code_is_told_with_all_its_words_and_none_twice() {
+        for (attributes, told) in [
+            ("V='N02BE01' DN='Paracetamol'", "Paracetamol (N02BE01)"),
+            ("V='N02BE01' DN='Paracetamol' OT='Paracet 500 mg'", "Paracet 500 mg (Paracetamol, N02BE01)"),
+            ("V='A' DN='A'", "A"),
+            ("DN='Venstre' OT='Venstre'", "Venstre"),
+            ("DN='Venstre' OT='v.'", "v. (Venstre)"),
+            ("V='1'", "1"),
+            ("", ""),
+        ] {
+            let tree = Tree::parse(&format!("<a {attributes}/>"), &Limits::default()).unwrap();
+            let mut out = String::new();
+            code_text(&Code::read(tree.root().unwrap()), &mut out);
+            assert_eq!(out, told, "{attributes}");
+        }
+    }
 }
