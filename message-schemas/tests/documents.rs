@@ -211,6 +211,25 @@ fn what_stands_under_a_cancelled_result_is_cancelled_with_it() {
 }
 
 #[test]
+fn what_stands_apart_from_its_result_says_that_it_is_cancelled() {
+    let text = ours("document-pathology-markup").text;
+    let told = |service: &str| {
+        let text = text.replacen("<DiagComment>", &format!("{service}<DiagComment>"), 1);
+        let document = read(text.as_bytes()).translate(&Options::default()).expect("a document").remove(0);
+        let bundle: Value = serde_json::from_slice(&document.json).expect("JSON");
+        let sections = bundle["entry"][0]["resource"]["section"].as_array().expect("sections").clone();
+        let found = sections.iter().find(|s| s["title"] == "Strukturert informasjon").expect("the section");
+        found["text"]["div"].as_str().expect("a text").to_owned()
+    };
+    assert!(!told("").contains("Kansellert"));
+    let cancelled = told("<ServType V=\"C\"/>");
+    assert!(
+        cancelled.contains("<b>Kansellert: Vurdering:</b> <span style=\"text-decoration: line-through\">")
+    );
+    assert!(told("<ServType V=\"H\"/>").contains("<b>Tidligere sendt: Vurdering:</b>"));
+}
+
+#[test]
 fn two_reports_of_a_patient_are_two_documents() {
     let documents = ours("document-several-reports-1.3").translate(&Options::default()).expect("documents");
     let [first, second] = documents.as_slice() else { panic!("two documents") };

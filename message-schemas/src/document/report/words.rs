@@ -123,13 +123,22 @@ pub(super) fn details_of(
     }
 }
 
+/// It stands apart from the row of its result, so it says itself whether the result still holds.
 pub(super) fn structured(items: &[Item<'_>]) -> Html {
     let mut html = Html::new();
     for item in items {
+        let (label, struck) = match item.service_code() {
+            "C" => ("Kansellert: ", true),
+            "H" => ("Tidligere sendt: ", false),
+            _ => ("", false),
+        };
         for structured in &item.structured {
             let mut words = String::new();
             structured_text(structured, &mut words);
-            html.line(&name_of(item), &words);
+            let (open, close) =
+                if struck { ("<span style=\"text-decoration: line-through\">", "</span>") } else { ("", "") };
+            html.raw("<p><b>").raw(label).text(&name_of(item)).raw(":</b> ");
+            html.raw(open).laid_out(&words).raw(close).raw("</p>");
         }
     }
     html
