@@ -91,7 +91,7 @@ impl<'t> RefDoc<'t> {
 
     /// True if its bytes are packed in a way that is not unpacked here.
     pub(super) fn is_packed(&self) -> bool {
-        self.compression.as_ref().and_then(Code::code).is_some() && self.content.is_some()
+        self.compression.as_ref().and_then(Code::words).is_some() && self.content.is_some()
     }
 
     /// What the sender says, if it is a media type.
@@ -114,7 +114,12 @@ impl<'t> RefDoc<'t> {
         let Some(content) = self.content else {
             return if self.file.is_some() { Body::Reference } else { Body::None("no content") };
         };
-        let container = content.elements().next();
+        let mut containers = content.elements();
+        let container = containers.next();
+        if containers.next().is_some() {
+            // Which of them is meant cannot be told, and one of them alone may be half a document.
+            return Body::None("several documents in one card");
+        }
         let (bytes, inline) = match container {
             Some(node) if node.name() == "Base64Container" => (decode(&node.text(), limit), false),
             None => (decode(&content.text(), limit), false),
@@ -134,6 +139,10 @@ impl<'t> RefDoc<'t> {
                 (if same { said } else { Cow::Borrowed(told) }, !same)
             }
             (Some(told), None) => (Cow::Borrowed(told), false),
+            // Bytes of these kinds show what they are; these do not.
+            (None, Some(said)) if KINDS.iter().any(|(_, kind)| is_shown(kind) && same_kind(kind, &said)) => {
+                (Cow::Borrowed(UNKNOWN), true)
+            }
             (None, Some(said)) => (said, false),
             (None, None) => (Cow::Borrowed(UNKNOWN), false),
         };
@@ -181,21 +190,33 @@ fn decode(text: &str, limit: usize) -> Result<Vec<u8>, &'static str> {
     STANDARD.decode(&packed).map_err(|_| "not base64")
 }
 
+/// How kinds begin.
+const KINDS: &[(&[u8], &str)] = &[
+    (PDF, "application/pdf"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+    (b"II*\0", "image/tiff"),
+    (b"MM\0*", "image/tiff"),
+    (b"{\\rtf", "text/rtf"),
+    (b"<?xml", "application/xml"),
+    (b"\xef\xbb\xbf<?xml", "application/xml"),
+];
+const PDF: &[u8] = b"%PDF-";
+/// Readers of PDF look for its mark within so many bytes (ISO 32000-1, annex H.3, implementation note 13 of PDF 1.7).
+const BEFORE_PDF: usize = 1024;
+
 /// The kind that the first bytes tell.
 fn sniff(bytes: &[u8]) -> Option<&'static str> {
-    const KINDS: &[(&[u8], &str)] = &[
-        (b"%PDF-", "application/pdf"),
-        (b"\xff\xd8\xff", "image/jpeg"),
-        (b"\x89PNG\r\n\x1a\n", "image/png"),
-        (b"GIF87a", "image/gif"),
-        (b"GIF89a", "image/gif"),
-        (b"II*\0", "image/tiff"),
-        (b"MM\0*", "image/tiff"),
-        (b"{\\rtf", "text/rtf"),
-        (b"<?xml", "application/xml"),
-        (b"\xef\xbb\xbf<?xml", "application/xml"),
-    ];
-    KINDS.iter().find(|(mark, _)| bytes.starts_with(mark)).map(|(_, kind)| *kind)
+    let found = KINDS.iter().find(|(mark, _)| bytes.starts_with(mark)).map(|(_, kind)| *kind);
+    let start = bytes.get(..BEFORE_PDF).unwrap_or(bytes);
+    found.or_else(|| start.windows(PDF.len()).any(|w| w == PDF).then_some("application/pdf"))
+}
+
+/// True of a kind whose bytes always begin with its mark; XML may do without.
+fn is_shown(kind: &str) -> bool {
+    kind != "application/xml"
 }
 
 /// `type/subtype`, and parameters of which none is quoted or empty.
@@ -327,8 +348,30 @@ mod tests {
             assert_eq!(read("application/x-own", content), ("application/x-own".to_owned(), false));
         }
         assert_eq!(read("../../x", pdf), ("application/pdf".to_owned(), true));
+        for said in ["application/pdf", "image/jpg", "application/rtf"] {
+            assert_eq!(read(said, bytes), (UNKNOWN.to_owned(), true), "{said}: the bytes are not");
+        }
+        let late = "<Content><Base64Container>CgolUERGLTEuNA==</Base64Container></Content>";
+        assert_eq!(read("application/pdf", late), ("application/pdf".to_owned(), false));
+        assert_eq!(read("text/xml", bytes), ("text/xml".to_owned(), false));
         assert_eq!(read("../../x+xml", inline), ("application/xml".to_owned(), true));
         assert_eq!(read("image/svg+xml", inline), ("image/svg+xml".to_owned(), false));
+    }
+
+    #[test]
+    fn what_is_packed_or_lies_with_others_is_not_shown_as_one_document() {
+        let card = |text: &str, judge: &dyn Fn(&RefDoc<'_>)| {
+            let tree = Tree::parse(&format!("<RefDoc>{text}</RefDoc>"), &Limits::default()).unwrap();
+            judge(&RefDoc::read(tree.root().unwrap()));
+        };
+        let one = "<Base64Container>JVBERi0=</Base64Container>";
+        card(&format!("<Content>{one}{one}</Content>"), &|c| {
+            assert!(matches!(c.body(100), Body::None("several documents in one card")));
+        });
+        for compression in ["<Compression V='GZ'/>", "<Compression DN='GZIP'/>"] {
+            card(&format!("{compression}<Content>{one}</Content>"), &|c| assert!(c.is_packed()));
+        }
+        card(&format!("<Compression/><Content>{one}</Content>"), &|c| assert!(!c.is_packed()));
     }
 
     #[test]
