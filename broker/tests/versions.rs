@@ -57,7 +57,7 @@ fn report(msg_id: u8, hour: u8, change: &str, patient: &str, results: &[(&str, &
   <ServReport>
     <ServType V="{change}"/><IssueDate V="2026-03-04"/><Status V="F"/><MsgDescr V="CLIN"/>
     <ServProvId>SR-1</ServProvId>
-    <Patient><Sex V="1"/><DateOfBirth V="1961-10-29"/><Name>Nordlys, Aksel</Name><OffId>{patient}</OffId>
+    <Patient><Sex V="1"/><Name>Nordlys, Aksel</Name><OffId>{patient}</OffId>
       <TypeOffId V="FNR"/>{items}</Patient>
     <ServProvider><HCP><Inst><Name>Laboratoriet</Name><Id>974760673</Id><TypeId V="ENH"/>
       <AdditionalId><Id>100</Id><Type V="HER"/></AdditionalId></Inst></HCP></ServProvider>

@@ -25,6 +25,8 @@ practice = { list = "8655", code = "S03", name = "Indremedisin" }
 const PATIENT: &str = "01815000036";
 const OTHER: &str = "02906130060";
 const LIVES: &str = "13116900216";
+/// When the first was born, as the samples say it: a document whose id says otherwise waits for a person.
+const BORN: &str = "1950-01-01";
 
 const REPORT: Series =
     Series { sample: "svarrapport/head-accepted-1.4", id: Some("RAPPORT-14-1"), number: 50 };
@@ -47,7 +49,8 @@ fn series_tells_what_stands_where_and_what_waits_for_a_person() {
 
     rig.publish(&REPORT.version(1, "N"));
     rig.publish(&REPORT.version(2, "M"));
-    let foreign = rig.send(REPORT.text(3, "M").replace(PATIENT, OTHER).as_bytes());
+    let foreign =
+        rig.send(REPORT.text(3, "M").replace(PATIENT, OTHER).replace(BORN, "1961-10-02").as_bytes());
     rig.come_to(&foreign, &["parked"; 2]);
     // By the id of a message, and by that of the document.
     let document = "RAPPORT-14-1-50";
@@ -109,7 +112,10 @@ fn trace_says_why_a_document_is_not_to_be_seen() {
         ("shown", REFERRAL.text(1, "N"), &["handed_over"; 2], "at national: shown as kith-xml, fhir"),
         (
             "somebody who may live, at targets for tests",
-            Series { number: 60, ..REFERRAL }.text(1, "N").replace(PATIENT, LIVES),
+            Series { number: 60, ..REFERRAL }
+                .text(1, "N")
+                .replace(PATIENT, LIVES)
+                .replace(BORN, "1969-11-13"),
             &[],
             "at national: not published, N03: a real patient's document is not published to a target for tests",
         ),
@@ -169,7 +175,13 @@ fn trace_says_why_a_document_is_not_to_be_seen() {
     }
 
     // It stays true when the settings change: nothing was told to the target that is added now.
-    let id = rig.send(Series { number: 63, ..REFERRAL }.text(1, "N").replace(PATIENT, LIVES).as_bytes());
+    let id = rig.send(
+        Series { number: 63, ..REFERRAL }
+            .text(1, "N")
+            .replace(PATIENT, LIVES)
+            .replace(BORN, "1969-11-13")
+            .as_bytes(),
+    );
     rig.come_to(&id, &[]);
     let settings = std::fs::read_to_string(rig.region.config()).expect("settings");
     let more = settings.replace("families = [\"discharge-summary\"]", "families = [\"referral\"]");

@@ -15,7 +15,7 @@ const TEXT: &str = r#"<Message xmlns="http://www.kith.no/xmlstds/labsvar/2012-02
   <GenDate V="2026-03-04T09:00:00Z"/><MsgId>MSG</MsgId>
   <ServReport>
     <ServType V="N"/><IssueDate V="2026-03-04"/><Status V="F"/><MsgDescr V="CLIN"/><ServProvId>SR-1</ServProvId>
-    <Patient><Sex V="1"/><DateOfBirth V="1961-10-29"/><Name>Nordlys, Aksel</Name><OffId>13116900216</OffId>
+    <Patient><Sex V="1"/><Name>Nordlys, Aksel</Name><OffId>13116900216</OffId>
       <TypeOffId V="FNR"/></Patient>
     <ServProvider><HCP><Inst><Name>Laboratoriet</Name><Id>974760673</Id><TypeId V="ENH"/></Inst></HCP></ServProvider>
     <Requester><HCP><Inst><Name>Legekontoret</Name><Id>200</Id><TypeId V="HER"/></Inst></HCP></Requester>
