@@ -100,6 +100,27 @@ fn series_tells_what_stands_where_and_what_waits_for_a_person() {
     assert!(said.contains("Series svarrapport|") && said.contains("Series epikrise|"), "{said}");
 }
 
+/// A message with two reports.
+const TWO: &str = "svarrapport/head-several-reports-1.3";
+const FIRST: &str = "RAPPORT-13-1";
+const SECOND: &str = "RAPPORT-13-2";
+
+#[test]
+fn each_report_of_a_message_is_found_by_its_own_id() {
+    let mut rig = Rig::lay_out("asked-reports");
+    let _stores = rig.open();
+    rig.start();
+    rig.publish(&sample(TWO));
+    for (id, other) in [(FIRST, SECOND), (SECOND, FIRST)] {
+        let (code, said) = rig.ask(&["series", id]);
+        let first = said.lines().next().unwrap_or_default();
+        assert!(code == Some(0) && first.ends_with(&format!("|{id}: visible")), "{said}");
+        assert!(!said.contains(other), "the other is not asked for: {said}");
+    }
+    let second = "67296aa4-3417-5f08-a78e-fbfa6eb43daf#2";
+    assert!(rig.ask(&["series", second]).1.contains(second), "by the name under which it is told");
+}
+
 #[test]
 fn trace_says_why_a_document_is_not_to_be_seen() {
     let mut rig = Rig::lay_out_with("asked-trace", LIVING);

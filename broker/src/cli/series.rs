@@ -2,12 +2,14 @@
 
 use super::{ConfigArg, Format, journal, json_line};
 use crate::exit::{Failure, Verdict};
-use crate::series::{Gathered, gather};
+use crate::series::{Gathered, gather_from};
 use broker_core::ports::Store as _;
-use broker_core::series::ShownAt;
+use broker_core::series::{ShownAt, Sought};
 use serde::Serialize;
 use sharing::Environment;
-use sharing::series::{Change, Conflict, Fate, Folded, State, Status, UNKNOWN, Version, Withheld, fold};
+use sharing::series::{
+    Change, Conflict, FAMILIES, Fate, Folded, Mark, State, Status, Strand, UNKNOWN, Version, Withheld, fold,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
@@ -37,9 +39,13 @@ impl Command {
     pub(super) fn run(self, out: &mut dyn Write) -> Result<Verdict, Failure> {
         let config = self.config.load()?;
         let gathered = journal::with(&config, async |j| {
-            let messages: BTreeSet<_> =
-                j.find(self.id.trim(), MOST).await?.into_iter().map(|record| record.id).collect();
-            Ok(gather(j, messages).await?)
+            let id = self.id.trim();
+            let named = gather_from(j, documents(id)).await?;
+            if !named.versions.is_empty() {
+                return Ok(named);
+            }
+            let messages = j.find(id, MOST).await?.into_iter().map(|record| record.id).collect();
+            Ok(gather_from(j, Sought { messages, ..reports(id) }).await?)
         })?;
         let told = tell(&gathered);
         for series in &told {
@@ -53,6 +59,18 @@ impl Command {
         }
         Ok(Verdict::of(!told.is_empty()))
     }
+}
+
+/// The documents of this id, in every family. The journal finds a message by its first document alone.
+fn documents(id: &str) -> Sought {
+    let strands = FAMILIES.iter().map(|family| Strand::named(family, id)).collect();
+    Sought { strands, ..Sought::default() }
+}
+
+/// The report of a message that goes by this id, in every family: the message's own, with `#n` behind it.
+fn reports(id: &str) -> Sought {
+    let marks = FAMILIES.iter().map(|family| Mark::named(family, id)).collect();
+    Sought { marks, ..Sought::default() }
 }
 
 /// One series, as it is told: whose documents, never whom they are about.

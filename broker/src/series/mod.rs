@@ -28,9 +28,16 @@ pub struct Gathered {
 /// # Errors
 /// When the journal does not answer.
 pub async fn gather<S: Store>(store: &S, messages: BTreeSet<MessageId>) -> Result<Gathered, StoreError> {
+    gather_from(store, Sought { messages, ..Sought::default() }).await
+}
+
+/// The same, of the versions that any of this applies to.
+///
+/// # Errors
+/// When the journal does not answer.
+pub async fn gather_from<S: Store>(store: &S, mut sought: Sought) -> Result<Gathered, StoreError> {
     let mut known: BTreeMap<i64, Version> = BTreeMap::new();
     let mut asked: BTreeSet<Strand> = BTreeSet::new();
-    let mut sought = Sought { messages, ..Sought::default() };
     for _ in 0..MOST_ROUNDS {
         if sought.is_empty() {
             break;

@@ -35,4 +35,4 @@ pub use plan::{
     Entry, Formats, Habits, Link, LinkKind, Planned, Shown, Status, Step, UNKNOWN, Wanted, merged_id, plan,
 };
 pub use submit::{Assembled, Made, assemble, expected};
-pub use version::{Change, Item, Mark, Names, PatientKey, Sha, Strand, Version, Withheld};
+pub use version::{Change, FAMILIES, Item, Mark, Names, PatientKey, Sha, Strand, Version, Withheld};

@@ -175,10 +175,43 @@ impl PatientKey {
 #[serde(transparent)]
 pub struct Strand(pub Uuid);
 
+impl Strand {
+    /// Of the documents of a family ([`FAMILIES`]) that carry this id, or of the conversation that is called so.
+    #[must_use]
+    pub fn named(family: &str, id: &str) -> Self {
+        Self(name(&["strand", family, &normal_id(id)]))
+    }
+}
+
+/// Families as series keys name them (document-sharing §2.1).
+pub const FAMILIES: [&str; 13] = [
+    "henvisning",
+    "epikrise",
+    "svarrapport",
+    "rekvisisjon",
+    "dialog",
+    "plo-Innleggelsesrapport",
+    "plo-TverrfagligEpikrise",
+    "plo-HelseopplysningerVedSoknad",
+    "plo-Konsultasjon",
+    "plo-OverforingMedisinskeOpplysninger",
+    "plo-OrienteringOmTjenestetilbud",
+    "plo-Pasientlogistikk",
+    "plo-MeldingFravar",
+];
+
 /// A message as others refer to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Mark(pub Uuid);
+
+impl Mark {
+    /// Of a message of a family ([`FAMILIES`]), by its own id.
+    #[must_use]
+    pub fn named(family: &str, msg_id: &str) -> Self {
+        Self(name(&["message", family, &normal_id(msg_id)]))
+    }
+}
 
 impl Version {
     /// With whom it must be seen.
@@ -191,7 +224,7 @@ impl Version {
                 conversation.as_ref().or(parent.as_ref()).unwrap_or(&self.msg_id)
             }
         };
-        Strand(name(&["strand", &self.family, &normal_id(id)]))
+        Strand::named(&self.family, id)
     }
 
     /// By what others refer to it.
@@ -205,7 +238,7 @@ impl Version {
     pub fn parent(&self) -> Option<Mark> {
         match &self.names {
             Names::Follows { parent: Some(parent), .. } => {
-                Some(Mark(name(&["message", &self.family, &normal_id(parent)])))
+                Some(Mark::named(&self.family, parent))
             }
             Names::Follows { parent: None, .. } | Names::Series(_) | Names::Opens { .. } => None,
         }

@@ -1,6 +1,7 @@
 //! What is visible of a series, whatever arrives in which order.
 
 mod make;
+mod names;
 mod orders;
 mod plan;
 mod registry;
