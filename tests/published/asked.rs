@@ -119,6 +119,31 @@ fn each_report_of_a_message_is_found_by_its_own_id() {
     }
     let second = "67296aa4-3417-5f08-a78e-fbfa6eb43daf#2";
     assert!(rig.ask(&["series", second]).1.contains(second), "by the name under which it is told");
+    // By their message: both.
+    let (_, said) = rig.ask(&["series", "67296aa4-3417-5f08-a78e-fbfa6eb43daf"]);
+    assert!(said.contains(FIRST) && said.contains(SECOND), "{said}");
+
+    // One of them is cancelled. The message itself stays, since the other holds; it is said what else it tells.
+    let text = String::from_utf8(sample(TWO)).expect("UTF-8");
+    let (start, end) = ("<ServReport>", "</ServReport>");
+    let (before, rest) = text.split_once(start).expect("a report");
+    let (report, _) = rest.split_once(end).expect("its end");
+    let cancellation = "67296aa4-3417-5f08-a78e-fbfa6eb43db0";
+    let cancels = format!("{before}{start}{report}{end}\n</Message>")
+        .replacen("67296aa4-3417-5f08-a78e-fbfa6eb43daf", cancellation, 1)
+        .replacen("2026-03-01T10:00:00", "2026-03-01T11:00:00", 1)
+        .replacen("<ServType V=\"N\" DN=\"Ny\"/>", "<ServType V=\"C\"/>", 1);
+    rig.publish(cancels.as_bytes());
+    let (_, said) = rig.ask(&["series", FIRST]);
+    assert!(said.lines().next().is_some_and(|first| first.ends_with(": withdrawn")), "{said}");
+    let (_, said) = rig.ask(&["series", SECOND]);
+    let first = "67296aa4-3417-5f08-a78e-fbfa6eb43daf";
+    let still = format!("it also tells of {first}, withdrawn by {cancellation}: that can be read there still");
+    assert_eq!(said.matches(&still).count(), 2, "at each target: {said}");
+    let (_, said) = rig.ask(&["series", SECOND, "--format", "json"]);
+    let told = lines(&said).remove(0);
+    let also: Vec<_> = told["published"].as_array().expect("entries").iter().map(|e| &e["also_tells"]).collect();
+    assert_eq!(also.iter().filter(|a| a[0]["by"] == cancellation).count(), 2, "the originals alone: {said}");
 }
 
 #[test]

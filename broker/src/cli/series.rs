@@ -2,13 +2,14 @@
 
 use super::{ConfigArg, Format, journal, json_line};
 use crate::exit::{Failure, Verdict};
-use crate::series::{Gathered, gather_from};
+use crate::series::{Gathered, gather, gather_from};
 use broker_core::ports::Store as _;
 use broker_core::series::{ShownAt, Sought};
+use message_schemas::MessageId;
 use serde::Serialize;
 use sharing::Environment;
 use sharing::series::{
-    Change, Conflict, FAMILIES, Fate, Folded, Mark, State, Status, Strand, UNKNOWN, Version, Withheld, fold,
+    Change, Conflict, Entry, FAMILIES, Fate, Folded, Mark, State, Status, Strand, UNKNOWN, Version, Withheld, fold,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -38,16 +39,18 @@ const MOST: usize = 1_000;
 impl Command {
     pub(super) fn run(self, out: &mut dyn Write) -> Result<Verdict, Failure> {
         let config = self.config.load()?;
-        let gathered = journal::with(&config, async |j| {
+        let (asked, gathered) = journal::with(&config, async |j| {
             let id = self.id.trim();
-            let named = gather_from(j, documents(id)).await?;
-            if !named.versions.is_empty() {
-                return Ok(named);
+            let mut asked = gather_from(j, documents(id)).await?;
+            if asked.versions.is_empty() {
+                let messages = j.find(id, MOST).await?.into_iter().map(|record| record.id).collect();
+                asked = gather_from(j, Sought { messages, ..reports(id) }).await?;
             }
-            let messages = j.find(id, MOST).await?.into_iter().map(|record| record.id).collect();
-            Ok(gather_from(j, Sought { messages, ..reports(id) }).await?)
+            // With the other reports of their messages: an original tells of all of them.
+            let messages = asked.versions.iter().map(|v| v.message).collect();
+            Ok((asked, gather(j, messages).await?))
         })?;
-        let told = tell(&gathered);
+        let told = tell(&asked, &gathered);
         for series in &told {
             match self.format {
                 Format::Text => text(out, series)?,
@@ -116,11 +119,24 @@ struct ToldEntry {
     msg_ids: Vec<String>,
     format: String,
     status: Status,
+    /// What else its message told, and does not hold any more: it can be read there still.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    also_tells: Vec<AlsoTells>,
+}
+
+/// Another report of the same message, which was withdrawn or replaced.
+#[derive(Debug, Serialize)]
+struct AlsoTells {
+    msg_id: String,
+    fate: &'static str,
+    by: Option<String>,
 }
 
 /// As targets see it: those for tests see what is marked as a test or about nobody who lives, the others what is not marked.
-fn tell(gathered: &Gathered) -> Vec<Told> {
+/// Only the series that were asked for; `gathered` holds what else came in their messages.
+fn tell(asked: &Gathered, gathered: &Gathered) -> Vec<Told> {
     let all = &gathered.versions;
+    let asked: BTreeSet<_> = asked.versions.iter().map(key).collect();
     let for_tests = |v: &Version| v.is_seen_by(Environment::Test);
     let sides: &[Environment] = if all.iter().all(for_tests) {
         &[Environment::Test]
@@ -132,12 +148,23 @@ fn tell(gathered: &Gathered) -> Vec<Told> {
     let mut told = Vec::new();
     for side in sides {
         let versions: Vec<Version> = all.iter().filter(|v| v.is_seen_by(*side)).cloned().collect();
-        told.extend(tell_folded(&versions, &fold(&versions), &gathered.shown));
+        told.extend(tell_folded(&versions, &fold(&versions), &gathered.shown, &asked));
     }
     told
 }
 
-fn tell_folded(versions: &[Version], folded: &Folded, shown: &[ShownAt]) -> Vec<Told> {
+/// A version, among all.
+fn key(version: &Version) -> (MessageId, &str) {
+    (version.message, &version.msg_id)
+}
+
+fn tell_folded(
+    versions: &[Version],
+    folded: &Folded,
+    shown: &[ShownAt],
+    asked: &BTreeSet<(MessageId, &str)>,
+) -> Vec<Told> {
+    let is_asked = |at: &usize| versions.get(*at).is_some_and(|v| asked.contains(&key(v)));
     let told = |at: usize| {
         let version = versions.get(at)?;
         let (fate, by, conflict) = fate_of(folded.fates.get(at).copied().unwrap_or(Fate::NotShown));
@@ -159,6 +186,9 @@ fn tell_folded(versions: &[Version], folded: &Folded, shown: &[ShownAt]) -> Vec<
     let mut placed: BTreeSet<usize> = BTreeSet::new();
     for (key, series) in &folded.series {
         placed.extend(&series.versions);
+        if !series.versions.iter().any(is_asked) {
+            continue;
+        }
         let of: BTreeSet<&str> =
             series.versions.iter().filter_map(|at| versions.get(*at)).map(|v| v.msg_id.as_str()).collect();
         let mut entries: Vec<&ShownAt> = shown
@@ -172,6 +202,7 @@ fn tell_folded(versions: &[Version], folded: &Folded, shown: &[ShownAt]) -> Vec<
             msg_ids: s.shown.entry.of.iter().filter(|id| *id != UNKNOWN).cloned().collect(),
             format: s.shown.entry.format.to_string(),
             status: s.shown.status,
+            also_tells: also_tells(s, versions, folded),
         });
         let (state, partial, incomplete) = match &series.state {
             State::Nothing => ("nothing", false, false),
@@ -190,7 +221,7 @@ fn tell_folded(versions: &[Version], folded: &Folded, shown: &[ShownAt]) -> Vec<
     }
     // What belongs to none of them: in conflict, not safe, or there before.
     let outside: Vec<ToldVersion> =
-        (0..versions.len()).filter(|at| !placed.contains(at)).filter_map(told).collect();
+        (0..versions.len()).filter(|at| !placed.contains(at)).filter(is_asked).filter_map(told).collect();
     if !outside.is_empty() {
         all.push(Told {
             series: "outside of any series".to_owned(),
@@ -203,6 +234,33 @@ fn tell_folded(versions: &[Version], folded: &Folded, shown: &[ShownAt]) -> Vec<
         });
     }
     all
+}
+
+/// What an original that can be read at a target tells of documents that were withdrawn or replaced since.
+//= document-sharing §1.1
+//# The KITH XML, byte for byte as received, always.
+///
+/// A message with several reports is the original of each of them. It cannot be cut, and to take it away would leave the
+/// reports that hold without theirs; at a target that shows originals alone, they would vanish.
+fn also_tells(entry: &ShownAt, versions: &[Version], folded: &Folded) -> Vec<AlsoTells> {
+    let Entry { of, format: message_schemas::document::Format::KithXml, .. } = &entry.shown.entry else {
+        return Vec::new();
+    };
+    if !matches!(entry.shown.status, Status::Approved | Status::Sending) {
+        return Vec::new();
+    }
+    let own = of.last().and_then(|id| versions.iter().find(|v| v.msg_id == *id));
+    let others = versions.iter().zip(&folded.fates).filter(|(v, _)| {
+        own.is_some_and(|own| own.message == v.message && own.msg_id != v.msg_id)
+    });
+    others
+        .filter(|(_, fate)| matches!(fate, Fate::Withdrawn { .. } | Fate::Superseded { .. }))
+        .map(|(version, fate)| {
+            let (fate, by, _) = fate_of(*fate);
+            let by = by.and_then(|by| versions.get(by)).map(|by| by.msg_id.clone());
+            AlsoTells { msg_id: version.msg_id.clone(), fate, by }
+        })
+        .collect()
 }
 
 /// How what should be seen stands at each target: entries of what is visible, or what of a withdrawn series is not gone.
@@ -291,6 +349,10 @@ fn text(out: &mut dyn Write, series: &Told) -> Result<(), Failure> {
     for entry in &series.published {
         let (target, format, status) = (&entry.target, &entry.format, entry.status.as_str());
         writeln!(out, "  at {target}: {format} of {}: {status}", entry.msg_ids.join(" and "))?;
+        for AlsoTells { msg_id, fate, by } in &entry.also_tells {
+            let by = by.as_ref().map_or_else(String::new, |by| format!(" by {by}"));
+            writeln!(out, "             it also tells of {msg_id}, {fate}{by}: that can be read there still")?;
+        }
     }
     if series.published.is_empty() && series.state == "visible" {
         let short = series.versions.last().map(|v| v.short.as_str()).unwrap_or_default();

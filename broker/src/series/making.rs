@@ -2,7 +2,9 @@
 //!
 //! A Svarrapport 1.3 may hold several reports, all of one patient (`document::translate` sees to that): each is a document in
 //! a series of its own, and the message as it was is the original of each. So what one report of it says can still be read
-//! in the original beside the others after that report alone was withdrawn; their FHIR document and PDF never say it.
+//! in the original beside the others after that report alone was withdrawn; their FHIR document and PDF never say it. The
+//! original cannot be cut (document-sharing §1.1: byte for byte, always), and reports that hold must not vanish where only
+//! originals are shown. So it stays, and `budstikke series` says of each such original what it tells that was withdrawn.
 
 use crate::renderings::Renderings;
 use broker_core::World;
