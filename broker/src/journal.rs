@@ -10,7 +10,7 @@ use broker_core::journal::{
     RecipientId, RecipientRecord, SetAside, Settlement,
 };
 use broker_core::ports::{Backlog, Store, StoreError, StoredDocument, Waiting};
-use broker_core::series::{Kept, Showing, ShownAt, Sought};
+use broker_core::series::{Kept, Ruled, Showing, ShownAt, Sought};
 use jiff::{SignedDuration, Timestamp};
 use message_schemas::MessageId;
 use routing_rules::DestinationId;
@@ -217,6 +217,10 @@ impl Store for Journal {
 
     async fn show(&self, showing: Showing) -> Result<(), StoreError> {
         whichever!(self, store => store.show(showing).await)
+    }
+
+    async fn rule(&self, ruled: Ruled) -> Result<(), StoreError> {
+        whichever!(self, store => store.rule(ruled).await)
     }
 
     async fn broken_link(&self) -> Result<Option<u64>, StoreError> {

@@ -186,6 +186,8 @@ reasons! {
     SeriesUnlinked = "P63", Day, "does not say what it changes";
     /// What is published may not be, or cannot be, made for this target.
     NotPublishable = "P64", Day, "cannot be published to the target";
+    /// A version that says that it was made well after it came.
+    DatedAhead = "P65", Day, "dated in the future";
 }
 
 impl fmt::Display for Reason {

@@ -158,7 +158,8 @@ fn again(record: &ParkedRecord, confirmed: bool, now: Timestamp) -> Result<Again
         | R::SeriesClosed
         | R::DocumentNotSafe
         | R::SeriesUnlinked
-        | R::NotPublishable => Ok(deliver()),
+        | R::NotPublishable
+        | R::DatedAhead => Ok(deliver()),
         R::OutcomeUnknown if confirmed => Ok(deliver()),
         R::OutcomeUnknown => Err(Refusal::UnknownNotConfirmed),
         R::ConflictingContent if confirmed => Ok(Again::Decide),

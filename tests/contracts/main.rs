@@ -97,6 +97,7 @@ journals! {
         the_same_version_is_kept_once,
         versions_are_found_by_what_names_them,
         what_a_target_shows_is_what_was_last_written_down,
+        what_a_person_ruled_stays_with_its_version,
     };
     finding::{
         a_message_is_found_by_every_id,

@@ -4,7 +4,7 @@ use super::make::{With as _, at, commit, destination, message, message_id};
 use super::rig::Rig;
 use broker_core::journal::{CommitResult, Entry};
 use broker_core::ports::Store;
-use broker_core::series::{Kept, Showing, ShownAt, Sought};
+use broker_core::series::{Kept, Ruled, Showing, ShownAt, Sought};
 use message_schemas::document::Format;
 use sharing::series::{
     Change, Entry as Published, Link, LinkKind, Names, PatientKey, Sha, Shown, Status, Version,
@@ -28,6 +28,7 @@ fn version(n: u128, series: &str, msg_id: &str) -> Version {
         synthetic: true,
         attachments: vec![1, 3],
         items: Vec::new(),
+        ruling: sharing::series::Ruling::default(),
     }
 }
 
@@ -146,5 +147,31 @@ pub(crate) async fn what_a_target_shows_is_what_was_last_written_down(rig: impl 
     let told: Vec<_> = record.events.iter().filter(|e| e.what == "shown").collect();
     assert_eq!(told[0].detail.as_deref(), Some("publish:x fhir sending, publish:y fhir sending"));
     assert_eq!(told.len(), 2);
+    assert_eq!(store.broken_link().await, Ok(None));
+}
+
+pub(crate) async fn what_a_person_ruled_stays_with_its_version(rig: impl Rig) {
+    let store = rig.open().await;
+    let (a, b) = (version(1, "s", "a"), version(2, "s", "b"));
+    commit(&store, with(1, [a.clone()])).await;
+    commit(&store, with(2, [b.clone()])).await;
+    let kept = store.versions(&strands(&[&a])).await.expect("a search").remove(1);
+    let mut version = kept.version;
+    version.ruling.left = true;
+    let ruled = Ruled {
+        arrived: kept.arrived,
+        version: version.clone(),
+        told: "left unpublished, by kari: rang them".to_owned(),
+        at: at(10),
+    };
+    store.rule(ruled).await.expect("it is written");
+    let store = rig.kill(store).await;
+    assert_eq!(found(&store, strands(&[&a])).await, [a, version], "of the others it says nothing");
+    // The same message once more, from another receiver, knows of no ruling and takes none away.
+    commit(&store, with(3, [Version { message: message_id(3), ..b.clone() }])).await;
+    assert!(found(&store, strands(&[&b])).await[1].ruling.left);
+    let record = store.message(message_id(2)).await.expect("a search").expect("the message");
+    let told: Vec<_> = record.events.iter().filter(|e| e.what == "ruled").collect();
+    assert_eq!(told[0].detail.as_deref(), Some("left unpublished, by kari: rang them"));
     assert_eq!(store.broken_link().await, Ok(None));
 }

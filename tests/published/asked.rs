@@ -138,11 +138,13 @@ fn each_report_of_a_message_is_found_by_its_own_id() {
     assert!(said.lines().next().is_some_and(|first| first.ends_with(": withdrawn")), "{said}");
     let (_, said) = rig.ask(&["series", SECOND]);
     let first = "67296aa4-3417-5f08-a78e-fbfa6eb43daf";
-    let still = format!("it also tells of {first}, withdrawn by {cancellation}: that can be read there still");
+    let still =
+        format!("it also tells of {first}, withdrawn by {cancellation}: that can be read there still");
     assert_eq!(said.matches(&still).count(), 2, "at each target: {said}");
     let (_, said) = rig.ask(&["series", SECOND, "--format", "json"]);
     let told = lines(&said).remove(0);
-    let also: Vec<_> = told["published"].as_array().expect("entries").iter().map(|e| &e["also_tells"]).collect();
+    let also: Vec<_> =
+        told["published"].as_array().expect("entries").iter().map(|e| &e["also_tells"]).collect();
     assert_eq!(also.iter().filter(|a| a[0]["by"] == cancellation).count(), 2, "the originals alone: {said}");
 }
 

@@ -2,6 +2,7 @@
 
 mod asked;
 mod rig;
+mod ruled;
 
 use rig::{Rig, Seen, Series, Stores};
 use serde_json::Value;

@@ -4,12 +4,12 @@
 //! A call whose caller has gone is done all the same; what a claim took for a caller that has gone goes back.
 
 use super::batch::Wanted;
-use super::prepare::{Prepared, PreparedShown};
+use super::prepare::{Prepared, PreparedRuling, PreparedShown};
 use crate::records;
 use broker_core::journal::{CommitResult, RecipientId, Settlement};
 use broker_core::lifecycle::{Event, State};
 use broker_core::ports::StoreError;
-use broker_core::series::Showing;
+use broker_core::series::{Ruled, Showing};
 use jiff::Timestamp;
 use message_schemas::MessageId;
 use routing_rules::DestinationId;
@@ -40,6 +40,8 @@ pub(crate) enum Call {
     Note(String, String, Timestamp),
     /// How entries stand at targets, and what the event of the message says.
     Show(Vec<PreparedShown>, MessageId, String, Timestamp),
+    /// What a person ruled on a version, and what the event of its message says.
+    Rule(PreparedRuling, MessageId, String, Timestamp),
 }
 
 /// By what a journal finds bytes again: their number, and the day of their table where there is one for each.
@@ -231,12 +233,18 @@ impl Call {
         Ok(Self::Show(PreparedShown::of(showing)?, showing.message, told, showing.at))
     }
 
+    /// A call that writes down what a person ruled.
+    pub(crate) fn rule(ruled: &Ruled) -> Result<Self, StoreError> {
+        let told = records::bounded(&ruled.told);
+        Ok(Self::Rule(PreparedRuling::of(ruled)?, ruled.version.message, told, ruled.at))
+    }
+
     const fn order(&self) -> u8 {
         match self {
             Self::Recover(_) | Self::TakeOver(_) => 0,
             Self::Settle(..) => 1,
             Self::Replay(..) => 2,
-            Self::Note(..) | Self::Show(..) => 3,
+            Self::Note(..) | Self::Show(..) | Self::Rule(..) => 3,
             Self::Commit(_) => 4,
             Self::Claim(..) => 5,
         }
@@ -251,6 +259,7 @@ impl Call {
             Self::Claim(_, _, limit) => (limit.div_ceil(CLAIM_FINDS), 0),
             Self::Replay(recipients, _, _) => (recipients.len(), 0),
             Self::Show(shown, ..) => (shown.len(), shown.iter().map(|s| s.record.len()).sum()),
+            Self::Rule(ruling, ..) => (1, ruling.record.len()),
             Self::Recover(_) | Self::TakeOver(_) | Self::Note(..) => (1, 0),
         }
     }
@@ -265,7 +274,12 @@ impl Call {
             }
             Self::Settle(settlements, _) => wanted.recipients.extend(settlements.iter().map(|s| s.recipient)),
             Self::Replay(recipients, _, _) => wanted.recipients.extend(recipients.iter().map(|(id, _)| *id)),
-            Self::Claim(..) | Self::Recover(_) | Self::TakeOver(_) | Self::Note(..) | Self::Show(..) => {}
+            Self::Claim(..)
+            | Self::Recover(_)
+            | Self::TakeOver(_)
+            | Self::Note(..)
+            | Self::Show(..)
+            | Self::Rule(..) => {}
         }
     }
 }

@@ -9,7 +9,7 @@ use broker_core::journal::{
     Closing, DuplicateKey, Entry, JudgedAgain, OriginalKey, Payload, Recipient, Remark, VerdictRecord,
 };
 use broker_core::ports::StoreError;
-use broker_core::series::{Showing, ShownAt};
+use broker_core::series::{Ruled, Showing, ShownAt};
 use jiff::Timestamp;
 use message_schemas::MessageId;
 
@@ -100,6 +100,21 @@ impl PreparedShown {
             })
         };
         showing.entries.iter().map(row).collect()
+    }
+}
+
+/// A version with what a person ruled on it.
+#[derive(Debug, Clone)]
+pub(crate) struct PreparedRuling {
+    pub(crate) seq: i64,
+    /// JSON.
+    pub(crate) record: String,
+}
+
+impl PreparedRuling {
+    /// Makes a ruling ready.
+    pub(crate) fn of(ruled: &Ruled) -> Result<Self, StoreError> {
+        Ok(Self { seq: ruled.arrived, record: json(&ruled.version)? })
     }
 }
 

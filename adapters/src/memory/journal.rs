@@ -11,7 +11,7 @@ use broker_core::journal::{
 };
 use broker_core::lifecycle::{Event, State};
 use broker_core::ports::{Backlog, StoreError, Waiting};
-use broker_core::series::{Kept, Showing, ShownAt, Sought};
+use broker_core::series::{Kept, Ruled, Showing, ShownAt, Sought};
 use broker_core::transport::Role;
 use jiff::Timestamp;
 use message_schemas::{HerId, MessageId};
@@ -624,6 +624,15 @@ impl Journal {
         self.append(showing.at, Some(showing.message), None, "shown", Some(told));
         for at in showing.entries {
             self.shown.insert((at.target.clone(), at.shown.entry.id()), at);
+        }
+    }
+
+    pub(super) fn rule(&mut self, ruled: Ruled) {
+        let told = records::bounded(&ruled.told);
+        self.append(ruled.at, Some(ruled.version.message), None, "ruled", Some(told));
+        let place = usize::try_from(ruled.arrived - 1).ok();
+        if let Some(version) = place.and_then(|at| self.versions.get_mut(at)) {
+            *version = ruled.version;
         }
     }
 

@@ -12,7 +12,7 @@ use broker_core::journal::{
     RecipientId, RecipientRecord, SetAside, Settlement,
 };
 use broker_core::ports::{Backlog, Store, StoreError, Waiting};
-use broker_core::series::{Kept, Showing, ShownAt, Sought};
+use broker_core::series::{Kept, Ruled, Showing, ShownAt, Sought};
 use jiff::Timestamp;
 use message_schemas::MessageId;
 use routing_rules::DestinationId;
@@ -223,6 +223,13 @@ impl Store for MemoryStore {
     async fn show(&self, showing: Showing) -> Result<(), StoreError> {
         self.step(Call::OtherWrite, |j| {
             j.show(showing);
+            Ok(())
+        })
+    }
+
+    async fn rule(&self, ruled: Ruled) -> Result<(), StoreError> {
+        self.step(Call::OtherWrite, |j| {
+            j.rule(ruled);
             Ok(())
         })
     }

@@ -40,7 +40,7 @@ use broker_core::journal::{
     RecipientId, RecipientRecord, SetAside, Settlement,
 };
 use broker_core::ports::{Backlog, Store, StoreError, StoredDocument, Waiting};
-use broker_core::series::{Kept, Showing, ShownAt, Sought};
+use broker_core::series::{Kept, Ruled, Showing, ShownAt, Sought};
 use failure::Failure;
 use instances::Presence;
 use jiff::{SignedDuration, Timestamp};
@@ -454,6 +454,10 @@ impl Store for PostgresStore {
 
     async fn show(&self, showing: Showing) -> Result<(), StoreError> {
         self.writer()?.count(Call::show(&showing)?).await.map(drop)
+    }
+
+    async fn rule(&self, ruled: Ruled) -> Result<(), StoreError> {
+        self.writer()?.count(Call::rule(&ruled)?).await.map(drop)
     }
 
     async fn broken_link(&self) -> Result<Option<u64>, StoreError> {

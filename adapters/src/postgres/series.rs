@@ -3,7 +3,7 @@
 use super::columns::{parse, rows, text, unnest};
 use super::failure::{Failure, unreadable};
 use super::read::Reader;
-use crate::journal::prepare::PreparedShown;
+use crate::journal::prepare::{PreparedRuling, PreparedShown};
 use broker_core::series::{Kept, ShownAt, Sought};
 use jiff::Timestamp;
 use sharing::series::Strand;
@@ -86,5 +86,18 @@ pub(super) async fn show(
         .collect();
     let query = sqlx::query(AssertSqlSafe(SHOW.as_str())).bind(owner.to_owned()).bind(now.as_microsecond());
     entries.bind(query).execute(connection).await?;
+    Ok(())
+}
+
+const RULE: &str = "UPDATE version SET record = $3 WHERE seq = $2 AND owner = $1";
+
+/// Writes down what a person ruled on a version.
+pub(super) async fn rule(
+    connection: &mut PgConnection,
+    owner: &str,
+    ruling: &PreparedRuling,
+) -> Result<(), Failure> {
+    let query = sqlx::query(RULE).bind(owner.to_owned()).bind(ruling.seq).bind(text(&ruling.record));
+    query.execute(connection).await?;
     Ok(())
 }

@@ -115,6 +115,11 @@ pub(super) async fn perform(
                 transaction.batch.append(*now, Some(*message), None, "shown", Some(told.clone()));
                 Done::Count(shown.len())
             }
+            Call::Rule(ruling, message, told, now) => {
+                series::rule(transaction.connection, place.owner, ruling).await?;
+                transaction.batch.append(*now, Some(*message), None, "ruled", Some(told.clone()));
+                Done::Count(1)
+            }
             Call::Claim(destination, now, limit) => {
                 claims.push(Claim { job: done.len(), destination, now: *now, limit: *limit });
                 Done::Count(0)

@@ -35,7 +35,7 @@ use broker_core::journal::{
     RecipientId, RecipientRecord, SetAside, Settlement,
 };
 use broker_core::ports::{Backlog, Clock, Store, StoreError, Waiting};
-use broker_core::series::{Kept, Showing, ShownAt, Sought};
+use broker_core::series::{Kept, Ruled, Showing, ShownAt, Sought};
 use failure::sort;
 use jiff::Timestamp;
 use lock::Lock;
@@ -377,6 +377,10 @@ impl Store for SqliteStore {
 
     async fn show(&self, showing: Showing) -> Result<(), StoreError> {
         self.writer()?.count(Call::show(&showing)?).await.map(drop)
+    }
+
+    async fn rule(&self, ruled: Ruled) -> Result<(), StoreError> {
+        self.writer()?.count(Call::rule(&ruled)?).await.map(drop)
     }
 
     async fn broken_link(&self) -> Result<Option<u64>, StoreError> {

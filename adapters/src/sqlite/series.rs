@@ -4,7 +4,7 @@ use super::columns::{json, parse, uuid};
 use super::failure::{sort, unreadable};
 use super::read::Reader;
 use super::rows::hex;
-use crate::journal::prepare::PreparedShown;
+use crate::journal::prepare::{PreparedRuling, PreparedShown};
 use broker_core::ports::StoreError;
 use broker_core::series::{Kept, ShownAt, Sought};
 use jiff::Timestamp;
@@ -85,6 +85,19 @@ pub(super) async fn show(
     Ok(())
 }
 
+const RULE: &str = "UPDATE version SET record = $3 WHERE seq = $2 AND owner = $1";
+
+/// Writes down what a person ruled on a version.
+pub(super) async fn rule(
+    connection: &mut SqliteConnection,
+    owner: &str,
+    ruling: &PreparedRuling,
+) -> Result<(), StoreError> {
+    let query = sqlx::query(RULE).bind(owner).bind(ruling.seq).bind(&ruling.record);
+    query.execute(connection).await.map_err(sort)?;
+    Ok(())
+}
+
 /// For the test of the plans.
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[VERSIONS, SHOWN, SHOW];
+pub(super) const STATEMENTS: &[&str] = &[VERSIONS, SHOWN, SHOW, RULE];

@@ -12,7 +12,7 @@ use super::series;
 use super::write::{self, NewRows};
 use crate::journal::batch::{Batch, Wanted};
 use crate::journal::calls::{BodyKey, CLAIM_BYTES, Claimed};
-use crate::journal::prepare::PreparedShown;
+use crate::journal::prepare::{PreparedRuling, PreparedShown};
 use crate::records;
 use crate::standing::Change;
 use broker_core::lifecycle::Event;
@@ -154,6 +154,11 @@ impl<'c> Transaction<'c> {
     /// Writes down how entries stand at targets.
     pub(super) async fn show(&mut self, shown: &[PreparedShown], now: Timestamp) -> Result<(), StoreError> {
         series::show(self.connection, self.owner, shown, now).await
+    }
+
+    /// Writes down what a person ruled on a version.
+    pub(super) async fn rule(&mut self, ruling: &PreparedRuling) -> Result<(), StoreError> {
+        series::rule(self.connection, self.owner, ruling).await
     }
 
     /// Writes everything and commits. After `Ok` it is durable.

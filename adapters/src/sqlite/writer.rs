@@ -130,6 +130,11 @@ impl Task {
                     tx.batch.append(*now, Some(*message), None, "shown", Some(told.clone()));
                     Answer::Count(shown.len())
                 }
+                Call::Rule(ruling, message, told, now) => {
+                    tx.rule(ruling).await?;
+                    tx.batch.append(*now, Some(*message), None, "ruled", Some(told.clone()));
+                    Answer::Count(1)
+                }
                 Call::Note(what, detail, now) => {
                     tx.batch.append(*now, None, None, what, Some(detail.clone()));
                     Answer::Count(0)

@@ -16,7 +16,7 @@ use crate::journal::{
     CommitResult, Committed, Delivery, Document, Entry, EventRecord, Known, Ledger, Lookup, MessageRecord,
     Overdue, RecipientId, RecipientRecord, SetAside, Settlement, VerdictRecord,
 };
-use crate::series::{Kept, Showing, ShownAt, Sought};
+use crate::series::{Kept, Ruled, Showing, ShownAt, Sought};
 use dead_letter::Attempt;
 use jiff::{SignedDuration, Timestamp};
 use message_schemas::{Findings, MessageId};
@@ -186,6 +186,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Writes down how entries stand at targets. Durable when it returns, with an event of the message.
     fn show(&self, showing: Showing) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Writes down what a person ruled on a version. Durable when it returns, with an event of its message.
+    fn rule(&self, ruled: Ruled) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Checks the chain of event hashes from the first to the last; the number of the first broken one.
     fn broken_link(&self) -> impl Future<Output = Result<Option<u64>, StoreError>> + Send;

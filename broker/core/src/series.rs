@@ -64,6 +64,19 @@ pub struct Showing {
     pub at: Timestamp,
 }
 
+/// What a person ruled on a version that the journal has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ruled {
+    /// Which.
+    pub arrived: i64,
+    /// The version with the ruling.
+    pub version: Version,
+    /// What was ruled, by whom and why: for the event of its message. Nothing of a patient.
+    pub told: String,
+    /// When.
+    pub at: Timestamp,
+}
+
 impl Showing {
     /// What the event says: targets, formats and how they stand; no id that a sender wrote.
     #[must_use]

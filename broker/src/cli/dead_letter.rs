@@ -2,6 +2,7 @@
 
 mod judge;
 mod replay;
+mod rule;
 mod show;
 
 use super::{ConfigArg, Format, journal, json_line};
@@ -51,9 +52,14 @@ Exit codes: 0 shown, 1 nothing lies still under this id.")]
     /// message: opened, verified, routed and sealed by the keys, certificates and parties of now, and by what the
     /// broker keeps on disk of revocation; nobody is asked over the network. Nothing leaves in the clear whose
     /// receiver gets it sealed.
+    ///
+    /// A version of a document that contradicts what is published (P59 to P63, P65) waits for a person. Look at it with
+    /// show, then rule with --ruling: publish it as it is (P59, P61, P65), or leave it unpublished. Who ruled, what and why
+    /// goes into the events of its message.
     #[command(after_help = "Examples:
   budstikke dead-letter replay --config broker.toml 4F7K-2M9Q --reason \"receiver is back\"
   budstikke dead-letter replay --config broker.toml --all --destination hospital --dry-run
+  budstikke dead-letter replay --config broker.toml 4F7K-2M9Q --ruling publish --reason \"the ward confirms it, case 4711\"
 
 Exit codes: 0 all that was asked for goes again, 1 some does not (also what is judged again and is refused, or
 comes to the same as before).")]

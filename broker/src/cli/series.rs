@@ -3,6 +3,7 @@
 use super::{ConfigArg, Format, journal, json_line};
 use crate::exit::{Failure, Verdict};
 use crate::series::{Gathered, gather, gather_from};
+use crate::wiring::Journal;
 use broker_core::ports::Store as _;
 use broker_core::series::{ShownAt, Sought};
 use message_schemas::MessageId;
@@ -64,6 +65,12 @@ impl Command {
     }
 }
 
+/// The series that a message has a part in.
+pub(super) async fn of_message(journal: &Journal, message: MessageId) -> Result<Vec<Told>, Failure> {
+    let gathered = gather(journal, BTreeSet::from([message])).await?;
+    Ok(tell(&gathered, &gathered))
+}
+
 /// The documents of this id, in every family. The journal finds a message by its first document alone.
 fn documents(id: &str) -> Sought {
     let strands = FAMILIES.iter().map(|family| Strand::named(family, id)).collect();
@@ -78,7 +85,7 @@ fn reports(id: &str) -> Sought {
 
 /// One series, as it is told: whose documents, never whom they are about.
 #[derive(Debug, Serialize)]
-struct Told {
+pub(super) struct Told {
     series: String,
     /// What should be seen of it: `visible`, `withdrawn`, `nothing`.
     state: &'static str,
@@ -107,6 +114,9 @@ struct ToldVersion {
     conflict: Option<Conflict>,
     #[serde(skip_serializing_if = "Option::is_none")]
     withheld: Option<Withheld>,
+    /// A person let it take part in spite of these.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    let_in: BTreeSet<Conflict>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     test: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -178,6 +188,7 @@ fn tell_folded(
             by: by.and_then(|by| versions.get(by)).map(|by| by.msg_id.clone()),
             conflict,
             withheld: version.withheld,
+            let_in: version.ruling.in_spite_of.clone(),
             test: version.test,
             synthetic: version.synthetic,
         })
@@ -236,9 +247,9 @@ fn tell_folded(
     all
 }
 
-/// What an original that can be read at a target tells of documents that were withdrawn or replaced since.
 //= document-sharing §1.1
 //# The KITH XML, byte for byte as received, always.
+/// What an original that can be read at a target tells of documents that were withdrawn or replaced since.
 ///
 /// A message with several reports is the original of each of them. It cannot be cut, and to take it away would leave the
 /// reports that hold without theirs; at a target that shows originals alone, they would vanish.
@@ -318,7 +329,7 @@ fn headline(series: &Told) -> String {
     format!("should be {}; {at}", series.state)
 }
 
-fn text(out: &mut dyn Write, series: &Told) -> Result<(), Failure> {
+pub(super) fn text(out: &mut dyn Write, series: &Told) -> Result<(), Failure> {
     let marks = match (series.partial, series.incomplete) {
         (true, true) => ", in parts, its beginning is not known",
         (true, false) => ", in parts",
@@ -339,8 +350,13 @@ fn text(out: &mut dyn Write, series: &Told) -> Result<(), Failure> {
             (false, true) => ", of a synthetic patient",
             (false, false) => "",
         };
+        let let_in: String = version
+            .let_in
+            .iter()
+            .map(|conflict| format!(", let in by a person although {}", conflict.words()))
+            .collect();
         let (made, change, id) = (version.generated, change_word(version.change), &version.msg_id);
-        writeln!(out, "  {}  made {made}  {change:<12}  {id}  {fate}{mark}", version.short)?;
+        writeln!(out, "  {}  made {made}  {change:<12}  {id}  {fate}{let_in}{mark}", version.short)?;
         if version.conflict.is_some() {
             let short = &version.short;
             writeln!(out, "             why, and what to do: budstikke dead-letter show {short}")?;
@@ -371,6 +387,7 @@ const fn fate_of(fate: Fate) -> (&'static str, Option<usize>, Option<Conflict>) 
         Fate::Hidden => ("withheld", None, None),
         Fate::NotShown => ("not shown", None, None),
         Fate::Repeat { of } => ("came before", Some(of), None),
+        Fate::Left => ("left unpublished", None, None),
         Fate::Parked { conflict } => ("waits for a person", None, Some(conflict)),
     }
 }

@@ -206,6 +206,7 @@ pub(super) fn of_version(
         Some(Fate::Cancels) => (false, "it cancels: nothing of the document is shown any more".to_owned()),
         Some(Fate::Hidden | Fate::NotShown) => kept_back(),
         Some(Fate::Repeat { of }) => (false, format!("the same came before, as {}", id(*of))),
+        Some(Fate::Left) => (false, "not published: a person left it so".to_owned()),
         Some(Fate::Parked { conflict }) => (false, format!("not published: {}", conflict.words())),
         None => kept_back(),
     }

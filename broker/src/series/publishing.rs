@@ -140,6 +140,7 @@ impl<S: Store, R: Registry> Target<S, R> {
             | Fate::Cancels
             | Fate::Hidden
             | Fate::NotShown
+            | Fate::Left
             | Fate::Repeat { .. } => None,
         });
         match conflict.min() {
@@ -200,6 +201,7 @@ const fn reason(conflict: Conflict) -> Reason {
         Conflict::AfterCancel => Reason::SeriesClosed,
         Conflict::NotSafe => Reason::DocumentNotSafe,
         Conflict::Unlinked => Reason::SeriesUnlinked,
+        Conflict::DatedAhead => Reason::DatedAhead,
     }
 }
 

@@ -33,6 +33,8 @@ pub enum Fate {
         /// The first.
         of: usize,
     },
+    /// A person has looked at it, and left it unpublished.
+    Left,
     /// It stands outside of the fold, for a person to look at.
     Parked {
         /// Why.
@@ -56,6 +58,8 @@ pub enum Conflict {
     NotSafe,
     /// It changes or cancels something and does not say what.
     Unlinked,
+    /// It says that it was made well after it came.
+    DatedAhead,
 }
 
 impl Conflict {
@@ -69,6 +73,17 @@ impl Conflict {
             Self::AfterCancel => "the series was cancelled before it was made",
             Self::NotSafe => "it cannot be told safely whose it is",
             Self::Unlinked => "it does not say what it changes",
+            Self::DatedAhead => "it says that it was made after it came here",
+        }
+    }
+
+    /// Whether a person may publish it in spite of this. The others would mix what is not alike, or show what nobody knows
+    /// whose it is; only their sender can mend them.
+    #[must_use]
+    pub const fn may_be_let_in(self) -> bool {
+        match self {
+            Self::OtherPatient | Self::AfterCancel | Self::DatedAhead => true,
+            Self::OtherContent | Self::NotItsOwner | Self::NotSafe | Self::Unlinked => false,
         }
     }
 }
@@ -87,6 +102,9 @@ pub struct Folded {
 pub struct Series {
     /// What takes part in the fold, in the order of (GenDate, MsgId).
     pub versions: Vec<usize>,
+    /// Nothing that is made of these is to be seen any more: what a cancellation has closed, and what is kept out though it
+    /// may have been seen before.
+    pub closed: Vec<usize>,
     /// What is to be seen.
     pub state: State,
 }
@@ -149,9 +167,15 @@ pub fn fold(versions: &[Version]) -> Folded {
             //= HITS 1102 (as cited in document-sharing §2.2)
             //# Copies to several receivers share MsgId and content.
             (Some(earlier), _) if earlier.content == version.content => Some(Fate::Repeat { of: first }),
+            (Some(_), _) if version.ruling.left => Some(Fate::Left),
+            (None, Place::Nowhere | Place::Foreign(_)) if version.ruling.left => Some(Fate::Left),
             (Some(_), _) => Some(parked(Conflict::OtherContent)),
             (None, Place::Nowhere) => Some(parked(Conflict::Unlinked)),
             (None, Place::Foreign(_)) => Some(parked(Conflict::NotItsOwner)),
+            (None, Place::Series(key)) if version.ruling.left || is_dated_ahead(version) => {
+                groups.entry(key).or_default().kept_out.push(at);
+                Some(if version.ruling.left { Fate::Left } else { parked(Conflict::DatedAhead) })
+            }
             (None, Place::Series(key)) => groups.entry(key).or_default().admit(at, version),
         };
         if let (Some(fate), Some(slot)) = (fate, fates.get_mut(at)) {
@@ -159,8 +183,15 @@ pub fn fold(versions: &[Version]) -> Folded {
         }
     }
     refuse_foreign_cancellations(versions, &mut groups, &mut fates);
-    let series = groups.into_iter().map(|(key, group)| (key, group.fold(versions, &mut fates))).collect();
+    let groups = groups.into_iter().flat_map(|(key, group)| group.apart(key, versions));
+    let series = groups.map(|(key, group)| (key, group.fold(versions, &mut fates))).collect();
     Folded { fates, series }
+}
+
+/// What is dated ahead would hide all that corrects it. A cancellation hides nothing that is to be seen: it counts as of
+/// when it came.
+fn is_dated_ahead(version: &Version) -> bool {
+    version.has_content() && version.is_dated_ahead() && !version.is_let_in(Conflict::DatedAhead)
 }
 
 const fn parked(conflict: Conflict) -> Fate {
@@ -186,8 +217,11 @@ fn refuse_foreign_cancellations(
             Names::Opens { .. } | Names::Follows { .. } => None,
         }
     };
-    let has_content =
-        |g: &Group| g.members.iter().any(|at| versions.get(*at).is_some_and(Version::has_content));
+    let has_content = |g: &Group| {
+        let let_in =
+            g.others.iter().filter(|other| other.is_let_in(versions)).flat_map(|other| &other.members);
+        g.members.iter().chain(let_in).any(|at| versions.get(*at).is_some_and(Version::has_content))
+    };
     let owned: HashSet<_> = groups.values().filter(|g| has_content(g)).filter_map(named).collect();
     groups.retain(|_, group| {
         let foreign = !has_content(group) && named(group).is_some_and(|id| owned.contains(&id));
@@ -202,9 +236,28 @@ fn refuse_foreign_cancellations(
 #[derive(Debug, Default)]
 struct Group {
     members: Vec<usize>,
+    /// A person left them unpublished, or they are dated ahead.
+    kept_out: Vec<usize>,
     /// Not safe to show; whether that concerns anybody depends on what else there is.
     unsafe_ones: Vec<usize>,
     patient: Option<PatientKey>,
+    /// Of other patients, by the same id: in the order in which their first came.
+    others: Vec<Other>,
+}
+
+/// What came of another patient.
+#[derive(Debug)]
+struct Other {
+    patient: PatientKey,
+    members: Vec<usize>,
+}
+
+impl Other {
+    /// A person has let something of it be shown.
+    fn is_let_in(&self, versions: &[Version]) -> bool {
+        let mut all = self.members.iter().filter_map(|at| versions.get(*at));
+        all.any(|v| v.is_let_in(Conflict::OtherPatient) && v.withheld != Some(Withheld::Unsafe))
+    }
 }
 
 impl Group {
@@ -215,6 +268,10 @@ impl Group {
         if let (Some(ours), Some(theirs)) = (self.patient, version.patient)
             && ours != theirs
         {
+            match self.others.iter_mut().find(|other| other.patient == theirs) {
+                Some(other) => other.members.push(at),
+                None => self.others.push(Other { patient: theirs, members: vec![at] }),
+            }
             return Some(parked(Conflict::OtherPatient));
         }
         // A cancellation need not repeat the content, nor say whose it was.
@@ -227,45 +284,83 @@ impl Group {
         None
     }
 
+    /// The series, and behind it one for each other patient of whom something was let in. A cancellation that names nobody
+    /// cancels what goes by its id, whosever it is.
+    fn apart(mut self, key: String, versions: &[Version]) -> Vec<(String, Self)> {
+        let nobodys = |at: &usize| {
+            versions.get(*at).is_some_and(|v| v.patient.is_none() && v.change == Change::Cancelled)
+        };
+        let of_nobody: Vec<usize> = self.members.iter().copied().filter(nobodys).collect();
+        let others = std::mem::take(&mut self.others);
+        let mut all = Vec::with_capacity(1 + others.len());
+        for (number, other) in (2..).zip(others).filter(|(_, other)| other.is_let_in(versions)) {
+            let mut group = Self::default();
+            for at in other.members.into_iter().chain(of_nobody.iter().copied()) {
+                if let Some(version) = versions.get(at) {
+                    group.admit(at, version);
+                }
+            }
+            all.push((format!("{key}|patient {number}"), group));
+        }
+        all.push((key, self));
+        all
+    }
+
     fn fold(mut self, versions: &[Version], fates: &mut [Fate]) -> Series {
         self.members.sort_by(|a, b| order(versions, *a).cmp(&order(versions, *b)));
-        let state = self.state(versions, fates);
+        for at in &self.unsafe_ones {
+            set(fates, *at, Fate::NotShown);
+        }
+        let (mut closed, state) = self.state(versions, fates);
+        closed.append(&mut self.kept_out);
         if matches!(state, State::Visible(_)) {
             for at in &self.unsafe_ones {
                 set(fates, *at, parked(Conflict::NotSafe));
             }
         }
-        Series { versions: self.members, state }
+        Series { versions: self.members, closed, state }
     }
 
-    fn state(&self, versions: &[Version], fates: &mut [Fate]) -> State {
-        let known = || self.members.iter().filter_map(|at| Some((*at, versions.get(*at)?)));
-        let closed = known().find(|(_, v)| v.change == Change::Cancelled);
-        if let Some((by, cancellation)) = closed {
-            for (at, version) in known() {
-                let fate = if version.change == Change::Cancelled {
-                    Fate::Cancels
-                } else if version.generated > cancellation.generated {
-                    parked(Conflict::AfterCancel)
-                } else {
-                    Fate::Withdrawn { by }
-                };
-                set(fates, at, fate);
-            }
-            return State::Withdrawn { by };
-        }
+    /// What cancellations have closed, and what is to be seen.
+    fn state(&self, versions: &[Version], fates: &mut [Fate]) -> (Vec<usize>, State) {
+        let mut closed: Vec<usize> = Vec::new();
+        let mut closed_by = None;
+        let mut open: Vec<usize> = Vec::new();
         let mut running = Running::default();
-        for (at, version) in known() {
-            running.next(at, version, fates);
+        for (at, version) in self.members.iter().filter_map(|at| Some((*at, versions.get(*at)?))) {
+            if version.change == Change::Cancelled {
+                set(fates, at, Fate::Cancels);
+                open.iter().for_each(|earlier| set(fates, *earlier, Fate::Withdrawn { by: at }));
+                running = Running::default();
+                if closed_by.is_none() || !open.is_empty() {
+                    closed_by = Some(at);
+                }
+                closed.append(&mut open);
+                closed.push(at);
+            } else if closed_by.is_some() && open.is_empty() && !version.is_let_in(Conflict::AfterCancel) {
+                set(fates, at, parked(Conflict::AfterCancel));
+                closed.push(at);
+            } else {
+                open.push(at);
+                running.next(at, version, fates);
+            }
         }
-        running.end(versions, fates)
+        match closed_by {
+            Some(by) if open.is_empty() => (closed, State::Withdrawn { by }),
+            _ => (closed, running.end(versions, fates)),
+        }
     }
 }
 
-/// By which versions stand behind each other: (GenDate, MsgId), and of one instant what is new before what changes it. What is
-/// cancelled is cancelled by all that was made in the same instant.
-fn order(versions: &[Version], at: usize) -> Option<(jiff::Timestamp, bool, &str)> {
-    versions.get(at).map(|v| (v.generated, v.change != Change::New, v.msg_id.as_str()))
+/// By which versions stand behind each other: (GenDate, MsgId), and of one instant what is new before what changes it, and
+/// what cancels behind all that it cancels.
+fn order(versions: &[Version], at: usize) -> Option<(jiff::Timestamp, u8, &str)> {
+    let rank = |change| match change {
+        Change::New => 0,
+        Change::Changed | Change::Added => 1,
+        Change::Cancelled => 2,
+    };
+    versions.get(at).map(|v| (v.made(), rank(v.change), v.msg_id.as_str()))
 }
 
 /// What is visible, while the versions go by.

@@ -14,6 +14,11 @@
 //! | the same again | nothing |
 //! | the same MsgId with other content, or about another patient | for a person |
 //! | C from another than the series' owner | for a person: it withdraws nothing |
+//! | N, M that says it was made well after it came | for a person: in its place it would hide what corrects it |
+//!
+//! A person at the broker may let one in ([`Ruling`]): what was made after a C opens the series again from there on, until
+//! another C; what is about another patient stands beside, in a series of its own; what is dated ahead stands where it came.
+//! Whatever comes later, and in which order, the fold comes to the same.
 //!
 //! Source: document-sharing §2.1 and §2.2 (HISD 1154, HITS 1102 §4.1 and §4.2, and decisions marked there).
 //!
@@ -35,4 +40,4 @@ pub use plan::{
     Entry, Formats, Habits, Link, LinkKind, Planned, Shown, Status, Step, UNKNOWN, Wanted, merged_id, plan,
 };
 pub use submit::{Assembled, Made, assemble, expected};
-pub use version::{Change, FAMILIES, Item, Mark, Names, PatientKey, Sha, Strand, Version, Withheld};
+pub use version::{Change, FAMILIES, Item, Mark, Names, PatientKey, Ruling, Sha, Strand, Version, Withheld};

@@ -180,7 +180,8 @@ struct WantedSeries {
     entries: Vec<Piece>,
     /// Message ids of the series: what is shown of these belongs to it.
     messages: BTreeSet<String>,
-    withdrawn: bool,
+    /// Those of them that were cancelled: whatever is made of these goes.
+    closed: BTreeSet<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -241,8 +242,8 @@ fn wanted(key: &str, series: &Series, versions: &[Version], formats: Formats) ->
     }
     WantedSeries {
         entries,
-        messages: series.versions.iter().map(msg_id).collect(),
-        withdrawn: matches!(series.state, State::Withdrawn { .. }),
+        messages: series.versions.iter().chain(&series.closed).map(msg_id).collect(),
+        closed: series.closed.iter().map(msg_id).collect(),
     }
 }
 
@@ -290,27 +291,31 @@ pub fn plan(wanted: &Wanted, shown: &[Shown], habits: Habits) -> Vec<Step> {
     let stands: Vec<&Entry> =
         wanted.series.iter().flat_map(|s| &s.entries).filter_map(|p| standing(&p.entry, shown)).collect();
     let mut next = shown.iter().map(|s| s.submission).max().unwrap_or(0) + 1;
-    let (mut submissions, mut withdrawals, mut gone) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut submissions, mut withdrawals) = (Vec::new(), Vec::new());
     for series in &wanted.series {
-        if series.withdrawn {
-            let (out_of_use, left): (Vec<&Shown>, Vec<&Shown>) = shown
-                .iter()
-                .filter(|s| series.has(&s.entry) && s.is_at_target())
-                .partition(|s| s.status == Status::Superseded && !habits.deletes);
-            withdrawals.extend(left.into_iter().map(|s| &s.entry));
-            gone.extend(out_of_use.into_iter().map(|s| s.entry.clone()));
-            continue;
-        }
-        let surplus: Vec<&Entry> =
-            in_use(shown).map(|s| &s.entry).filter(|e| series.has(e) && !stands.contains(e)).collect();
+        let is_surplus = |e: &&Entry| series.has(e) && !series.cancels(e) && !stands.contains(e);
+        let surplus: Vec<&Entry> = in_use(shown).map(|s| &s.entry).filter(is_surplus).collect();
         let (step, left) = series.submit(shown, surplus, habits, next);
         next += u64::from(step.is_some());
+        // What the submission puts out of use is so by then.
+        let replaced: &[Entry] = match &step {
+            Some(Step::Submit { supersedes, .. }) => supersedes,
+            Some(Step::Withdraw { .. }) | None => &[],
+        };
+        let is_out_of_use = |s: &&Shown| s.status == Status::Superseded || replaced.contains(&s.entry);
+        let (out_of_use, cancelled): (Vec<&Shown>, Vec<&Shown>) = shown
+            .iter()
+            .filter(|s| series.cancels(&s.entry) && s.is_at_target())
+            .partition(|s| is_out_of_use(s) && !habits.deletes);
+        let gone: Vec<Entry> = out_of_use.into_iter().map(|s| s.entry.clone()).collect();
+        let entries: Vec<Entry> = cancelled.into_iter().map(|s| &s.entry).chain(left).cloned().collect();
+        // Each series by itself: one may be of another patient or sender.
+        if !entries.is_empty() || !gone.is_empty() {
+            withdrawals.push(Step::Withdraw { entries, gone });
+        }
         submissions.extend(step);
-        withdrawals.extend(left);
     }
-    if !withdrawals.is_empty() || !gone.is_empty() {
-        submissions.push(Step::Withdraw { entries: withdrawals.into_iter().cloned().collect(), gone });
-    }
+    submissions.append(&mut withdrawals);
     submissions
 }
 
@@ -350,7 +355,7 @@ fn descendants<'s>(of: &[&Entry], shown: &'s [Shown]) -> Vec<&'s Entry> {
 
 /// What was begun and not confirmed.
 fn unfinished(wanted: &Wanted, shown: &[Shown], habits: Habits) -> Vec<Step> {
-    let withdrawn = |entry: &Entry| wanted.series.iter().any(|s| s.withdrawn && s.has(entry));
+    let withdrawn = |entry: &Entry| wanted.series.iter().any(|s| s.cancels(entry));
     let mut sending: BTreeMap<u64, Vec<&Shown>> = BTreeMap::new();
     for entry in shown.iter().filter(|s| s.status == Status::Sending) {
         // What is to go anyway is not sent once more, where taking away what is not there is no fault.
@@ -370,9 +375,13 @@ fn unfinished(wanted: &Wanted, shown: &[Shown], habits: Habits) -> Vec<Step> {
         })
         .collect();
     let withdrawing = shown.iter().filter(|s| s.status == Status::Withdrawing);
-    let entries: Vec<Entry> = withdrawing.map(|s| s.entry.clone()).collect();
-    if !entries.is_empty() && steps.is_empty() {
-        steps.push(Step::Withdraw { entries, gone: Vec::new() });
+    if steps.is_empty() {
+        let series_of = |entry: &Entry| wanted.series.iter().position(|s| s.has(entry));
+        let mut by_series: BTreeMap<Option<usize>, Vec<Entry>> = BTreeMap::new();
+        for entry in withdrawing.map(|s| s.entry.clone()) {
+            by_series.entry(series_of(&entry)).or_default().push(entry);
+        }
+        steps.extend(by_series.into_values().map(|entries| Step::Withdraw { entries, gone: Vec::new() }));
     }
     steps
 }
@@ -407,6 +416,11 @@ impl WantedSeries {
         self.messages.contains(entry.newest())
     }
 
+    /// It is made of what was cancelled, be it in part.
+    fn cancels(&self, entry: &Entry) -> bool {
+        self.has(entry) && entry.of.iter().any(|id| self.closed.contains(id))
+    }
+
     /// Publishes what is missing, in the place of what is surplus. Returns what is surplus still.
     fn submit<'s>(
         &self,
@@ -416,7 +430,13 @@ impl WantedSeries {
         submission: u64,
     ) -> (Option<Step>, Vec<&'s Entry>) {
         // What goes with an original that goes, although it is still to be seen, is published anew.
-        let fallen = if habits.cascades { descendants(&surplus, shown) } else { Vec::new() };
+        let fallen = if habits.cascades {
+            let cancelled = in_use(shown).map(|s| &s.entry).filter(|e| self.cancels(e));
+            let going: Vec<&Entry> = surplus.iter().copied().chain(cancelled).collect();
+            descendants(&going, shown)
+        } else {
+            Vec::new()
+        };
         let stands = |entry: &Entry| standing(entry, shown).filter(|e| !fallen.contains(e));
         let missing: Vec<(&Piece, Entry)> = self
             .entries
@@ -427,7 +447,7 @@ impl WantedSeries {
         if missing.is_empty() {
             return (None, surplus);
         }
-        for entry in fallen.iter().copied().filter(|e| self.has(e)) {
+        for entry in fallen.iter().copied().filter(|e| self.has(e) && !self.cancels(e)) {
             if !surplus.contains(&entry) {
                 surplus.push(entry);
             }

@@ -1,6 +1,6 @@
 //! A document of a message as its series knows it.
 
-use super::version::{Change, Item, Names, PatientKey, Sha, Version, Withheld};
+use super::version::{Change, Item, Names, PatientKey, Ruling, Sha, Version, Withheld};
 use message_schemas::document::{self, Publishable, SharedDocument};
 use message_schemas::{MessageHead, MessageId, MsgId};
 
@@ -43,6 +43,7 @@ impl Version {
                 .iter()
                 .map(|r| Item { key: r.key.clone(), cancelled: r.cancelled })
                 .collect(),
+            ruling: Ruling::default(),
         }
     }
 }

@@ -1,12 +1,14 @@
 //! One message of a series, with what its place there depends on, and no more: it is kept as long as the series is.
 
+use super::fold::Conflict;
 use crate::target::Environment;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use message_schemas::MessageId;
 use message_schemas::document::{NAMESPACE, normal_id};
 use message_schemas::head::ServiceType;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use std::collections::BTreeSet;
 use std::fmt;
 use uuid::Uuid;
 
@@ -47,6 +49,26 @@ pub struct Version {
     /// Svarrapport: its top-level results in document order. Others have none and are always whole.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub items: Vec<Item>,
+    /// What a person has ruled on it.
+    #[serde(default, skip_serializing_if = "Ruling::is_none")]
+    pub ruling: Ruling,
+}
+
+/// What a person at the broker has ruled on a version that stands outside of its series.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Ruling {
+    /// It takes part in spite of these; of another conflict nobody has ruled.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub in_spite_of: BTreeSet<Conflict>,
+    /// It is left unpublished.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub left: bool,
+}
+
+impl Ruling {
+    fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// By what a message finds the series that it belongs to.
@@ -68,6 +90,11 @@ pub enum Names {
         conversation: Option<String>,
     },
 }
+
+//= document-sharing §3.4
+//# GenDate in the future by more than 24 h: warn.
+/// So far may a sender's clock be ahead of ours, or its zone be wrong.
+const MOST_AHEAD: SignedDuration = SignedDuration::from_hours(24);
 
 /// What a message does to earlier ones of its series: K(7309), and on laboratory reports H and A, which are unlawful
 /// there but met.
@@ -237,9 +264,7 @@ impl Version {
     #[must_use]
     pub fn parent(&self) -> Option<Mark> {
         match &self.names {
-            Names::Follows { parent: Some(parent), .. } => {
-                Some(Mark::named(&self.family, parent))
-            }
+            Names::Follows { parent: Some(parent), .. } => Some(Mark::named(&self.family, parent)),
             Names::Follows { parent: None, .. } | Names::Series(_) | Names::Opens { .. } => None,
         }
     }
@@ -263,6 +288,29 @@ impl Version {
             Environment::Production => !self.test,
             Environment::Test => self.test || self.synthetic,
         }
+    }
+
+    /// When it came, if our id of its message tells.
+    #[must_use]
+    pub fn arrived(&self) -> Option<Timestamp> {
+        let (seconds, nanoseconds) = self.message.0.get_timestamp()?.to_unix();
+        Timestamp::new(i64::try_from(seconds).ok()?, i32::try_from(nanoseconds).ok()?).ok()
+    }
+
+    /// Whether it says that it was made well after it came, which cannot be.
+    #[must_use]
+    pub fn is_dated_ahead(&self) -> bool {
+        self.arrived().is_some_and(|arrived| self.generated.duration_since(arrived) > MOST_AHEAD)
+    }
+
+    /// When it was made, for its place among the others: when it says, else when it came.
+    pub(super) fn made(&self) -> Timestamp {
+        self.arrived().filter(|_| self.is_dated_ahead()).unwrap_or(self.generated)
+    }
+
+    /// Whether a person let it take part in spite of this.
+    pub(super) fn is_let_in(&self, in_spite_of: Conflict) -> bool {
+        self.ruling.in_spite_of.contains(&in_spite_of)
     }
 
     /// Whether it brings content.

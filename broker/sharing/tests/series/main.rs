@@ -5,6 +5,7 @@ mod names;
 mod orders;
 mod plan;
 mod registry;
+mod ruled;
 mod submit;
 mod table;
 mod vectors;

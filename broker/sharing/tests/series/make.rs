@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use message_schemas::MessageId;
 use sharing::series::{
-    Change, Folded, Item, Names, PatientKey, Sha, State, Version, Withheld, fold, merged_id,
+    Change, Conflict, Folded, Item, Names, PatientKey, Ruling, Sha, State, Version, Withheld, fold, merged_id,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
@@ -25,6 +25,7 @@ pub(crate) fn version(msg_id: &str, minute: i64, change: Change) -> Version {
         synthetic: false,
         attachments: Vec::new(),
         items: Vec::new(),
+        ruling: Ruling::default(),
     }
 }
 
@@ -160,4 +161,18 @@ pub(crate) fn patients(versions: &[Version], folded: &Folded) -> BTreeMap<String
 /// One that is withheld.
 pub(crate) fn withheld(version: Version, why: Withheld) -> Version {
     Version { withheld: Some(why), ..version }
+}
+
+/// One that a person let in, in spite of this.
+pub(crate) fn let_in(mut version: Version, in_spite_of: Conflict) -> Version {
+    version.ruling.in_spite_of.insert(in_spite_of);
+    version
+}
+
+/// One that came at that minute after 1970.
+pub(crate) fn came(version: Version, minute: u64) -> Version {
+    let mut rest = [0; 10];
+    rest.copy_from_slice(&version.message.0.as_bytes()[..10]);
+    let id = uuid::Builder::from_unix_timestamp_millis(minute * 60_000, &rest).into_uuid();
+    Version { message: MessageId(id), ..version }
 }

@@ -1,8 +1,9 @@
 //! Histories made by chance, seeded, in every order of arrival.
 
-use crate::make::{follows, opens, orders, patient, patients, report, seen, version, withheld};
+use crate::make::{came, follows, opens, orders, patient, patients, report, seen, version, withheld};
+use jiff::SignedDuration;
 use sharing::series::Change::{Added, Cancelled, Changed, New};
-use sharing::series::{Change, Fate, Names, Sha, State, Version, Withheld, fold};
+use sharing::series::{Change, Conflict, Fate, Names, Sha, State, Version, Withheld, fold};
 
 /// A generator of numbers: xorshift64*, so that a failure can be made again from its seed.
 pub(crate) struct Dice(pub(crate) u64);
@@ -57,13 +58,38 @@ impl Dice {
         }
         versions
     }
+
+    /// The same, of which some are dated ahead, and a person has ruled on some.
+    pub(crate) fn ruled_history(&mut self, length: usize) -> Vec<Version> {
+        let mut versions = self.history(length);
+        for version in &mut versions {
+            if self.roll(8) == 0 {
+                let came_at = u64::try_from(self.roll(length + 1)).expect("small");
+                *version = came(version.clone(), came_at);
+                version.generated += SignedDuration::from_hours(24 * 400);
+            }
+            match self.roll(6) {
+                0 => version.ruling.left = true,
+                1 | 2 => version.ruling.in_spite_of.extend([Conflict::AfterCancel, Conflict::DatedAhead]),
+                _ => {}
+            }
+        }
+        // The same message is the same version, and ruled on once.
+        if let Some(mut last) = versions.pop() {
+            if let Some(first) = versions.iter().find(|v| v.msg_id == last.msg_id) {
+                last = first.clone();
+            }
+            versions.push(last);
+        }
+        versions
+    }
 }
 
 fn check_all_orders(seed: u64, histories: usize, longest: usize) {
     let mut dice = Dice(seed);
     for nth in 0..histories {
         let length = 2 + dice.roll(longest - 1);
-        let history = dice.history(length);
+        let history = if nth % 2 == 0 { dice.history(length) } else { dice.ruled_history(length) };
         let first = seen(&history, &fold(&history));
         for order in orders(&history) {
             let folded = fold(&order);
@@ -71,9 +97,18 @@ fn check_all_orders(seed: u64, histories: usize, longest: usize) {
             assert_eq!(now, first, "history {nth} of seed {seed}: {order:#?}");
             assert_eq!(folded.fates.len(), order.len());
             for (key, series) in &folded.series {
+                let closed: Vec<&usize> = series.closed.iter().collect();
+                let let_in = |at: &&usize| !order[**at].ruling.in_spite_of.is_empty();
+                let reopened = series.versions.iter().filter(let_in).any(|at| !closed.contains(&at));
                 let cancelled = series.versions.iter().any(|at| order[*at].change == Cancelled);
                 let withdrawn = matches!(series.state, State::Withdrawn { .. });
-                assert_eq!(cancelled, withdrawn, "a cancelled series shows nothing: {key}");
+                assert_eq!(cancelled && !reopened, withdrawn, "a cancelled series shows nothing: {key}");
+                if let State::Visible(visible) = &series.state {
+                    assert!(
+                        visible.originals.iter().all(|at| !closed.contains(&at)),
+                        "{key} shows what is closed"
+                    );
+                }
             }
         }
     }
@@ -124,6 +159,9 @@ fn what_is_visible_is_of_one_patient_and_one_sender_whatever_comes() {
         let mut history = dice.history(length);
         for version in &mut history {
             version.patient = dice.pick(&[Some(patient(1)), Some(patient(1)), Some(patient(2)), None]);
+            if dice.roll(3) == 0 {
+                version.ruling.in_spite_of.insert(Conflict::OtherPatient);
+            }
             if dice.roll(4) == 0 {
                 version.sender = "ENH:999999999".to_owned();
             }

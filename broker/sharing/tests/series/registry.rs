@@ -3,12 +3,13 @@
 //! A registry in memory decides by itself what is in use, whatever is on record of it. So it sees what a target that
 //! believes all it is told does not: that a plan asks for what cannot be had, and that the record is wrong.
 
-use crate::make::{report, version};
+use crate::make::{let_in, report, version};
 use crate::orders::Dice;
 use message_schemas::document::Format;
 use sharing::series::Change::{Cancelled, Changed, New};
 use sharing::series::{
-    Entry, Formats, Habits, LinkKind, Shown, Status, Step, Version, Wanted, fold, merged_id, plan,
+    Conflict, Entry, Formats, Habits, LinkKind, Ruling, Shown, Status, Step, Version, Wanted, fold,
+    merged_id, plan,
 };
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -183,6 +184,7 @@ impl Told {
 
 /// That every order comes to what comes of all at once, and that the record says of the registry what is so.
 fn check(history: &[Version], what: &str) {
+    let closed = closed(history);
     for ways in WAYS {
         let mut whole = Told::new(ways);
         whole.settle(history).expect("all at once");
@@ -194,7 +196,13 @@ fn check(history: &[Version], what: &str) {
             };
             assert_eq!(told.visible(), whole.visible(), "{what}, {ways:?}, arrived as {ids:?}");
             assert_eq!(told.visible(), told.on_record(Status::Approved), "{what}, {ways:?}, as {ids:?}");
-            if history.iter().any(|v| v.change == Cancelled) && whole.visible().is_empty() {
+            let of_closed = told.shown.iter().filter(|s| s.entry.of.iter().any(|id| closed.contains(id)));
+            for entry in of_closed {
+                let (text, status) = (text(&entry.entry), entry.status);
+                assert_eq!(status, Status::Withdrawn, "{what}, {ways:?}, as {ids:?}: {text} was cancelled");
+            }
+            let let_in = history.iter().any(|v| !v.ruling.in_spite_of.is_empty());
+            if history.iter().any(|v| v.change == Cancelled) && !let_in && whole.visible().is_empty() {
                 let gone = told.on_record(Status::Withdrawn).len();
                 assert_eq!(gone, told.shown.len(), "{what}, {ways:?}, {ids:?}: each is withdrawn");
                 let left = told.registry.entries.len();
@@ -202,6 +210,13 @@ fn check(history: &[Version], what: &str) {
             }
         }
     }
+}
+
+/// What was cancelled, by message ids.
+fn closed(history: &[Version]) -> Vec<String> {
+    let folded = fold(history);
+    let all = folded.series.values().flat_map(|series| &series.closed);
+    all.map(|at| history[*at].msg_id.clone()).collect()
 }
 
 #[test]
@@ -247,12 +262,52 @@ fn a_strict_registry_takes_histories_made_by_chance_in_every_order() {
     let mut dice = Dice(0x5EED_0011);
     for nth in 0..100 {
         let length = 2 + dice.roll(3);
-        let mut history = dice.history(length);
-        for version in &mut history {
-            // The same message has the same attachments, whenever it comes.
-            let few = u32::from(version.msg_id.ends_with(['1', '2']));
-            version.attachments = (1..=few).collect();
-        }
+        let history = with_attachments(dice.history(length));
         check(&history, &format!("history {nth}"));
+    }
+}
+
+/// The same message has the same attachments, whenever it comes.
+fn with_attachments(mut history: Vec<Version>) -> Vec<Version> {
+    for version in &mut history {
+        let few = u32::from(version.msg_id.ends_with(['1', '2']));
+        version.attachments = (1..=few).collect();
+    }
+    history
+}
+
+#[test]
+fn what_a_person_rules_comes_to_the_same_in_every_order() {
+    let n = report("n", 1, New, &["A", "B"]);
+    let c = report("c", 2, Cancelled, &[]);
+    let p = let_in(report("p", 3, Changed, &["A"]), Conflict::AfterCancel);
+    check(&[n.clone(), c.clone(), p.clone()], "a difference behind a cancellation");
+    check(&[n, c, p, report("m", 4, Changed, &["A", "B"])], "and a change of it");
+    let mut dice = Dice(0x5EED_0012);
+    for nth in 0..150 {
+        let length = 2 + dice.roll(3);
+        let history = with_attachments(dice.ruled_history(length));
+        check(&history, &format!("ruled history {nth}"));
+    }
+}
+
+/// A ruling that is given when everything has arrived and was told leads where it would have led at once.
+#[test]
+fn it_does_not_matter_when_a_person_rules() {
+    let mut dice = Dice(0x5EED_0013);
+    for nth in 0..300 {
+        let length = 2 + dice.roll(4);
+        let history = with_attachments(dice.ruled_history(length));
+        let unruled = |v: &Version| Version { ruling: Ruling::default(), ..v.clone() };
+        let arrived: Vec<Version> = history.iter().map(unruled).collect();
+        for ways in WAYS {
+            let mut at_once = Told::new(ways);
+            at_once.settle(&history).expect("at once");
+            let mut told = Told::all(ways, &arrived).expect("it is told");
+            told.settle(&history)
+                .unwrap_or_else(|why| panic!("history {nth}, {ways:?}: {why}\n{history:#?}"));
+            assert_eq!(told.visible(), at_once.visible(), "history {nth}, {ways:?}");
+            assert_eq!(told.visible(), told.on_record(Status::Approved), "history {nth}, {ways:?}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! `dead-letter replay`: what goes again, where to, and what does not and why.
 
 use super::judge::{self, Asks};
+use super::rule::{self, Given};
 use super::{Lying, Which, by_id, parked_state};
 use crate::cli::{ConfigArg, Format, journal, json_line};
 use crate::config::Config;
@@ -37,6 +38,9 @@ pub(super) struct Replay {
     /// Send to this destination instead.
     #[arg(long, value_name = "NAME")]
     to: Option<DestinationId>,
+    /// Rule on a version of a document that waits for a person.
+    #[arg(long, value_enum, conflicts_with = "to")]
+    ruling: Option<Given>,
     /// Somebody has looked: send also what may have arrived, and what came under the id of another content.
     #[arg(long)]
     confirm: bool,
@@ -81,7 +85,16 @@ impl Replay {
             let tables = Tables::load(&config).map_err(Failure::Config)?;
             let now = Now { config: &config, journal, tables: &tables };
             let (mut steps, asks) = self.plan(&now).await?;
+            let who_and_why = if let Asked::By(by) = &asked { by.as_str() } else { "" };
+            let rulings = match self.ruling {
+                Some(given) => rule::decide(&config, journal, given, &mut steps, who_and_why).await?,
+                None => rule::Rulings::new(),
+            };
             if let Asked::By(who_and_why) = &asked {
+                // First, so that whatever is delivered meanwhile knows of it.
+                for ruled in rulings.into_values() {
+                    journal.rule(ruled).await?;
+                }
                 let go: Vec<_> =
                     steps.iter().filter(|s| s.goes.is_ok()).map(|s| (s.recipient, s.to.clone())).collect();
                 journal.replay(&go, who_and_why, SystemClock::new().now()).await?;

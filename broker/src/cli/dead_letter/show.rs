@@ -1,9 +1,10 @@
 //! `dead-letter show`: one that lies still, with all that is known of its message, and its bytes.
 
 use super::{Format, Lying, by_id, with_message};
-use crate::cli::{ConfigArg, journal, json_line, output, trace};
+use crate::cli::{ConfigArg, journal, json_line, output, series, trace};
 use crate::exit::{Failure, Verdict, say};
 use crate::wiring::Journal;
+use crate::world::PUBLISHING;
 use broker_core::journal::MessageRecord;
 use broker_core::ports::{Store, StoreError};
 use message_schemas::{Findings, MessageId};
@@ -34,6 +35,8 @@ pub(super) struct Show {
 struct Found {
     lying: Vec<Lying>,
     findings: BTreeMap<MessageId, Findings>,
+    /// Of what is published: the series, with what is shown of them.
+    series: BTreeMap<MessageId, Vec<series::Told>>,
     original: Option<Arc<[u8]>>,
 }
 
@@ -55,6 +58,7 @@ impl Show {
         let mut last = None;
         for lying @ (message, recipient) in &found.lying {
             let findings = found.findings.get(message).unwrap_or(&nothing);
+            let series = found.series.get(message).filter(|_| publishes(lying));
             match self.format {
                 Format::Text => {
                     if last.replace(*message) != Some(*message) {
@@ -62,6 +66,10 @@ impl Show {
                         trace::finding_lines(out, findings)?;
                     }
                     trace::recipient_line(out, recipient)?;
+                    for series in series.into_iter().flatten() {
+                        writeln!(out)?;
+                        series::text(out, series)?;
+                    }
                     if let Some(page) = recipient.reason.and_then(|reason| dead_letter::page(reason.as_str()))
                     {
                         writeln!(out, "\n{page}")?;
@@ -71,6 +79,9 @@ impl Show {
                     let mut line = with_message(lying.0, recipient);
                     if let Some(line) = line.as_object_mut() {
                         line.insert("findings".to_owned(), serde_json::json!(findings.as_slice()));
+                        if let Some(series) = series {
+                            line.insert("series".to_owned(), serde_json::json!(series));
+                        }
                     }
                     json_line(out, &line)?;
                 }
@@ -82,7 +93,11 @@ impl Show {
     async fn find(&self, journal: &Journal) -> Result<Found, Failure> {
         let lying = by_id(journal, &self.id).await?;
         let mut findings = BTreeMap::new();
-        for (message, _) in &lying {
+        let mut told = BTreeMap::new();
+        for one @ (message, _) in &lying {
+            if publishes(one) && !told.contains_key(message) {
+                told.insert(*message, series::of_message(journal, *message).await?);
+            }
             if let Some(MessageRecord { findings: found, .. }) = journal.message(*message).await? {
                 findings.insert(*message, found);
             }
@@ -99,6 +114,11 @@ impl Show {
                 return Err(Failure::Usage(why));
             }
         };
-        Ok(Found { lying, findings, original })
+        Ok(Found { lying, findings, series: told, original })
     }
+}
+
+/// It is a document that a target is told of.
+fn publishes((_, recipient): &Lying) -> bool {
+    recipient.destination.as_ref().is_some_and(|to| to.as_str().starts_with(PUBLISHING))
 }
