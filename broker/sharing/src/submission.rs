@@ -209,9 +209,9 @@ pub(crate) fn frame(
     })
 }
 
-/// The id of an entry: in XDS, some sources want one id for entry and document.
-pub(crate) fn entry_of(document: &SharedDocument, format: Format, target: &Target) -> Uuid {
-    if target.kind == Kind::Xds && target.unique_ids == UniqueIds::Uuid {
+/// The id of an entry.
+fn entry_of(document: &SharedDocument, format: Format, target: &Target) -> Uuid {
+    if target.shares_ids() {
         document.keys.document(format)
     } else {
         document.keys.entry(format)

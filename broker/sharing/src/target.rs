@@ -173,6 +173,12 @@ impl Target {
         }
     }
 
+    /// Entry and document have one id: in XDS, some sources want that.
+    #[must_use]
+    pub fn shares_ids(&self) -> bool {
+        self.kind == Kind::Xds && self.unique_ids == UniqueIds::Uuid
+    }
+
     /// What is known of a sender.
     #[must_use]
     pub fn sender(&self, sender: &str) -> Option<&Sender> {

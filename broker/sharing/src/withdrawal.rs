@@ -9,6 +9,7 @@ use crate::target::{Kind, Target, Withdraw};
 use jiff::Timestamp;
 use message_schemas::document::{Format, NAMESPACE, SharedDocument};
 use sha1::{Digest, Sha1};
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// What a tombstone says. Plain ASCII, so that every target takes it as text; in Norwegian without letters beyond that.
@@ -49,8 +50,7 @@ pub fn withdrawal(
         (Withdraw::Deprecate, Kind::Mhd | Kind::MhdNational) => Withdrawal::Supersede(entries),
         (Withdraw::Deprecate, Kind::Xds) => {
             let mut set = frame(cancellation, target, now)?;
-            // Not the id under which a tombstone or a document of this message would come.
-            set.set.id = Uuid::new_v5(&NAMESPACE, format!("deprecation|{}", set.set.id).as_bytes());
+            set.set.id = of_what_goes("deprecation", published);
             Withdrawal::Deprecate { set: Box::new(set), entries }
         }
         (Withdraw::Tombstone, _) => {
@@ -72,7 +72,7 @@ pub fn clearing(submission: &Submission, target: &Target) -> Option<Withdrawal> 
             Withdrawal::Supersede(entries)
         }
         (Withdraw::Deprecate | Withdraw::Tombstone, Kind::Xds) => {
-            let id = Uuid::new_v5(&NAMESPACE, format!("clearing|{}", submission.set.id).as_bytes());
+            let id = of_what_goes("clearing", &entries);
             let set = Submission {
                 set: crate::metadata::SubmissionSet { id, ..submission.set.clone() },
                 common: submission.common.clone(),
@@ -88,6 +88,14 @@ pub fn clearing(submission: &Submission, target: &Target) -> Option<Withdrawal> 
     })
 }
 
+/// An id made of what is taken back, and of nothing else: not of the message for which it goes, whose own documents have
+/// ids of that, and which may be another one when messages arrive in another order.
+fn of_what_goes(what: &str, published: &[Published]) -> Uuid {
+    let entries: BTreeSet<String> = published.iter().map(|old| old.entry.to_string()).collect();
+    let entries: Vec<String> = entries.into_iter().collect();
+    Uuid::new_v5(&NAMESPACE, format!("{what}|{}", entries.join("+")).as_bytes())
+}
+
 fn tombstone(
     cancellation: &SharedDocument,
     published: &[Published],
@@ -97,8 +105,9 @@ fn tombstone(
     const MEDIA_TYPE: &str = "text/plain";
     let mut submission = frame(cancellation, target, now)?;
     let format = Format::KithXml;
-    let document = cancellation.keys.document(format);
-    let entry = crate::submission::entry_of(cancellation, format, target);
+    submission.set.id = of_what_goes("tombstone set", published);
+    let document = of_what_goes("tombstone document", published);
+    let entry = if target.shares_ids() { document } else { of_what_goes("tombstone entry", published) };
     let name = codes::media_format(MEDIA_TYPE);
     submission.entries.push(Entry {
         format,
@@ -114,11 +123,7 @@ fn tombstone(
         sha1: Sha1::digest(WORDS.as_bytes()).into(),
         bytes: WORDS.as_bytes().to_vec(),
     });
-    let own = submission.set.id;
-    submission.relations = published
-        .iter()
-        .filter(|old| old.set != own)
-        .map(|old| Relation::to_earlier(entry, Link::Replaces, old))
-        .collect();
+    let replaces = |old| Relation::to_earlier(entry, Link::Replaces, old);
+    submission.relations = published.iter().map(replaces).collect();
     Ok(submission)
 }

@@ -8,7 +8,7 @@ use super::plan::{Entry, LinkKind, Planned, Shown};
 use crate::metadata::Link;
 use crate::published::Published;
 use crate::submission::{Relation, Submission, association};
-use crate::target::{Kind, Target, UniqueIds};
+use crate::target::Target;
 use message_schemas::document::NAMESPACE;
 use std::collections::HashMap;
 use uuid::Uuid;
@@ -98,10 +98,9 @@ pub fn assemble(planned: &[Planned], made: Vec<Made>, shown: &[Shown], number: u
 #[must_use]
 pub fn expected(entry: &Entry, target: &Target) -> Published {
     let keys = entry.keys();
-    let shared = target.kind == Kind::Xds && target.unique_ids == UniqueIds::Uuid;
     let document = keys.document(entry.format);
     Published {
-        entry: if shared { document } else { keys.entry(entry.format) },
+        entry: if target.shares_ids() { document } else { keys.entry(entry.format) },
         document,
         set: keys.set(),
         format: entry.format,

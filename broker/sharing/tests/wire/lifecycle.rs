@@ -2,7 +2,7 @@
 
 use crate::given::{document, now, target};
 use message_schemas::document::{Attached, Format, SharedDocument};
-use sharing::target::{Kind, ReplaceScope, Withdraw};
+use sharing::target::{Kind, ReplaceScope, UniqueIds, Withdraw};
 use sharing::{
     Contents, Link, Published, Submission, Target, Version, Withdrawal, clearing, submission, withdrawal,
 };
@@ -169,4 +169,35 @@ fn what_has_no_successor_goes_in_the_way_of_the_target() {
     let (second, old, way) = of(Withdraw::Tombstone);
     assert!(second.obsolete.is_empty() && way.is_none());
     assert!(links(&second, &old).contains(&"kith-xml replaces +attachment-2".to_owned()));
+}
+
+/// A surplus attachment goes for the sake of a new version, and a series for the sake of its cancellation.
+#[test]
+fn what_says_that_something_was_withdrawn_is_known_by_what_it_takes_the_place_of() {
+    for (unique_ids, withdraw) in [
+        (UniqueIds::Uuid, Withdraw::Tombstone),
+        (UniqueIds::Oid, Withdraw::Tombstone),
+        (UniqueIds::Oid, Withdraw::Deprecate),
+    ] {
+        let target =
+            Target { withdraw, unique_ids, replace_scope: ReplaceScope::EachFormat, ..target(Kind::Xds) };
+        let old = made("m1", 2, Version::Whole, &[], &target).published(|_| None);
+        let new = made("m2", 0, Version::Whole, &old, &target);
+        let ids = |of: &str, gone: &[Published]| {
+            let set = match withdrawal(&version(of, 0).0, gone, &target, now()).expect("it can be withdrawn") {
+                Withdrawal::Tombstone(set) | Withdrawal::Deprecate { set, .. } => set,
+                Withdrawal::Delete(_) | Withdrawal::Supersede(_) => panic!("a set says so"),
+            };
+            let entries = set.entries.iter().flat_map(|e| [e.entry, e.document]);
+            std::iter::once(set.set.id).chain(entries).collect::<Vec<_>>()
+        };
+        let (one, other) = (&old[2..3], &old[3..4]);
+        let own: Vec<_> =
+            new.entries.iter().flat_map(|e| [e.entry, e.document]).chain([new.set.id]).collect();
+        assert!(ids("m2", one).iter().all(|id| !own.contains(id)), "the new version keeps its own");
+        assert_eq!(ids("m2", one), ids("m3", one), "whichever message it goes for");
+        let turned = [old[3].clone(), old[2].clone()];
+        assert_eq!(ids("m2", &old[2..4]), ids("m2", &turned), "in whichever order it is told");
+        assert!(ids("m2", one).iter().all(|id| !ids("m2", other).contains(id)), "each its own");
+    }
 }
