@@ -16,10 +16,12 @@ use message_schemas::document::Format;
 use message_schemas::schema::SchemaSet;
 use message_schemas::{Family, Limits, MessageId, head};
 use routing_rules::{DestinationId, Parties, Rules};
+use sharing::series::{Status, Strand};
 use sharing::target::{Also, Withdraw};
 use sharing::{Environment, Kind, Link, Submission, Withdrawal};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use uuid::Uuid;
 
 const PARTIES: &str = r#"
@@ -84,8 +86,8 @@ impl Clock for Still {
     fn now(&self) -> Timestamp {
         now()
     }
-    fn monotonic(&self) -> std::time::Duration {
-        std::time::Duration::ZERO
+    fn monotonic(&self) -> Duration {
+        Duration::ZERO
     }
 }
 
@@ -121,6 +123,10 @@ struct Stands {
     entries: BTreeMap<Uuid, (Format, Vec<u8>, bool)>,
     /// So many answers are lost.
     losing: usize,
+    /// What arrives while the next submission is on its way.
+    meanwhile: Option<(Arc<MemoryStore>, Entry)>,
+    /// The next request is not done: it is to come again after so long.
+    pausing: Option<Duration>,
     /// What it was asked to do that cannot be.
     faults: Vec<String>,
     asked: usize,
@@ -137,13 +143,27 @@ impl Stands {
     }
 }
 
+impl Stands {
+    fn pause(&mut self) -> Option<Outcome> {
+        let after = Some(self.pausing.take()?);
+        Some(Outcome::Again { trouble: Trouble { code: "N13", why: "answered 503".to_owned() }, after })
+    }
+}
+
 impl Registry for InMemory {
     fn target(&self) -> &sharing::Target {
         &self.target
     }
 
     async fn publish(&self, submission: &Submission) -> Outcome {
+        let meanwhile = self.stands.lock().expect("nobody panicked").meanwhile.take();
+        if let Some((store, entry)) = meanwhile {
+            store.commit(vec![entry]).await.expect("it is taken in");
+        }
         let mut stands = self.stands.lock().expect("nobody panicked");
+        if let Some(paused) = stands.pause() {
+            return paused;
+        }
         let new = submission.entries.iter().any(|e| !stands.entries.contains_key(&e.entry));
         for entry in &submission.entries {
             match stands.entries.get(&entry.entry) {
@@ -171,6 +191,9 @@ impl Registry for InMemory {
 
     async fn withdraw(&self, withdrawal: &Withdrawal) -> Outcome {
         let mut stands = self.stands.lock().expect("nobody panicked");
+        if let Some(paused) = stands.pause() {
+            return paused;
+        }
         let Withdrawal::Delete(entries) = withdrawal else { panic!("this registry deletes") };
         for entry in entries {
             stands.entries.remove(&entry.entry);
@@ -189,6 +212,8 @@ struct Region {
     last: Option<Attempt>,
     /// What was tried last.
     tried: Option<Delivery>,
+    /// How every attempt ended.
+    attempts: Vec<Attempt>,
 }
 
 impl Region {
@@ -205,6 +230,7 @@ impl Region {
             next: 0,
             last: None,
             tried: None,
+            attempts: Vec::new(),
         }
     }
 
@@ -254,6 +280,7 @@ impl Region {
                     detail: None,
                 };
                 assert_eq!(self.store.settle(&[settlement], now()).await, Ok(1));
+                self.attempts.push(attempt.clone());
                 self.last = Some(attempt);
                 self.tried = Some(delivery);
             }
@@ -292,6 +319,18 @@ impl Region {
         assert_eq!(stands.faults, Vec::<String>::new());
         let used = stands.entries.iter().filter(|(_, (_, _, in_use))| *in_use);
         used.map(|(id, (format, bytes, _))| (*id, (*format, bytes.clone()))).collect()
+    }
+
+    /// What is on record of the registry: message ids, format, how it stands.
+    async fn on_record(&self) -> Vec<(String, Format, Status)> {
+        let strand = Strand::named("svarrapport", "SR-1");
+        let shown = self.store.shown(&BTreeSet::from([strand])).await.expect("a search");
+        let mut all: Vec<_> = shown
+            .into_iter()
+            .map(|s| (s.shown.entry.of.join("+"), s.shown.entry.format, s.shown.status))
+            .collect();
+        all.sort_by_key(|(of, format, _)| (of.clone(), *format));
+        all
     }
 
     fn asked(&self) -> usize {
@@ -481,4 +520,73 @@ async fn what_never_left_is_not_said_to_be_there() {
     assert_eq!((state, region.last.take()), (State::HandedOver, Some(Attempt::HandedOver)));
     let again = region.again().await;
     assert_eq!(again, Attempt::AlreadyThere);
+}
+
+/// A store that wants a pause says so: what was sent is not unsure then, and goes again after the pause.
+#[tokio::test]
+async fn a_pause_that_a_store_asks_for_is_kept() {
+    let pause = Duration::from_secs(120);
+    let paused = Attempt::Retry { why: "N13: answered 503".to_owned(), after: Some(pause) };
+    let mut region = Region::new(0);
+    region.registry.stands.lock().expect("nobody panicked").pausing = Some(pause);
+    region.arrives(&report(1, 1, "N", AKSEL, &[("A", "1.10", "N")])).await;
+    assert_eq!(region.attempts, [paused.clone(), Attempt::HandedOver]);
+    assert_eq!(region.visible().len(), 2, "and once");
+    region.registry.stands.lock().expect("nobody panicked").pausing = Some(pause);
+    region.attempts.clear();
+    region.arrives(&report(2, 2, "C", AKSEL, &[])).await;
+    assert_eq!(region.attempts, [paused, Attempt::HandedOver]);
+    assert!(region.visible().is_empty());
+}
+
+/// What is too large for the registry takes no place, and what it should have replaced holds no longer.
+#[tokio::test]
+async fn a_form_that_is_not_taken_replaces_nothing() {
+    let id = |number: u8| format!("5d0f8f7e-6a41-4c1b-9a57-0a7be9a100{number:02}");
+    let results: Vec<String> = (0..30).map(|n| format!("A{n}")).collect();
+    let results: Vec<(&str, &str, &str)> = results.iter().map(|code| (code.as_str(), "2.20", "M")).collect();
+    let (n, m) = (report(1, 1, "N", AKSEL, &[("A0", "1.10", "N")]), report(2, 2, "M", AKSEL, &results));
+    let mut region = Region::new(0);
+    region.arrives(&n).await;
+    let first = region.visible();
+    assert_eq!(formats(&first), [Format::KithXml, Format::Fhir]);
+    let largest = first.values().map(|(_, bytes)| bytes.len()).chain([m.len()]).max().expect("some");
+    region.registry.target.most_bytes = u64::try_from(largest).expect("small");
+    assert_eq!(region.arrives(&m).await, (State::HandedOver, None));
+    assert_eq!(formats(&region.visible()), [Format::KithXml], "nothing of the version before is left");
+    assert_eq!(
+        region.on_record().await,
+        [
+            (id(1), Format::KithXml, Status::Superseded),
+            (id(1), Format::Fhir, Status::Withdrawn),
+            (id(2), Format::KithXml, Status::Approved),
+            (id(2), Format::Fhir, Status::Refused),
+        ]
+    );
+    let asked = region.asked();
+    assert_eq!(region.again().await, Attempt::AlreadyThere);
+    assert_eq!(region.asked(), asked, "it is not asked for what it does not take");
+
+    // The registry takes more now.
+    region.registry.target.most_bytes = 10_000_000;
+    assert_eq!(region.again().await, Attempt::HandedOver);
+    assert_eq!(formats(&region.visible()), [Format::KithXml, Format::Fhir]);
+    region.arrives(&report(3, 3, "C", AKSEL, &[])).await;
+    assert!(region.visible().is_empty());
+}
+
+/// A cancellation may be told of by another delivery, at once: it finds nothing to withdraw yet, and ends. What was published
+/// meanwhile goes all the same.
+#[tokio::test]
+async fn what_arrives_while_the_target_is_told_is_not_passed_over() {
+    let mut region = Region::new(0);
+    let cancellation = region.judge(&report(2, 2, "C", AKSEL, &[]));
+    let meanwhile = Some((Arc::clone(&region.store), cancellation));
+    region.registry.stands.lock().expect("nobody panicked").meanwhile = meanwhile;
+    let n = report(1, 1, "N", AKSEL, &[("A", "1.10", "N")]);
+    let entry = region.judge(&n);
+    region.store.commit(vec![entry]).await.expect("it is taken in");
+    let delivery = region.store.claim(&to(), now(), 1).await.expect("a claim").remove(0);
+    assert_eq!(region.target().send(&delivery).await, Attempt::HandedOver);
+    assert!(region.visible().is_empty(), "it was cancelled before it was told");
 }

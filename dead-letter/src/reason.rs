@@ -188,6 +188,8 @@ reasons! {
     NotPublishable = "P64", Day, "cannot be published to the target";
     /// A version that says that it was made well after it came.
     DatedAhead = "P65", Day, "dated in the future";
+    /// A target does not take a form of a new version, and the form that stood there is gone.
+    FormNotTaken = "P66", Day, "form of a new version not taken";
 }
 
 impl fmt::Display for Reason {

@@ -216,7 +216,8 @@ fn again(record: &ParkedRecord, confirmed: bool, now: Timestamp) -> Result<Again
         | R::ErrorUnmatched
         | R::ReplyLate
         | R::ReplyFromStranger
-        | R::RequestUnanswered => Err(Refusal::NothingToDeliver),
+        | R::RequestUnanswered
+        | R::FormNotTaken => Err(Refusal::NothingToDeliver),
     }
 }
 

@@ -220,6 +220,39 @@ fn a_broker_killed_while_it_publishes_publishes_once() {
     assert_eq!(stores.national.state.entries.lock().expect("not poisoned").len(), 4);
 }
 
+/// The second document of a conversation has other ids at the target than its series would give it: what was sent, and never
+/// answered for, is taken back by the ids that it was sent under.
+#[test]
+fn what_was_never_answered_for_is_taken_back_under_the_ids_it_was_sent_under() {
+    let mut rig = Rig::lay_out("published-unanswered");
+    let stores = rig.open();
+    rig.start();
+    let series = Series { number: 80, ..CHANGING[3] };
+    let (one, two) = (series.message_id(1), series.message_id(2));
+    let inside = |text: String, parent: &str| {
+        let (before, rest) = text.split_once("</MsgId>").expect("an id");
+        let after = rest.split_once("</ConversationRef>").map_or(rest, |(_, after)| after);
+        format!(
+            "{before}</MsgId><ConversationRef><RefToParent>{parent}</RefToParent><RefToConversation>{one}</RefToConversation></ConversationRef>{after}"
+        )
+    };
+    rig.publish(&series.version(1, "N"));
+    rig.publish(inside(series.text(2, "N"), &one).as_bytes());
+    let before = stores.seen();
+    assert_eq!(before.each_ref().map(|s| s.len()), [4; 2]);
+    stores.national.state.lose_answer.store(true, Ordering::SeqCst);
+    let changed = rig.send(inside(series.text(3, "M"), &two).as_bytes());
+    rig.until("it was taken", || stores.national.state.entries.lock().expect("not poisoned").len() == 6);
+    stores.national.state.down.store(true, Ordering::SeqCst);
+    let cancelled = rig.send(inside(series.text(4, "C"), &two).as_bytes());
+    rig.until("the domain was told", || stores.seen()[1].len() == 2);
+    stores.national.state.down.store(false, Ordering::SeqCst);
+    rig.told(&changed);
+    rig.told(&cancelled);
+    assert_eq!(stores.seen().each_ref().map(|s| s.len()), [2; 2], "the first document of the conversation");
+    assert_eq!(stores.national.state.entries.lock().expect("not poisoned").len(), 2);
+}
+
 #[test]
 fn what_a_store_refuses_lies_there_with_a_reason_until_it_is_mended() {
     let mut rig = Rig::lay_out("published-refused");

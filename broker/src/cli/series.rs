@@ -10,7 +10,8 @@ use message_schemas::MessageId;
 use serde::Serialize;
 use sharing::Environment;
 use sharing::series::{
-    Change, Conflict, Entry, FAMILIES, Fate, Folded, Mark, State, Status, Strand, UNKNOWN, Version, Withheld, fold,
+    Change, Conflict, Entry, FAMILIES, Fate, Folded, Mark, State, Status, Strand, UNKNOWN, Version, Withheld,
+    fold,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -261,9 +262,10 @@ fn also_tells(entry: &ShownAt, versions: &[Version], folded: &Folded) -> Vec<Als
         return Vec::new();
     }
     let own = of.last().and_then(|id| versions.iter().find(|v| v.msg_id == *id));
-    let others = versions.iter().zip(&folded.fates).filter(|(v, _)| {
-        own.is_some_and(|own| own.message == v.message && own.msg_id != v.msg_id)
-    });
+    let others = versions
+        .iter()
+        .zip(&folded.fates)
+        .filter(|(v, _)| own.is_some_and(|own| own.message == v.message && own.msg_id != v.msg_id));
     others
         .filter(|(_, fate)| matches!(fate, Fate::Withdrawn { .. } | Fate::Superseded { .. }))
         .map(|(version, fate)| {
@@ -291,17 +293,16 @@ fn standing(
     };
     let mut standing: BTreeMap<String, BTreeSet<&'static str>> = BTreeMap::new();
     for ShownAt { target, shown, .. } in entries {
-        let matters = match (state, shown.status) {
-            (_, Status::Superseded | Status::Withdrawn) | (State::Nothing, _) => false,
-            (State::Visible(_), _) => {
-                shown.entry.of.last().is_some_and(|newest| visible.contains(newest.as_str()))
-            }
-            (State::Withdrawn { .. }, status) => status != Status::Refused,
+        let is_wanted = shown.entry.of.last().is_some_and(|newest| visible.contains(newest.as_str()));
+        let word = match (state, shown.status) {
+            (_, Status::Superseded | Status::Withdrawn) => continue,
+            (State::Visible(_), Status::Approved) if !is_wanted => "an earlier version visible",
+            (State::Visible(_), _) if !is_wanted => continue,
+            (State::Nothing | State::Withdrawn { .. }, Status::Refused) => continue,
+            (_, Status::Approved) => "visible",
+            (_, status) => status.as_str(),
         };
-        if matters {
-            let word = if shown.status == Status::Approved { "visible" } else { shown.status.as_str() };
-            standing.entry(target.to_string()).or_default().insert(word);
-        }
+        standing.entry(target.to_string()).or_default().insert(word);
     }
     standing
 }
@@ -367,7 +368,10 @@ pub(super) fn text(out: &mut dyn Write, series: &Told) -> Result<(), Failure> {
         writeln!(out, "  at {target}: {format} of {}: {status}", entry.msg_ids.join(" and "))?;
         for AlsoTells { msg_id, fate, by } in &entry.also_tells {
             let by = by.as_ref().map_or_else(String::new, |by| format!(" by {by}"));
-            writeln!(out, "             it also tells of {msg_id}, {fate}{by}: that can be read there still")?;
+            writeln!(
+                out,
+                "             it also tells of {msg_id}, {fate}{by}: that can be read there still"
+            )?;
         }
     }
     if series.published.is_empty() && series.state == "visible" {

@@ -9,6 +9,7 @@ use crate::world::PUBLISHING;
 use broker_core::journal::{MessageRecord, RecipientRecord, VerdictRecord};
 use broker_core::lifecycle::State;
 use broker_core::ports::{Store, StoreError};
+use broker_core::series::ShownAt;
 use message_schemas::document::{self, Format, SharedDocument};
 use message_schemas::xml::{self, Tree};
 use message_schemas::{Family, Limits};
@@ -131,8 +132,7 @@ fn of_told(
         }
         State::Replaced => (false, "judged again: see what took its place".to_owned()),
         State::HandedOver | State::Receipted => {
-            let at =
-                |shown: &broker_core::series::ShownAt| Some(&shown.target) == recipient.destination.as_ref();
+            let at = |shown: &ShownAt| Some(&shown.target) == recipient.destination.as_ref();
             let here = Gathered {
                 versions: gathered
                     .versions
@@ -174,7 +174,11 @@ pub(super) fn of_version(
         (false, format!("not published, {}", why.unwrap_or(withheld)))
     };
     // What never went out is not called gone.
-    let gone = if here.shown.iter().any(|s| s.shown.entry.of.contains(&version.msg_id)) {
+    let is_of = |s: &&ShownAt| s.shown.entry.of.contains(&version.msg_id);
+    let in_use = here.shown.iter().filter(is_of).any(|s| s.shown.status == Status::Approved);
+    let gone = if in_use {
+        "still shown"
+    } else if here.shown.iter().any(|s| s.shown.entry.of.contains(&version.msg_id)) {
         "no longer shown"
     } else {
         "not shown"
@@ -191,15 +195,25 @@ pub(super) fn of_version(
                 .filter(|s| s.shown.status == Status::Approved && s.shown.entry.of.contains(&version.msg_id))
                 .map(|s| s.shown.entry.format)
                 .collect();
-            let formats: Vec<String> = formats.iter().map(ToString::to_string).collect();
+            let refused = here.shown.iter().filter(is_of).filter(|s| s.shown.status == Status::Refused);
+            let refused: BTreeSet<Format> = refused.map(|s| s.shown.entry.format).collect();
+            let words = |formats: BTreeSet<Format>| {
+                formats.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+            };
+            let not_taken: BTreeSet<Format> = refused.difference(&formats).copied().collect();
             if formats.is_empty() {
                 (false, "nothing is shown: the target does not take it in any form".to_owned())
+            } else if not_taken.is_empty() {
+                (true, format!("shown as {}", words(formats)))
             } else {
-                (true, format!("shown as {}", formats.join(", ")))
+                (true, format!("shown as {}, and not taken as {}", words(formats), words(not_taken)))
             }
         }
+        Some(Fate::Superseded { by }) if in_use => {
+            (true, format!("{gone}: {} should take its place", id(*by)))
+        }
         Some(Fate::Superseded { by }) => (false, format!("{gone}: {} took its place", id(*by))),
-        Some(Fate::Withdrawn { by }) => (false, format!("{gone}: {} cancelled it", id(*by))),
+        Some(Fate::Withdrawn { by }) => (in_use, format!("{gone}: {} cancelled it", id(*by))),
         Some(Fate::Cancels) if alone() => {
             (false, "it cancels, and nothing else is known of its series".to_owned())
         }

@@ -11,6 +11,7 @@
 use super::account::of_version;
 use super::making::{self, NotMade};
 use super::{Gathered, gather};
+use crate::telemetry::alarm;
 use adapters::publish::{Outcome, Publisher};
 use arc_swap::ArcSwap;
 use broker_core::World;
@@ -20,8 +21,8 @@ use broker_core::series::{Showing, ShownAt};
 use dead_letter::{Attempt, Reason};
 use message_schemas::document::SharedDocument;
 use sharing::series::{
-    Assembled, Change, Conflict, Entry, Fate, Folded, Formats, Habits, Made, Planned, Shown, Status, Step,
-    Strand, Version, Wanted, assemble, expected, fold, plan,
+    Assembled, Change, Conflict, Entry, Fate, Folded, Formats, Habits, LinkKind, Made, Planned, Shown,
+    Status, Step, Strand, Version, Wanted, assemble, expected, fold, plan, superseded_by,
 };
 use sharing::target::{Also, Environment, ReplaceScope, Withdraw};
 use sharing::{
@@ -33,6 +34,8 @@ use std::sync::Arc;
 
 /// What was begun is finished, and then there may be more to do; a plan that does not come to an end is a fault of ours.
 const MOST_ROUNDS: usize = 4;
+/// What others did meanwhile is seen, and told; whoever is overtaken so often comes again later.
+const MOST_LOOKS: usize = 8;
 
 /// A registry that can be told: [`Publisher`] over a network, and in tests one in memory.
 pub trait Registry: Send + Sync + 'static {
@@ -68,6 +71,16 @@ pub struct Target<S, R> {
     pub clock: Arc<dyn Clock>,
     /// Whom to tell.
     pub registry: R,
+}
+
+/// What is known of a series when a delivery looks.
+struct View {
+    /// The message brought a document, be it one that this target does not see.
+    known: bool,
+    here: Gathered,
+    folded: Folded,
+    /// What the target does not take: a document that is too large, or of another kind.
+    passed_over: BTreeSet<Entry>,
 }
 
 /// Why a target was not told all.
@@ -114,24 +127,55 @@ impl<S: Store, R: Registry> Destination for Target<S, R> {
 
 impl<S: Store, R: Registry> Target<S, R> {
     async fn tell(&self, delivery: &Delivery) -> Result<Attempt, Stop> {
-        let target = self.registry.target();
-        let Gathered { versions, shown } = gather(&*self.store, BTreeSet::from([delivery.message])).await?;
+        let mut told = false;
+        let mut view = self.view(delivery).await?;
+        // Messages with several reports, and conversations that are misspelt, belong to several strands, and deliveries of
+        // those may run at once. So whoever told something looks once more: the last to look sees what all have done.
+        for _ in 0..MOST_LOOKS {
+            let told_now = self.settle(delivery, &mut view).await?;
+            told |= told_now;
+            if !told_now {
+                return Ok(self.attempt(delivery, &view, told));
+            }
+            view = View { passed_over: view.passed_over, ..self.view(delivery).await? };
+        }
+        let why = "other messages of the series come and go".to_owned();
+        Err(Stop::Attempt(Attempt::Retry { why, after: None }))
+    }
+
+    /// What is known of the series, as far as this target sees it.
+    async fn view(&self, delivery: &Delivery) -> Result<View, Stop> {
+        let Gathered { mut versions, mut shown } =
+            gather(&*self.store, BTreeSet::from([delivery.message])).await?;
         let known = versions.iter().any(|v| v.message == delivery.message);
-        let versions: Vec<Version> =
-            versions.into_iter().filter(|v| v.is_seen_by(target.environment)).collect();
+        versions.retain(|v| v.is_seen_by(self.registry.target().environment));
+        shown.retain(|s| s.target == delivery.destination);
         let folded = fold(&versions);
+        Ok(View { known, here: Gathered { versions, shown }, folded, passed_over: BTreeSet::new() })
+    }
+
+    /// Tells the target until it shows what it should by this view. Returns whether there was anything to tell.
+    async fn settle(&self, delivery: &Delivery, view: &mut View) -> Result<bool, Stop> {
         let mut series = Series {
             target: self,
             of: delivery,
-            folded: &folded,
-            versions: &versions,
-            shown: shown.into_iter().filter(|s| s.target == delivery.destination).collect(),
-            passed_over: BTreeSet::new(),
+            folded: &view.folded,
+            versions: &view.here.versions,
+            shown: std::mem::take(&mut view.here.shown),
+            passed_over: std::mem::take(&mut view.passed_over),
+            told: false,
         };
-        let told = series.settle().await?;
-        let here = Gathered { shown: series.shown, versions: versions.clone() };
+        series.settle().await?;
+        view.here.shown = series.shown;
+        view.passed_over = series.passed_over;
+        Ok(series.told)
+    }
+
+    /// How the delivery ends, now that the target shows what it should.
+    fn attempt(&self, delivery: &Delivery, view: &View, told: bool) -> Attempt {
         // Whatever this message is itself, the target shows what it should now.
-        let own = versions.iter().zip(&folded.fates).filter(|(v, _)| v.message == delivery.message);
+        let versions = &view.here.versions;
+        let own = versions.iter().zip(&view.folded.fates).filter(|(v, _)| v.message == delivery.message);
         let conflict = own.filter_map(|(_, fate)| match fate {
             Fate::Parked { conflict } => Some(*conflict),
             Fate::Visible
@@ -145,11 +189,11 @@ impl<S: Store, R: Registry> Target<S, R> {
         });
         match conflict.min() {
             Some(conflict) => {
-                Ok(Attempt::SetAside { reason: reason(conflict), why: conflict.words().to_owned() })
+                Attempt::SetAside { reason: reason(conflict), why: conflict.words().to_owned() }
             }
-            None if told => Ok(Attempt::HandedOver),
-            None => Ok(nothing_to_tell(delivery, &here, &folded).unwrap_or_else(|| {
-                let why = match (known, target.environment) {
+            None if told => Attempt::HandedOver,
+            None => nothing_to_tell(delivery, &view.here, &view.folded).unwrap_or_else(|| {
+                let why = match (view.known, self.registry.target().environment) {
                     (false, _) => "no document of it is known",
                     (true, Environment::Production) => "it is a test, and the target is for the living",
                     (true, Environment::Test) => {
@@ -157,7 +201,7 @@ impl<S: Store, R: Registry> Target<S, R> {
                     }
                 };
                 Attempt::NothingToDo { why: why.to_owned() }
-            })),
+            }),
         }
     }
 
@@ -212,30 +256,27 @@ struct Series<'d, S, R> {
     folded: &'d Folded,
     versions: &'d [Version],
     shown: Vec<ShownAt>,
-    /// What the target does not take: a document that is too large, or of another kind.
+    /// As in [`View`].
     passed_over: BTreeSet<Entry>,
+    /// Something stands otherwise than before.
+    told: bool,
 }
 
 impl<S: Store, R: Registry> Series<'_, S, R> {
-    /// Tells the target until it shows what it should. Returns whether there was anything to tell.
-    async fn settle(&mut self) -> Result<bool, Stop> {
-        let wanted = Wanted::of(self.folded, self.versions, self.target.formats());
-        for round in 0..MOST_ROUNDS {
+    /// Tells the target until it shows what it should.
+    async fn settle(&mut self) -> Result<(), Stop> {
+        for _ in 0..MOST_ROUNDS {
+            let wanted = Wanted::of(self.folded, self.versions, self.target.formats());
+            let wanted = wanted.without(&self.passed_over);
             let shown: Vec<Shown> = self.shown.iter().map(|s| s.shown.clone()).collect();
-            let mut steps = plan(&wanted, &shown, self.target.habits());
-            for step in &mut steps {
-                if let Step::Submit { entries, .. } = step {
-                    entries.retain(|p| !self.passed_over.contains(&p.entry));
-                }
-            }
-            steps.retain(|step| !matches!(step, Step::Submit { entries, .. } if entries.is_empty()));
+            let steps = plan(&wanted, &shown, self.target.habits());
             if steps.is_empty() {
-                return Ok(round > 0);
+                return Ok(());
             }
             for step in steps {
                 match step {
-                    Step::Submit { submission, entries, supersedes, again } => {
-                        self.submit(submission, &entries, &supersedes, again).await?;
+                    Step::Submit { submission, entries, again, .. } => {
+                        self.submit(submission, &entries, again).await?;
                     }
                     Step::Withdraw { entries, gone } => {
                         self.withdraw(&entries).await?;
@@ -247,13 +288,7 @@ impl<S: Store, R: Registry> Series<'_, S, R> {
         Err(Stop::Aside(Reason::InternalFault, "the plan does not come to an end".to_owned()))
     }
 
-    async fn submit(
-        &mut self,
-        number: u64,
-        planned: &[Planned],
-        supersedes: &[Entry],
-        again: bool,
-    ) -> Result<(), Stop> {
+    async fn submit(&mut self, number: u64, planned: &[Planned], again: bool) -> Result<(), Stop> {
         let mut made = Vec::new();
         let different: BTreeSet<&Vec<String>> = planned.iter().map(|p| &p.entry.of).collect();
         let now = self.target.clock.now();
@@ -270,20 +305,30 @@ impl<S: Store, R: Registry> Series<'_, S, R> {
         }
         let shown: Vec<Shown> = self.shown.iter().map(|s| s.shown.clone()).collect();
         let assembled = assemble(planned, made, &shown, number);
-        let taken: BTreeSet<Entry> =
-            assembled.iter().flat_map(|a| &a.entries).map(|p| p.entry.clone()).collect();
-        self.passed_over.extend(planned.iter().map(|p| p.entry.clone()).filter(|e| !taken.contains(e)));
+        let taken: BTreeSet<&Entry> = assembled.iter().flat_map(|a| &a.entries).map(|p| &p.entry).collect();
+        let (_, left_out): (Vec<&Planned>, Vec<&Planned>) =
+            planned.iter().partition(|p| taken.contains(&p.entry));
+        if again && !left_out.is_empty() {
+            let why = "what was begun cannot be finished: the target does not take it any more".to_owned();
+            return Err(Stop::Aside(Reason::NotPublishable, why));
+        }
+        self.leave_out(number, &left_out).await?;
         let Some(Assembled { submission, entries }) = assembled else { return Ok(()) };
+        // What a document that is left out would have replaced is not replaced.
+        let supersedes = superseded_by(&entries, &shown, self.target.habits());
 
         if !again {
-            self.record(entries.iter().map(|p| Shown {
+            // By the ids that it is sent under, so that it can be taken back if no answer ever comes.
+            let sent = submission.published(|_| None).into_iter();
+            let unproven = sent.map(|p| Published { sha1: String::new(), size: 0, ..p });
+            let sending = entries.iter().zip(unproven).map(|(p, sent)| Shown {
                 entry: p.entry.clone(),
                 status: Status::Sending,
                 links: p.links.clone(),
                 submission: number,
-                published: None,
-            }))
-            .await?;
+                published: Some(sent),
+            });
+            self.record(sending).await?;
         }
         match self.target.registry.publish(&submission).await {
             Outcome::Done(published) => {
@@ -299,12 +344,13 @@ impl<S: Store, R: Registry> Series<'_, S, R> {
                         published: by_id.remove(&sent.entry),
                     })
                     .collect();
-                let superseded = self.standing(supersedes, Status::Superseded);
+                let superseded = self.standing(&supersedes, Status::Superseded);
                 self.record(approved.into_iter().chain(superseded)).await
             }
             Outcome::Refused(trouble) => {
                 let refused: Vec<Entry> = entries.into_iter().map(|p| p.entry).collect();
-                self.record(self.standing(&refused, Status::Refused)).await?;
+                let refused = self.standing(&refused, Status::Refused).into_iter();
+                self.record(refused.map(|shown| Shown { published: None, ..shown })).await?;
                 Err(Stop::Attempt(Attempt::Refused { why: trouble.to_string() }))
             }
             // It asked us to come again: what it took before, if anything, it knows then.
@@ -316,6 +362,36 @@ impl<S: Store, R: Registry> Series<'_, S, R> {
                 Err(Stop::Attempt(Attempt::Unsure { why: trouble.to_string() }))
             }
         }
+    }
+
+    /// The target does not take these: said of each, and alarmed where readers lose what stood there before it.
+    async fn leave_out(&mut self, number: u64, left_out: &[&Planned]) -> Result<(), Stop> {
+        for planned in left_out {
+            if planned.links.iter().any(|link| link.kind == LinkKind::Replaces) {
+                let (message, target) = (self.of.message.short(), &self.of.destination);
+                let format = planned.entry.format;
+                alarm(
+                    Reason::FormNotTaken,
+                    format_args!(
+                        "The {format} of message {message} is not taken by {target}; the one before it goes there \
+                         without a successor."
+                    ),
+                );
+            }
+            self.passed_over.insert(planned.entry.clone());
+        }
+        let refused = left_out.iter().map(|p| Shown {
+            entry: p.entry.clone(),
+            status: Status::Refused,
+            links: p.links.clone(),
+            submission: number,
+            published: None,
+        });
+        let known = |new: &Shown| {
+            self.shown.iter().any(|s| s.shown.entry == new.entry && s.shown.status == Status::Refused)
+        };
+        let news: Vec<Shown> = refused.filter(|shown| !known(shown)).collect();
+        self.record(news).await
     }
 
     async fn withdraw(&mut self, entries: &[Entry]) -> Result<(), Stop> {
@@ -353,16 +429,17 @@ impl<S: Store, R: Registry> Series<'_, S, R> {
     async fn withdrawing(&self, entries: &[Entry]) -> Result<SharedDocument, NotMade> {
         let ids: BTreeSet<&String> = entries.iter().filter_map(|e| e.of.last()).collect();
         let holds = |at: &usize| self.versions.get(*at).is_some_and(|v| ids.contains(&v.msg_id));
-        let series = self.folded.series.values().find(|s| s.versions.iter().any(holds));
-        let all: Vec<&Version> = series
-            .map(|s| s.versions.iter().filter_map(|at| self.versions.get(*at)).collect())
-            .unwrap_or_default();
+        let members = |s: &sharing::series::Series| -> Vec<usize> {
+            s.closed.iter().filter(|at| !s.versions.contains(at)).chain(&s.versions).copied().collect()
+        };
+        let all = self.folded.series.values().map(members).find(|all| all.iter().any(holds));
+        let all: Vec<&Version> = all.iter().flatten().filter_map(|at| self.versions.get(*at)).collect();
         let cancels = all.iter().find(|v| v.change == Change::Cancelled).or(all.last());
         let of = cancels.map(|v| v.msg_id.clone()).ok_or(NotMade::Gone)?;
         Ok(self.make(&[of]).await?.document)
     }
 
-    /// As it is known at the target: as it answered, or as it must be called if its answer was lost.
+    /// As it is known at the target: as it answered, or as it was sent if its answer was lost.
     fn published_of(&self, shown: &Shown) -> Published {
         shown.published.clone().unwrap_or_else(|| expected(&shown.entry, self.target.registry.target()))
     }
@@ -389,6 +466,7 @@ impl<S: Store, R: Registry> Series<'_, S, R> {
         let showing =
             Showing { message: self.of.message, entries: entries.clone(), at: self.target.clock.now() };
         self.target.store.show(showing).await?;
+        self.told = true;
         for entry in entries {
             self.shown.retain(|s| s.shown.entry != entry.shown.entry);
             self.shown.push(entry);

@@ -38,6 +38,7 @@ mod version;
 pub use fold::{Conflict, Document, Fate, Folded, Part, Series, State, Visible, fold};
 pub use plan::{
     Entry, Formats, Habits, Link, LinkKind, Planned, Shown, Status, Step, UNKNOWN, Wanted, merged_id, plan,
+    superseded_by,
 };
 pub use submit::{Assembled, Made, assemble, expected};
 pub use version::{Change, FAMILIES, Item, Mark, Names, PatientKey, Ruling, Sha, Strand, Version, Withheld};

@@ -207,6 +207,16 @@ impl Wanted {
         let series = folded.series.iter().map(|(key, series)| wanted(key, series, versions, formats));
         Self { series: series.collect() }
     }
+
+    /// The same without what the target does not take, in whatever version of it: what that would have replaced has no
+    /// successor there, and goes.
+    #[must_use]
+    pub fn without(mut self, not_taken: &BTreeSet<Entry>) -> Self {
+        for series in &mut self.series {
+            series.entries.retain(|piece| !not_taken.iter().any(|entry| entry.is(&piece.entry)));
+        }
+        self
+    }
 }
 
 fn wanted(key: &str, series: &Series, versions: &[Version], formats: Formats) -> WantedSeries {
@@ -387,7 +397,8 @@ fn unfinished(wanted: &Wanted, shown: &[Shown], habits: Habits) -> Vec<Step> {
 }
 
 /// What is there and is superseded when these are taken: what they replace, and what goes with it.
-fn superseded_by(planned: &[Planned], shown: &[Shown], habits: Habits) -> Vec<Entry> {
+#[must_use]
+pub fn superseded_by(planned: &[Planned], shown: &[Shown], habits: Habits) -> Vec<Entry> {
     let replaced: Vec<&Entry> = planned
         .iter()
         .flat_map(|p| &p.links)
