@@ -194,7 +194,7 @@ impl Registry for InMemory {
         if let Some(paused) = stands.pause() {
             return paused;
         }
-        let Withdrawal::Delete(entries) = withdrawal else { panic!("this registry deletes") };
+        let Withdrawal::Delete { entries, .. } = withdrawal else { panic!("this registry deletes") };
         for entry in entries {
             stands.entries.remove(&entry.entry);
         }

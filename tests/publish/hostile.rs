@@ -21,8 +21,17 @@ struct Kept {
     status: Option<&'static str>,
     /// What a search is answered with, instead of what is there.
     search: Option<Value>,
+    /// A search without a patient is refused.
+    wants_patient: bool,
     /// What a submission is answered with, instead of being taken.
     instead: Option<Answer>,
+}
+
+/// The form names the patient of the samples.
+fn is_of_patient(form: &[u8]) -> bool {
+    let (document, _) = version("m1");
+    let (id, oid) = document.described.patient.and_then(|p| p.id).expect("a patient");
+    String::from_utf8_lossy(form).contains(&format!("patient.identifier=urn%3Aoid%3A{oid}%7C{id}"))
 }
 
 type Shared = Arc<Mutex<Kept>>;
@@ -32,6 +41,9 @@ impl Kept {
         let id = asked.path().strip_prefix("/fhir/DocumentReference/");
         match (asked.method.as_str(), id) {
             ("POST", None) => self.instead.clone().unwrap_or_else(|| self.take(&asked.body)),
+            ("POST", Some("_search")) if self.wants_patient && !is_of_patient(&asked.body) => {
+                Answer::empty(400)
+            }
             ("POST", Some("_search")) => {
                 let entries: Vec<Value> = self.references.iter().map(|r| json!({ "resource": r })).collect();
                 let all = json!({ "resourceType": "Bundle", "type": "searchset", "entry": entries });
@@ -101,6 +113,24 @@ async fn an_entry_whose_place_was_never_told_is_found_and_deleted() {
         assert_eq!(kept.lock().expect("not poisoned").references, Vec::<Value>::new());
         done(publisher.withdraw(&way).await);
     }
+}
+
+#[tokio::test]
+async fn a_store_that_searches_for_patients_alone_is_told_whose_it_is() {
+    let (_server, kept, publisher) = store().await;
+    kept.lock().expect("not poisoned").search =
+        Some(json!({ "resourceType": "Bundle", "type": "collection" }));
+    let published = done(publisher.publish(&submission_to(&publisher)).await);
+    assert!(published.iter().all(|p| p.location.is_none()), "it never said where it keeps them");
+    kept.lock().expect("not poisoned").search = None;
+    kept.lock().expect("not poisoned").wants_patient = true;
+    let mut nobodys = version("m3").0;
+    nobodys.described.patient = None;
+    let way = withdrawal(&nobodys, &published, publisher.target(), now()).expect("a way");
+    assert_eq!(again(publisher.withdraw(&way).await).0.code, "N13", "it cannot be looked for");
+    let way = withdrawal(&version("m3").0, &published, publisher.target(), now()).expect("a way");
+    done(publisher.withdraw(&way).await);
+    assert_eq!(kept.lock().expect("not poisoned").references, Vec::<Value>::new());
 }
 
 #[tokio::test]

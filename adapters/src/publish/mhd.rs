@@ -87,37 +87,53 @@ impl Mhd {
         Ok(found.into_iter().filter_map(|f| Some((f.entry?, f))).collect())
     }
 
-    /// What a search finds. Ids stand in the body.
+    /// What a search for the ids of an entry finds. The ids alone say enough, and more would hide an entry whose patient the
+    /// store has merged into another since; but some stores refuse to search without a patient.
+    async fn found_by_ids(&self, entry: &Published, patient: Option<&Id>) -> Result<Vec<Found>, Outcome> {
+        let ids = identifier_form(std::slice::from_ref(entry), None);
+        match (self.searched(ids).await?, patient) {
+            (Answered { status: 400..=499, .. }, Some(patient)) => {
+                self.found(identifier_form(std::slice::from_ref(entry), Some(patient))).await
+            }
+            (answered, _) => entries_of(&answered),
+        }
+    }
+
+    /// What a search finds.
     async fn found(&self, form: String) -> Result<Vec<Found>, Outcome> {
+        entries_of(&self.searched(form).await?)
+    }
+
+    /// What a search is answered with. Ids stand in the body.
+    async fn searched(&self, form: String) -> Result<Answered, Outcome> {
         let uri = address(&self.options.url, "DocumentReference/_search").map_err(|_| unusable())?;
         let mut ask = self.ask(Method::POST, uri, "application/x-www-form-urlencoded", form.into_bytes());
         ask.most = most_found(&self.options);
         // A store that passes over what it does not know would answer another question.
         ask.headers.extend(fixed("prefer", "handling=strict"));
-        let answered = self.line.send(&ask).await?;
-        if answered.status != 200 {
-            return Err(again(NO_ANSWER, format!("a search was answered with {}", answered.status), None));
-        }
-        answers::found(&answered.body)
-            .ok_or_else(|| again(NO_ANSWER, "a search was not answered with entries".to_owned(), None))
+        self.line.send(&ask).await
     }
 
     pub(super) async fn withdraw(&self, withdrawal: &Withdrawal) -> Outcome {
-        let (entries, delete) = match withdrawal {
-            Withdrawal::Delete(entries) => (entries, true),
-            Withdrawal::Supersede(entries) => (entries, false),
-            Withdrawal::Deprecate { entries, .. } => (entries, false),
-            Withdrawal::Tombstone(_) => return unusable(),
+        let (entries, patient, delete) = match withdrawal {
+            Withdrawal::Delete { entries, patient } => (entries, patient.as_ref(), true),
+            Withdrawal::Supersede { entries, patient } => (entries, patient.as_ref(), false),
+            Withdrawal::Deprecate { .. } | Withdrawal::Tombstone(_) => return unusable(),
         };
         for entry in entries {
-            if let Err(outcome) = self.withdraw_one(entry, delete).await {
+            if let Err(outcome) = self.withdraw_one(entry, patient, delete).await {
                 return outcome;
             }
         }
         Outcome::Done(entries.clone())
     }
 
-    async fn withdraw_one(&self, entry: &Published, delete: bool) -> Result<(), Outcome> {
+    async fn withdraw_one(
+        &self,
+        entry: &Published,
+        patient: Option<&Id>,
+        delete: bool,
+    ) -> Result<(), Outcome> {
         let told = match &entry.location {
             // The national store keeps each entry under our id.
             Some(_) | None if self.national => Some(format!("DocumentReference/{}", entry.entry)),
@@ -133,7 +149,7 @@ impl Mhd {
             }
         }
         // It is not where it was, or that was never told: it is gone only if the store does not find it either.
-        let found = self.found(identifier_form(std::slice::from_ref(entry))).await?;
+        let found = self.found_by_ids(entry, patient).await?;
         for found in found.iter().filter(|f| is_of(f, entry) && (delete || f.approved)) {
             let Some(path) = &found.location else {
                 return Err(again(NO_ANSWER, "an entry is there, and it is not said where".to_owned(), None));
@@ -237,6 +253,15 @@ impl Mhd {
         }
         Ask { method, uri, headers, body: Bytes::from(body), most: self.options.answer_bytes }
     }
+}
+
+/// The entries that the answer to a search holds.
+fn entries_of(answered: &Answered) -> Result<Vec<Found>, Outcome> {
+    if answered.status != 200 {
+        return Err(again(NO_ANSWER, format!("a search was answered with {}", answered.status), None));
+    }
+    answers::found(&answered.body)
+        .ok_or_else(|| again(NO_ANSWER, "a search was not answered with entries".to_owned(), None))
 }
 
 /// Whether an entry at the target is this one. A store may give it another id, and must not give the document one.

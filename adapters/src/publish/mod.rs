@@ -175,7 +175,7 @@ impl Publisher {
     pub async fn withdraw(&self, withdrawal: &Withdrawal) -> Outcome {
         match withdrawal {
             Withdrawal::Tombstone(submission) => Box::pin(self.publish(submission)).await,
-            Withdrawal::Delete(_) | Withdrawal::Supersede(_) | Withdrawal::Deprecate { .. } => {
+            Withdrawal::Delete { .. } | Withdrawal::Supersede { .. } | Withdrawal::Deprecate { .. } => {
                 match &self.speaks {
                     Speaks::Mhd(mhd) => mhd.withdraw(withdrawal).await,
                     Speaks::Xds(xds) => xds.withdraw(&self.target, withdrawal).await,

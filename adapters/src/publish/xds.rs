@@ -95,9 +95,8 @@ impl Xds {
             return Outcome::Refused(Trouble { code: REJECTED, why });
         };
         let entries = match withdrawal {
-            Withdrawal::Delete(entries) => entries,
-            Withdrawal::Deprecate { entries, .. } => entries,
-            Withdrawal::Supersede(_) | Withdrawal::Tombstone(_) => {
+            Withdrawal::Delete { entries, .. } | Withdrawal::Deprecate { entries, .. } => entries,
+            Withdrawal::Supersede { .. } | Withdrawal::Tombstone(_) => {
                 return Outcome::Refused(Trouble { code: REJECTED, why: "not a way of XDS".to_owned() });
             }
         };

@@ -211,11 +211,7 @@ pub(crate) fn frame(
 
 /// The id of an entry.
 fn entry_of(document: &SharedDocument, format: Format, target: &Target) -> Uuid {
-    if target.shares_ids() {
-        document.keys.document(format)
-    } else {
-        document.keys.entry(format)
-    }
+    if target.shares_ids() { document.keys.document(format) } else { document.keys.entry(format) }
 }
 
 /// The sending legal unit, as keys name it: `ENH:`, `HER:` or `RSH:` and its number.

@@ -1,7 +1,7 @@
 //! Taking back what was published (document-sharing §2.3): every format and attachment of every version.
 
 use crate::codes;
-use crate::metadata::{Entry, Link};
+use crate::metadata::{Entry, Id, Link};
 use crate::published::Published;
 use crate::refusal::Refusal;
 use crate::submission::{Relation, Submission, frame};
@@ -19,9 +19,19 @@ const WORDS: &str = "Dokumentet er trukket tilbake av avsender.";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Withdrawal {
     /// Each is deleted.
-    Delete(Vec<Published>),
+    Delete {
+        /// The entries.
+        entries: Vec<Published>,
+        /// Whose they are, if that is known.
+        patient: Option<Id>,
+    },
     /// Each is set out of use, one by one (MHD).
-    Supersede(Vec<Published>),
+    Supersede {
+        /// The entries.
+        entries: Vec<Published>,
+        /// Whose they are, if that is known.
+        patient: Option<Id>,
+    },
     /// A set is submitted that sets them out of use (ITI-57).
     Deprecate {
         /// The set, without documents.
@@ -45,9 +55,15 @@ pub fn withdrawal(
     now: Timestamp,
 ) -> Result<Withdrawal, Refusal> {
     let entries = published.to_vec();
+    let patient = || {
+        let (value, authority) = cancellation.described.patient.as_ref()?.id.clone()?;
+        Some(Id { value, authority: authority.to_owned() })
+    };
     Ok(match (target.withdraw, target.kind) {
-        (Withdraw::Delete, _) => Withdrawal::Delete(entries),
-        (Withdraw::Deprecate, Kind::Mhd | Kind::MhdNational) => Withdrawal::Supersede(entries),
+        (Withdraw::Delete, _) => Withdrawal::Delete { entries, patient: patient() },
+        (Withdraw::Deprecate, Kind::Mhd | Kind::MhdNational) => {
+            Withdrawal::Supersede { entries, patient: patient() }
+        }
         (Withdraw::Deprecate, Kind::Xds) => {
             let mut set = frame(cancellation, target, now)?;
             set.set.id = of_what_goes("deprecation", published);
@@ -66,10 +82,11 @@ pub fn clearing(submission: &Submission, target: &Target) -> Option<Withdrawal> 
     if entries.is_empty() {
         return None;
     }
+    let patient = Some(submission.common.patient.id.clone());
     Some(match (target.withdraw, target.kind) {
-        (Withdraw::Delete, _) => Withdrawal::Delete(entries),
+        (Withdraw::Delete, _) => Withdrawal::Delete { entries, patient },
         (Withdraw::Deprecate | Withdraw::Tombstone, Kind::Mhd | Kind::MhdNational) => {
-            Withdrawal::Supersede(entries)
+            Withdrawal::Supersede { entries, patient }
         }
         (Withdraw::Deprecate | Withdraw::Tombstone, Kind::Xds) => {
             let id = of_what_goes("clearing", &entries);

@@ -436,7 +436,19 @@ impl<S: Store, R: Registry> Series<'_, S, R> {
         let all: Vec<&Version> = all.iter().flatten().filter_map(|at| self.versions.get(*at)).collect();
         let cancels = all.iter().find(|v| v.change == Change::Cancelled).or(all.last());
         let of = cancels.map(|v| v.msg_id.clone()).ok_or(NotMade::Gone)?;
-        Ok(self.make(&[of]).await?.document)
+        let mut document = self.make(&[of]).await?.document;
+        let names_a_patient =
+            |document: &SharedDocument| document.described.patient.as_ref().is_some_and(|p| p.id.is_some());
+        // A cancellation need not say whose documents it cancels; targets want to know.
+        for version in all.iter().rev().filter(|v| v.patient.is_some()) {
+            if names_a_patient(&document) {
+                break;
+            }
+            if let Ok(other) = self.make(std::slice::from_ref(&version.msg_id)).await {
+                document.described.patient = other.document.described.patient;
+            }
+        }
+        Ok(document)
     }
 
     /// As it is known at the target: as it answered, or as it was sent if its answer was lost.

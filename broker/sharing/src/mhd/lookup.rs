@@ -32,13 +32,18 @@ pub fn deprecation() -> Result<Vec<u8>, serde_json::Error> {
 /// never stands in an address, where every server on the way writes it down.
 #[must_use]
 pub fn search_form(patient: &Id) -> String {
-    let id = format!("urn:oid:{}|{}", patient.authority, patient.value);
-    format!("patient.identifier={}&status=current", percent(&id))
+    format!("{}&status=current", of_patient(patient))
 }
 
-/// The form of a search for these entries, whatever their status: by the ids of entries and documents (ITI-67).
+fn of_patient(patient: &Id) -> String {
+    let id = format!("urn:oid:{}|{}", patient.authority, patient.value);
+    format!("patient.identifier={}", percent(&id))
+}
+
+/// The form of a search for these entries, whatever their status: by the ids of entries and documents (ITI-67), and by whose
+/// they are where a store wants that.
 #[must_use]
-pub fn identifier_form(entries: &[Published]) -> String {
+pub fn identifier_form(entries: &[Published], patient: Option<&Id>) -> String {
     let ids = entries.iter().flat_map(|e| {
         [
             format!("urn:uuid:{}", e.entry),
@@ -48,7 +53,8 @@ pub fn identifier_form(entries: &[Published]) -> String {
     });
     let mut ids: Vec<String> = ids.map(|id| percent(&id)).collect();
     ids.dedup();
-    format!("identifier={}", ids.join(","))
+    let patient = patient.map_or_else(String::new, |patient| format!("{}&", of_patient(patient)));
+    format!("{patient}identifier={}", ids.join(","))
 }
 
 /// Percent-encoded for a form.

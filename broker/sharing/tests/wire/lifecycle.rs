@@ -2,6 +2,7 @@
 
 use crate::given::{document, now, target};
 use message_schemas::document::{Attached, Format, SharedDocument};
+use sharing::metadata::Id;
 use sharing::target::{Kind, ReplaceScope, UniqueIds, Withdraw};
 use sharing::{
     Contents, Link, Published, Submission, Target, Version, Withdrawal, clearing, submission, withdrawal,
@@ -127,9 +128,12 @@ fn everything_is_taken_back_in_the_way_that_the_target_knows() {
         (way, old)
     };
     let (way, old) = of(Kind::MhdNational, Withdraw::Delete);
-    assert_eq!(way, Withdrawal::Delete(old));
+    let patient = cancellation.described.patient.as_ref().and_then(|p| p.id.clone());
+    let patient = patient.map(|(value, oid)| Id { value, authority: oid.to_owned() });
+    assert!(patient.is_some());
+    assert_eq!(way, Withdrawal::Delete { entries: old, patient: patient.clone() });
     let (way, old) = of(Kind::Mhd, Withdraw::Deprecate);
-    assert_eq!(way, Withdrawal::Supersede(old));
+    assert_eq!(way, Withdrawal::Supersede { entries: old, patient });
     let (Withdrawal::Deprecate { set, entries }, old) = of(Kind::Xds, Withdraw::Deprecate) else {
         panic!("a set says so");
     };
@@ -162,7 +166,9 @@ fn what_has_no_successor_goes_in_the_way_of_the_target() {
         (second, old, way)
     };
     let (second, _, way) = of(Withdraw::Delete);
-    assert!(second.obsolete.len() == 2 && way == Some(Withdrawal::Delete(second.obsolete)));
+    let patient = Some(second.common.patient.id.clone());
+    let deleted = Withdrawal::Delete { entries: second.obsolete.clone(), patient };
+    assert!(second.obsolete.len() == 2 && way == Some(deleted));
     let (second, _, way) = of(Withdraw::Deprecate);
     let Some(Withdrawal::Deprecate { set, entries }) = way else { panic!("a set says so") };
     assert!(set.entries.is_empty() && set.set.id != second.set.id && entries == second.obsolete);
@@ -184,9 +190,10 @@ fn what_says_that_something_was_withdrawn_is_known_by_what_it_takes_the_place_of
         let old = made("m1", 2, Version::Whole, &[], &target).published(|_| None);
         let new = made("m2", 0, Version::Whole, &old, &target);
         let ids = |of: &str, gone: &[Published]| {
-            let set = match withdrawal(&version(of, 0).0, gone, &target, now()).expect("it can be withdrawn") {
+            let set = match withdrawal(&version(of, 0).0, gone, &target, now()).expect("it can be withdrawn")
+            {
                 Withdrawal::Tombstone(set) | Withdrawal::Deprecate { set, .. } => set,
-                Withdrawal::Delete(_) | Withdrawal::Supersede(_) => panic!("a set says so"),
+                Withdrawal::Delete { .. } | Withdrawal::Supersede { .. } => panic!("a set says so"),
             };
             let entries = set.entries.iter().flat_map(|e| [e.entry, e.document]);
             std::iter::once(set.set.id).chain(entries).collect::<Vec<_>>()
