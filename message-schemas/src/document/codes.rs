@@ -9,6 +9,7 @@ pub(super) use super::lists::list_text;
 use super::values::Code;
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
+use std::fmt;
 
 const NATIONAL: &str = "2.16.578.1.12.4.1.1.";
 const NILAR: &str = "http://ehelse.no/fhir/CodeSystem/no-kodeverk-";
@@ -53,14 +54,14 @@ pub(super) fn national(oid: &str) -> Option<u16> {
     oid.strip_prefix(NATIONAL)?.parse().ok()
 }
 
-impl System<'_> {
+impl fmt::Display for System<'_> {
     /// As it is written in a document.
-    pub(super) fn uri(&self) -> String {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Uri(uri) => (*uri).to_owned(),
-            Self::Oid(oid) => format!("urn:oid:{oid}"),
-            Self::List(n) => format!("urn:oid:{NATIONAL}{n}"),
-            Self::Nilar(n) => format!("{NILAR}{n}"),
+            Self::Uri(uri) => f.write_str(uri),
+            Self::Oid(oid) => write!(f, "urn:oid:{oid}"),
+            Self::List(n) => write!(f, "urn:oid:{NATIONAL}{n}"),
+            Self::Nilar(n) => write!(f, "{NILAR}{n}"),
         }
     }
 }
@@ -69,30 +70,9 @@ impl Serialize for System<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Uri(uri) => serializer.serialize_str(uri),
-            Self::Oid(oid) => serializer.serialize_str(&["urn:oid:", oid].concat()),
-            Self::List(n) => {
-                let mut digits = [0; 5];
-                serializer.serialize_str(&["urn:oid:", NATIONAL, decimal(*n, &mut digits)].concat())
-            }
-            Self::Nilar(n) => {
-                let mut digits = [0; 5];
-                serializer.serialize_str(&[NILAR, decimal(*n, &mut digits)].concat())
-            }
+            Self::Oid(_) | Self::List(_) | Self::Nilar(_) => serializer.collect_str(self),
         }
     }
-}
-
-fn decimal(mut n: u16, buffer: &mut [u8; 5]) -> &str {
-    let mut used = 0;
-    for slot in buffer.iter_mut().rev() {
-        *slot = b'0' + u8::try_from(n % 10).unwrap_or(0);
-        used += 1;
-        n /= 10;
-        if n == 0 {
-            break;
-        }
-    }
-    std::str::from_utf8(buffer.get(5 - used..).unwrap_or_default()).unwrap_or_default()
 }
 
 /// The coding of a code with its own list, else of the list that its element implies. None without code or
@@ -134,15 +114,22 @@ pub(super) fn concept<'a>(
 /// What a person reads for a code of a list whose texts decide how a result is taken: the list's own text comes first
 /// where the text sent is another one, since what a machine reads is the code (document-sharing §3.1).
 pub(super) fn words_of_list<'a>(code: &'a Code<'_>, list: u16) -> Option<Cow<'a, str>> {
-    let bare = |text: &str| -> String {
-        text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
-    };
     let text = code.code().and_then(|c| list_text(list, c));
     match (text, code.own.or(code.display)) {
-        (Some(text), Some(sent)) if !bare(sent).starts_with(&bare(text)) => {
-            Some(Cow::Owned(format!("{text} ({sent})")))
-        }
+        (Some(text), Some(sent)) if !says(sent, text) => Some(Cow::Owned(format!("{text} ({sent})"))),
         _ => words(code, list).map(Cow::Borrowed),
+    }
+}
+
+/// True if what was sent begins with the text of a list, but for case and what stands between letters.
+fn says(sent: &str, text: &str) -> bool {
+    fn letters(text: &str) -> impl Iterator<Item = char> {
+        text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase)
+    }
+    // Nearly all is sent in the list's own words.
+    sent.starts_with(text) || {
+        let mut sent = letters(sent);
+        letters(text).all(|letter| sent.next() == Some(letter))
     }
 }
 

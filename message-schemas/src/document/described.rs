@@ -181,7 +181,7 @@ impl DescribedCode {
     pub(super) fn of(code: &Code<'_>, implied: Option<u16>) -> Option<Self> {
         let coding = codes::coding(code, implied, Mode::Document)?;
         Some(Self {
-            system: coding.system?.uri(),
+            system: coding.system?.to_string(),
             code: coding.code?.into_owned(),
             display: coding.display.map(Into::into),
         })
