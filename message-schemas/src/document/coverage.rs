@@ -5,6 +5,7 @@
 //! and reported as unread: so nothing is lost in silence, and a field that the writer forgets shows itself.
 //! Marks are a side table by node number; paths are made only when someone asks.
 
+use crate::time::Written;
 use crate::xml::{Node, Tree};
 use foldhash::{HashMap, HashMapExt};
 use serde::Serialize;
@@ -108,7 +109,9 @@ pub struct Coverage {
     whole_envelope: bool,
     /// Node number of the envelope.
     around: usize,
-    trace: Vec<(Uuid, String)>,
+    /// The resources, each with where its path ends in `paths`; it begins where the one before it ends.
+    trace: Vec<(Uuid, usize)>,
+    paths: String,
     /// Single attributes that the text tells, by node number: name and section. The others of the element are left out.
     told: HashMap<usize, (&'static str, &'static str)>,
     /// Elements whose text stays and whose attributes do not, by node number: why.
@@ -127,6 +130,7 @@ impl Coverage {
             whole_envelope,
             around: envelope.id(),
             trace: Vec::new(),
+            paths: String::new(),
             told: HashMap::new(),
             without_attributes: HashMap::new(),
         }
@@ -172,13 +176,19 @@ impl Coverage {
     }
 
     /// Remembers which node a resource came from.
-    pub(super) fn trace(&mut self, id: Uuid, path: String) {
-        self.trace.push((id, path));
+    pub(super) fn trace(&mut self, id: Uuid, path: &str) {
+        self.paths.push_str(path);
+        self.trace.push((id, self.paths.len()));
     }
 
     /// The resources of the document (`fullUrl` without `urn:uuid:`) and the source path of each.
     pub fn resources(&self) -> impl Iterator<Item = (Uuid, &str)> {
-        self.trace.iter().map(|(id, path)| (*id, path.as_str()))
+        let mut from = 0;
+        self.trace.iter().map(move |(id, to)| {
+            let path = self.paths.get(from..*to).unwrap_or_default();
+            from = *to;
+            (*id, path)
+        })
     }
 
     fn mark_of(&self, id: usize) -> Option<&Mark> {
@@ -188,15 +198,18 @@ impl Coverage {
         }
     }
 
-    /// The nodes that this document answers for, in document order.
-    fn scope<'t>(&self, tree: &'t Tree) -> impl Iterator<Item = Node<'t>> + use<'t> {
+    /// Those of these nodes, in document order, that this document answers for.
+    fn scope<'t, I>(&self, tree: &'t Tree, nodes: I) -> impl Iterator<Item = Node<'t>> + use<'t, I>
+    where
+        I: Iterator<Item = Node<'t>>,
+    {
         let (base, end) = (self.base, self.base + self.marks.len());
         let around = self.around;
         let named: Vec<usize> = self.envelope.iter().map(|(id, _)| *id).collect();
         let whole = self.whole_envelope;
         let body = tree.nodes().nth(base).map_or("", Node::name);
         let mut skip_below: Option<usize> = None;
-        tree.nodes().filter(move |n| {
+        nodes.filter(move |n| {
             let id = n.id();
             if (base..end).contains(&id) {
                 return n.is_element();
@@ -231,20 +244,34 @@ impl Coverage {
         };
         if self.whole_envelope {
             let end = self.base + self.marks.len();
-            let outside = |n: &Node<'_>| !(self.base..end).contains(&n.id());
-            found.extend(self.scope(tree).filter(outside).filter_map(judge));
+            let outside = tree.nodes().take(self.base).chain(tree.nodes().skip(end));
+            found.extend(self.scope(tree, outside).filter_map(judge));
         } else {
             found.extend(self.envelope.iter().filter_map(|(id, _)| tree.nodes().nth(*id)).filter_map(judge));
         }
+        let outside = found.len();
         for (node, mark) in body.descendants().zip(&self.marks) {
-            if mark.parts == part::ALL || !node.is_element() {
-                continue;
-            }
-            let missing = carried(node, !mark.parts);
-            if missing != 0 {
-                found.push((node, missing));
+            if node.is_element() {
+                let missing = carried_by_attributes(node, !mark.parts);
+                if missing != 0 {
+                    found.push((node, missing));
+                }
+            } else if !is_blank(node.own_text())
+                && let Some(around) = node.parent()
+                && self.mark_of(around.id()).is_none_or(|mark| mark.parts & part::TEXT == 0)
+            {
+                found.push((around, part::TEXT));
             }
         }
+        // Mostly nothing. A text comes behind what stands in front of it within its element.
+        if let Some(inside) = found.get_mut(outside..) {
+            inside.sort_by_key(|(node, _)| node.id());
+        }
+        found.dedup_by(|(later, parts), (node, all)| {
+            let same = later == node;
+            *all |= if same { *parts } else { 0 };
+            same
+        });
         found
     }
 
@@ -254,7 +281,7 @@ impl Coverage {
     pub fn lines(&self, tree: &Tree) -> Vec<Line> {
         let mut paths = Paths::default();
         let mut lines = Vec::new();
-        for node in self.scope(tree) {
+        for node in self.scope(tree, tree.nodes()) {
             let carried = carried(node, part::ALL);
             if carried == 0 {
                 continue;
@@ -292,15 +319,20 @@ impl Coverage {
 
 /// The parts of an element, of those that are asked for, that have something in them.
 fn carried(node: Node<'_>, asked: u8) -> u8 {
+    let mut parts = carried_by_attributes(node, asked);
+    if asked & part::TEXT != 0 && node.children().any(|n| !is_blank(n.own_text())) {
+        parts |= part::TEXT;
+    }
+    parts
+}
+
+fn carried_by_attributes(node: Node<'_>, asked: u8) -> u8 {
     let mut parts = 0;
     for (namespace, name, value) in node.attributes() {
         let part = part_of(namespace, name) & asked;
         if part != 0 && !is_blank(value) {
             parts |= part;
         }
-    }
-    if asked & part::TEXT != 0 && node.children().any(|n| !is_blank(n.own_text())) {
-        parts |= part::TEXT;
     }
     parts
 }
@@ -331,7 +363,7 @@ impl Paths {
             let position = self.position(step);
             if position > 1 {
                 out.push('[');
-                out.push_str(&(position - 1).to_string());
+                out.push_str(Written::new().digits(position - 1).as_str());
                 out.push(']');
             }
         }

@@ -140,6 +140,8 @@ fn finish(hash: Sha1) -> Uuid {
 pub(super) struct Ids<'p> {
     begun: Sha1,
     paths: &'p mut Paths,
+    /// The path of the resource that was made last; the next one takes its room.
+    path: String,
     /// The role that each element was given, by node number.
     roles: HashMap<usize, Uuid>,
 }
@@ -149,6 +151,7 @@ impl<'p> Ids<'p> {
         Self {
             begun: begin(&format!("resource|{}|{}|", keys.series_key, keys.msg_id)),
             paths,
+            path: String::new(),
             roles: HashMap::default(),
         }
     }
@@ -166,12 +169,13 @@ impl<'p> Ids<'p> {
 
     /// The id of a resource of this type from this element; `nth` counts those of one type from one element.
     pub(super) fn make(&mut self, kind: &str, node: Node<'_>, nth: u32, coverage: &mut Coverage) -> Uuid {
-        let mut path = self.paths.of(node);
+        self.path.clear();
+        self.paths.write(node, &mut self.path);
         if nth > 1 {
-            path.push_str(&format!("#{nth}"));
+            self.path.push_str(&format!("#{nth}"));
         }
-        let id = finish(self.begun.clone().chain_update(kind).chain_update("|").chain_update(&path));
-        coverage.trace(id, path);
+        let id = finish(self.begun.clone().chain_update(kind).chain_update("|").chain_update(&self.path));
+        coverage.trace(id, &self.path);
         id
     }
 

@@ -1,4 +1,4 @@
-//! A time as text, written once into a few bytes that are copied from then on.
+//! A time or a number as text, written once into a few bytes that are copied from then on.
 
 use std::fmt;
 
@@ -39,6 +39,16 @@ impl Written {
         self.length += width;
         self
     }
+
+    /// A number in as many digits as it has.
+    pub(crate) fn digits(mut self, number: u32) -> Self {
+        let mut place = 10_u32.pow(number.checked_ilog10().unwrap_or(0));
+        while place > 0 {
+            self = self.mark(b'0' + (number / place % 10) as u8);
+            place /= 10;
+        }
+        self
+    }
 }
 
 impl fmt::Debug for Written {
@@ -56,6 +66,9 @@ mod tests {
     fn numbers_have_their_width_and_nothing_overflows() {
         let text = Written::new().number(7, 2).mark(b':').number(2019, 4).number(12_345, 3);
         assert_eq!(text.as_str(), "07:2019345");
+        for number in [0, 1, 9, 10, 4_711, u32::MAX] {
+            assert_eq!(Written::new().digits(number).as_str(), number.to_string());
+        }
         let full = (0..30).fold(text, |text, n| text.number(n, 2).mark(b'-'));
         assert!(full.as_str().len() <= 40 && full.as_str().starts_with("07:2019345"));
     }

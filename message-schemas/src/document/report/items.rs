@@ -5,6 +5,7 @@ use super::links::Links;
 use super::read::Item;
 use crate::document::values::{Code, Words};
 use crate::document::{Notes, TopResult};
+use crate::time::Written;
 use foldhash::{HashMap, HashMapExt, HashSet};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
@@ -22,7 +23,7 @@ pub(super) fn top_results(items: &[Item<'_>], links: &Links) -> Vec<TopResult> {
         let hash = Sha256::new().chain_update(&name).chain_update("\n");
         let nth = running.entry(name).or_default();
         *nth += 1;
-        let hash = hash.chain_update(nth.to_string()).finalize();
+        let hash = hash.chain_update(Written::new().digits(*nth).as_str()).finalize();
         let mut first = [0; 16];
         first.iter_mut().zip(hash).for_each(|(to, from)| *to = from);
         TopResult {
