@@ -139,21 +139,20 @@ fn unindented(text: &str) -> Cow<'_, str> {
 }
 
 /// A time as Norwegians write it (`13.09.2017 12:25`), in Norwegian local time, with the precision sent.
-pub(super) fn norwegian(stamp: Stamp, out: &mut String) {
-    let Some(local) = stamp.oslo() else { return };
+pub(super) fn norwegian(stamp: Stamp) -> Written {
+    let Some(local) = stamp.oslo() else { return Written::new() };
     let year = |text: Written| text.number(local.year(), 4);
     let month = |text: Written| text.number(local.month(), 2).mark(b'.');
     let day = |text: Written| text.number(local.day(), 2).mark(b'.');
     let time = |text: Written| text.number(local.hour(), 2).mark(b':').number(local.minute(), 2);
     let text = Written::new();
-    let text = match stamp.precision() {
+    match stamp.precision() {
         Precision::Year => year(text),
         Precision::Month => year(month(text)),
         Precision::Day => year(month(day(text))),
         Precision::Full => time(year(month(day(text))).mark(b' ')),
         Precision::TimeOfDay => time(text),
-    };
-    out.push_str(text.as_str());
+    }
 }
 
 #[cfg(test)]

@@ -44,9 +44,7 @@ pub(super) fn row_party(html: &mut Html, label: &str, party: &Party<'_>) {
 }
 
 pub(super) fn date_words(stamp: crate::time::Stamp) -> String {
-    let mut text = String::with_capacity(16);
-    norwegian(stamp, &mut text);
-    text
+    norwegian(stamp).as_str().to_owned()
 }
 
 /// A time as it is read, or as it was sent where it is none.

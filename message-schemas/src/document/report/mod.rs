@@ -34,12 +34,13 @@ use crate::family::Family;
 use crate::head::ServiceType;
 use crate::time::Stamp;
 use crate::xml::{Node, Tree};
+use jiff::Timestamp;
 use links::Links;
 pub use merged::Part;
 pub(super) use merged::merge;
 use nilar::{comment_concept, comment_text, nilar};
 use read::{Report, Subject};
-use results::{Frame, Written};
+use results::{Dated, Frame, Written};
 use std::borrow::Cow;
 use uuid::Uuid;
 
@@ -315,13 +316,13 @@ impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
             performer,
             discipline,
             issued,
-            fallback,
+            fallback: Dated::new(fallback),
             specimens,
         };
         let written = self.observations(items, &links, &frame);
         let (oldest, newest) = span(&written.effective);
         let effective = oldest.unwrap_or(fallback);
-        let specimen_ids: Vec<Uuid> = frame.specimens.iter().map(|(.., id)| *id).collect();
+        let specimen_ids: Vec<Uuid> = frame.specimens.iter().map(|specimen| specimen.id).collect();
 
         let top = links.top.iter().zip(&written.ids).filter(|(top, _)| **top).map(|(_, id)| *id);
         let mut diagnostic = DiagnosticReport {
@@ -477,19 +478,17 @@ impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
 }
 
 /// The oldest and the newest, by their start; of two that start together the less precise.
-fn span(stamps: &[Option<Stamp>]) -> (Option<Stamp>, Option<Stamp>) {
+fn span(stamps: &[Stamp]) -> (Option<Stamp>, Option<Stamp>) {
     // Each with its start, which it takes the time zone's rules to find.
-    let (mut oldest, mut newest) = (None, None);
-    let mut last = None;
-    for stamp in stamps.iter().flatten() {
-        // Results share a few times, one behind the other.
-        if last == Some(stamp) {
+    let (mut oldest, mut newest): (Option<(Timestamp, Stamp)>, Option<(Timestamp, Stamp)>) = (None, None);
+    for stamp in stamps {
+        // Results share a few times.
+        if [oldest, newest].into_iter().flatten().any(|(_, known)| known == *stamp) {
             continue;
         }
-        last = Some(stamp);
         let Some(start) = stamp.start() else { continue };
         let precision = stamp.precision();
-        if oldest.is_none_or(|(o, oldest): (_, Stamp)| (start, precision) < (o, oldest.precision())) {
+        if oldest.is_none_or(|(o, oldest)| (start, precision) < (o, oldest.precision())) {
             oldest = Some((start, *stamp));
         }
         let later = |(n, newest): (_, Stamp)| start > n || (start == n && precision < newest.precision());

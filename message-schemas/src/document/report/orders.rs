@@ -2,6 +2,7 @@
 
 use super::nilar::{comment_concept, comment_text, nilar};
 use super::read::{AnalysedSubject, Report, Request};
+use super::results::{Dated, Taken};
 use crate::document::NoteKind;
 use crate::document::codes;
 use crate::document::fhir::{
@@ -11,7 +12,6 @@ use crate::document::fhir::{
 use crate::document::headed::Headed;
 use crate::document::values::{Sourced, When, Words};
 use crate::document::writer::Writer;
-use crate::time::Stamp;
 use std::borrow::Cow;
 use uuid::Uuid;
 
@@ -120,10 +120,7 @@ impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
         (!concept.coding.is_empty() || concept.text.is_some()).then_some(concept)
     }
 
-    pub(super) fn specimen(
-        &mut self,
-        subject: &'a AnalysedSubject<'t>,
-    ) -> (Option<&'a str>, Option<Stamp>, Uuid) {
+    pub(super) fn specimen(&mut self, subject: &'a AnalysedSubject<'t>) -> Taken<'a> {
         let id = self.id("Specimen", subject.node, 1);
         let mode = self.mode();
         let mut out = Specimen { id: Some(id), subject: self.subject, ..Specimen::default() };
@@ -168,10 +165,10 @@ impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
         for code in &subject.unused {
             code.dropped(&mut self.coverage, "not mapped for a specimen");
         }
-        let taken = subject.collected.as_ref().and_then(When::dated);
+        let at = subject.collected.as_ref().and_then(When::dated).map(Dated::new);
         out.collection = Some(self.collection(subject));
         self.push(id, Resource::Specimen(Box::new(out)));
-        (sample, taken, id)
+        Taken { sample, at, id }
     }
 
     pub(super) fn specimen_extensions(&mut self, subject: &'a AnalysedSubject<'t>, out: &mut Specimen<'a>) {

@@ -16,6 +16,7 @@ use crate::document::observed::Outcome;
 use crate::document::parties::Party;
 use crate::document::values::{Amount, Code, Flag, When, Words, add, first};
 use crate::xml::Node;
+use smallvec::SmallVec;
 
 /// Whom or what a report is about.
 #[derive(Debug)]
@@ -293,7 +294,7 @@ impl<'t> Patient<'t> {
 
 /// Reads an item and all inside it, in document order, without recursion.
 fn read_items<'t>(top: Node<'t>, items: &mut Vec<Item<'t>>) {
-    let mut work = vec![(top, None)];
+    let mut work: SmallVec<[_; 8]> = SmallVec::from_slice(&[(top, None)]);
     while let Some((node, nested_in)) = work.pop() {
         let at = items.len();
         items.push(Item::read(node, nested_in));

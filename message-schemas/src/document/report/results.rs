@@ -35,9 +35,32 @@ pub(super) struct Frame<'a> {
     pub discipline: Option<&'a str>,
     pub issued: DateTime,
     /// `P/IssueDate`, else GenDate: the last resort for a time.
-    pub fallback: Stamp,
-    /// Sample id, time of collection, resource.
-    pub specimens: Vec<(Option<&'a str>, Option<Stamp>, Uuid)>,
+    pub fallback: Dated,
+    pub specimens: Vec<Taken<'a>>,
+}
+
+/// A specimen as results name it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Taken<'a> {
+    /// What the laboratory calls it.
+    pub sample: Option<&'a str>,
+    /// When it was taken.
+    pub at: Option<Dated>,
+    /// The resource.
+    pub id: Uuid,
+}
+
+/// A time, and how it is written: results share a few, each of which is written once.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Dated {
+    pub stamp: Stamp,
+    pub written: Option<DateTime>,
+}
+
+impl Dated {
+    pub(super) fn new(stamp: Stamp) -> Self {
+        Self { stamp, written: DateTime::new(stamp) }
+    }
 }
 
 /// What the results of a report came to.
@@ -46,7 +69,7 @@ pub(super) struct Written {
     /// By the item's place in the list.
     pub ids: Vec<Uuid>,
     /// When each is from, likewise.
-    pub effective: Vec<Option<Stamp>>,
+    pub effective: Vec<Stamp>,
     /// The same where the message says it of the item or its specimen: what a reader is told.
     pub dated: Vec<Option<Stamp>>,
 }
@@ -62,32 +85,26 @@ impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
         let ids: Vec<Uuid> = items.iter().map(|i| self.id("Observation", i.node, 1)).collect();
         let newer = newer_items(items);
         let mut by_sample = foldhash::HashMap::<&str, usize>::default();
-        for (at, (id, ..)) in frame.specimens.iter().enumerate() {
-            if let Some(id) = id {
-                by_sample.entry(id).or_insert(at);
+        for (at, specimen) in frame.specimens.iter().enumerate() {
+            if let Some(sample) = specimen.sample {
+                by_sample.entry(sample).or_insert(at);
             }
         }
 
         let mut effective = Vec::with_capacity(items.len());
         let mut dated = Vec::with_capacity(items.len());
-        let mut written: Option<(Stamp, Option<DateTime>)> = None;
         let mut steps = TAG_STEPS;
         for ((at, item), id) in items.iter().enumerate().zip(&ids) {
             let mut o = Box::new(Observation { id: Some(*id), ..Observation::default() });
             self.identity_of(item, frame, &newer, &mut o);
             let sample = self.sample_of(item, &by_sample, frame);
-            o.specimen = sample.map(|(_, id)| Reference::to(id));
-            let own = sample
-                .and_then(|(stamp, _)| stamp)
-                .or_else(|| item.investigated.as_deref().and_then(When::dated));
+            o.specimen = sample.map(|specimen| Reference::to(specimen.id));
+            let investigated = || item.investigated.as_deref().and_then(When::dated).map(Dated::new);
+            let own = sample.and_then(|specimen| specimen.at).or_else(investigated);
             let when = own.unwrap_or(frame.fallback);
-            effective.push(Some(when));
-            dated.push(own);
-            // Results share a few times; each is written once.
-            if written.is_none_or(|(stamp, _)| stamp != when) {
-                written = Some((when, DateTime::new(when)));
-            }
-            o.effective_date_time = written.and_then(|(_, time)| time);
+            effective.push(when.stamp);
+            dated.push(own.map(|own| own.stamp));
+            o.effective_date_time = when.written;
             self.code_of(item, frame, &mut o);
             self.value_of(item.outcome.as_ref(), &mut o);
             self.circumstances_of(item, &mut o);
@@ -173,16 +190,16 @@ impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
         item: &'a Item<'t>,
         by_sample: &foldhash::HashMap<&str, usize>,
         frame: &Frame<'a>,
-    ) -> Option<(Option<Stamp>, Uuid)> {
+    ) -> Option<Taken<'a>> {
         let (first, others) = item.subjects.split_first()?;
         for other in others {
             other.told(&mut self.coverage, RESULT);
         }
         let found = first.id().and_then(|id| by_sample.get(id)).and_then(|at| frame.specimens.get(*at));
         match found {
-            Some((_, taken, id)) => {
+            Some(specimen) => {
                 first.mapped(&mut self.coverage, "Observation.specimen");
-                Some((*taken, *id))
+                Some(*specimen)
             }
             None => {
                 first.told(&mut self.coverage, RESULT);
@@ -195,9 +212,7 @@ impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
     fn code_of(&mut self, item: &'a Item<'t>, frame: &Frame<'a>, o: &mut Observation<'a>) {
         let mode = self.mode();
         let mut concept = CodeableConcept::default();
-        let mut texts: Vec<&'a str> = Vec::new();
-        // A sender may give one result a hundred thousand names.
-        let mut said: BTreeSet<&'a str> = BTreeSet::new();
+        let mut texts: SmallVec<[&'a str; 4]> = SmallVec::new();
         let mut list = None;
         for investigation in &item.investigations {
             for id in &investigation.ids {
@@ -206,7 +221,7 @@ impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
                 list = list.or(number.zip(id.code()));
                 concept.coding.extend(codings_of(id, mode));
                 let text = id.own.or(id.display).or_else(|| id.code().filter(|_| id.system.is_none()));
-                texts.extend(text.filter(|text| said.insert(text)));
+                texts.extend(text);
             }
             for spec in &investigation.specifications {
                 spec.mapped(&mut self.coverage, "Observation.method");
@@ -221,7 +236,12 @@ impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
         concept.text = match texts.as_slice() {
             [] => None,
             [one] => Some(Cow::Borrowed(*one)),
-            several => Some(Cow::Owned(several.join(", "))),
+            several => {
+                // A sender may give one result a hundred thousand names.
+                let mut said: BTreeSet<&str> = BTreeSet::new();
+                let new: Vec<&str> = several.iter().copied().filter(|text| said.insert(text)).collect();
+                Some(Cow::Owned(new.join(", ")))
+            }
         };
         for comment in item.investigations.iter().filter_map(|i| i.comment.as_ref()) {
             if concept.text.is_none() {

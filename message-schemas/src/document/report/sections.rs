@@ -9,7 +9,7 @@ use super::words::{details_of, name_of, state_words, status_of, structured};
 use super::{Parts, Source, status};
 use crate::document::codes;
 use crate::document::fhir::{Reference, Section};
-use crate::document::narrative::Html;
+use crate::document::narrative::{Html, norwegian};
 use crate::document::observed::unit_text;
 use crate::document::parties::Party;
 use crate::document::values::{Code, Sourced};
@@ -119,6 +119,7 @@ impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
     fn results(&mut self, roots: &[usize], items: &'a [Item<'t>], parts: &Parts, shown: &Shown) -> Html {
         let mut html = Html::with_capacity(roots.len() * ROW);
         let mut open = false;
+        let mut work = Vec::new();
         for &root in roots {
             let grouped = shown.children.get(root).is_some_and(|c| !c.is_empty());
             if open && grouped {
@@ -129,7 +130,7 @@ impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
                 html.raw("<table>").raw(HEAD).raw("<tbody>");
                 open = true;
             }
-            let mut work = vec![(root, 0_usize)];
+            work.push((root, 0_usize));
             while let Some((at, depth)) = work.pop() {
                 if let Some(item) = items.get(at) {
                     let dated = parts.written.dated.get(at).copied().flatten();
@@ -176,7 +177,7 @@ impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
         }
         html.raw("</td><td>").text(&status_of(item)).raw("</td><td>");
         if let Some(stamp) = dated {
-            html.text(&date_words(stamp));
+            html.text(norwegian(stamp).as_str());
         }
         html.raw("</td></tr>");
         if let Some(long) = long {

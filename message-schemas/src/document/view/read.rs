@@ -3,7 +3,7 @@
 use super::{Section, Subject, View, Weight, blocks};
 use crate::document::addition;
 use crate::document::json::Json;
-use crate::document::narrative::norwegian;
+use crate::document::words::date_words;
 use crate::time::Stamp;
 
 /// Sections inside sections that are told apart.
@@ -16,10 +16,7 @@ pub(super) fn view(json: &[u8]) -> Option<View> {
     let (status, weight) =
         status(composition.text("status").unwrap_or_default(), addition::is_tagged(composition));
     let stamp = composition.text("date").and_then(Stamp::parse);
-    let mut date = String::new();
-    if let Some(stamp) = stamp {
-        norwegian(stamp, &mut date);
-    }
+    let date = stamp.map(date_words).unwrap_or_default();
     let mut sections = Vec::new();
     for section in composition.list("section") {
         add(section, 1, &mut sections)?;
@@ -128,11 +125,7 @@ impl<'b, 'j> Resources<'b, 'j> {
             let name = reference.text("display").unwrap_or_default().to_owned();
             return (id.is_some() || !name.is_empty()).then_some(Subject { name, id, born: None, sex: None });
         };
-        let born = patient.text("birthDate").and_then(Stamp::parse).map(|stamp| {
-            let mut words = String::new();
-            norwegian(stamp, &mut words);
-            words
-        });
+        let born = patient.text("birthDate").and_then(Stamp::parse).map(date_words);
         let sex = patient.text("gender").and_then(|gender| match gender {
             "male" => Some("Mann"),
             "female" => Some("Kvinne"),
