@@ -1,91 +1,76 @@
 //! The attributes of one start tag.
 
 use crate::finding::Finding;
-use crate::xml::read::{State, is_space, limit};
+use crate::xml::read::{Name, State, TagEnd, limit, skip_blanks};
 use crate::xml::scope::{Namespace, XML_URI, XMLNS_URI};
 use crate::xml::{Attribute, Offset, Places};
 use smallvec::SmallVec;
 use std::borrow::Cow;
 
 impl<'a> State<'a, '_> {
-    /// The attributes of a tag: declarations first take effect, then every other name is resolved.
-    pub(super) fn attributes(&mut self, inner: &'a str, mut at: usize, base: Offset) -> Result<(), Finding> {
-        let bytes = inner.as_bytes();
-        let mut prefixes: SmallVec<[&'a str; 8]> = SmallVec::new();
+    /// The attributes of a start tag, from behind its name to its end: declarations first take effect, then every other
+    /// name is resolved.
+    pub(super) fn attributes(&mut self, mut at: Offset) -> Result<TagEnd, Finding> {
+        let bytes = self.text.as_bytes();
+        self.attributes.clear();
+        let mut prefixed: SmallVec<[(usize, &'a str); 4]> = SmallVec::new();
         let mut count = 0usize;
         let outer = self.scope.bindings.len();
-        loop {
+        let tag = loop {
             let before = at;
-            while bytes.get(at).copied().is_some_and(is_space) {
-                at += 1;
-            }
-            if at >= bytes.len() {
-                break;
-            }
-            if at == before {
-                return Err(self.malformed(base + at, "There is no blank between two attributes."));
+            at = skip_blanks(bytes, at);
+            match bytes.get(at..).unwrap_or_default() {
+                [b'>', ..] => break TagEnd { end: at + 1, empty: false },
+                [b'/', b'>', ..] => break TagEnd { end: at + 2, empty: true },
+                _ if at == before => {
+                    return Err(self.malformed(at, "There is no blank between two attributes."));
+                }
+                _ => {}
             }
             count += 1;
             if count > self.limits.attributes {
-                return Err(limit("An element", self.limits.attributes, "attributes")
-                    .at(Places::new(self.text).place(base + at)));
+                return Err(self.beyond(limit("An element", self.limits.attributes, "attributes"), at));
             }
-            let name_start = at;
-            while bytes.get(at).is_some_and(|&b| b != b'=' && !is_space(b)) {
-                at += 1;
-            }
-            let name = inner.get(name_start..at).unwrap_or_default();
-            while bytes.get(at).copied().is_some_and(is_space) {
-                at += 1;
-            }
+            let offset = at;
+            let name = self.name(at, offset)?;
+            at = skip_blanks(bytes, at + name.written.len());
             if bytes.get(at) != Some(&b'=') {
-                return Err(self.malformed(base + at, "An attribute has no value."));
+                return Err(self.malformed(at, "An attribute has no value."));
             }
-            at += 1;
-            while bytes.get(at).copied().is_some_and(is_space) {
-                at += 1;
+            at = skip_blanks(bytes, at + 1);
+            let (value, behind) = self.attribute_value(at)?;
+            let longest = name.written.len().max(behind - at - "''".len());
+            if longest > self.limits.attribute_bytes {
+                let finding = limit("An attribute", self.limits.attribute_bytes, "bytes");
+                return Err(self.beyond(finding, offset));
             }
-            let Some(&quote @ (b'"' | b'\'')) = bytes.get(at) else {
-                return Err(self.malformed(base + at, "An attribute value does not stand in quotes."));
-            };
-            at += 1;
-            let rest = bytes.get(at..).unwrap_or_default();
-            let Some(length) = memchr::memchr(quote, rest) else {
-                return Err(self.malformed(base + at, "An attribute value is not closed."));
-            };
-            let raw = inner.get(at..at + length).unwrap_or_default();
-            if length > self.limits.attribute_bytes || name.len() > self.limits.attribute_bytes {
-                return Err(limit("An attribute", self.limits.attribute_bytes, "bytes")
-                    .at(Places::new(self.text).place(base + name_start)));
-            }
-            let value = self.attribute_value(raw, base + at)?;
-            at += length + 1;
-            let (prefix, local) = self.split_name(name, base + name_start)?;
-            if name == "xmlns" || prefix == "xmlns" {
-                let bound = if name == "xmlns" { "" } else { local };
-                self.declare(bound, value, base + name_start, outer)?;
+            at = behind;
+            if name.written == "xmlns" || name.prefix == "xmlns" {
+                let bound = if name.prefix.is_empty() { "" } else { name.local };
+                self.declare(bound, value, offset, outer)?;
             } else {
-                self.attributes.push(Attribute {
-                    namespace: Namespace::NONE,
-                    local,
-                    name,
-                    value,
-                    offset: base + name_start,
-                });
-                prefixes.push(prefix);
-            }
-        }
-        for (at, prefix) in prefixes.iter().enumerate() {
-            if !prefix.is_empty() {
-                let namespace = self.scope.resolve(prefix);
-                let offset = self.attributes.get(at).map_or(base, |a| a.offset);
-                let namespace = namespace.ok_or_else(|| self.unbound(offset))?;
-                if let Some(attribute) = self.attributes.get_mut(at) {
-                    attribute.namespace = namespace;
+                if !name.prefix.is_empty() {
+                    prefixed.push((self.attributes.len(), name.prefix));
                 }
+                let Name { local, written: name, .. } = name;
+                self.attributes.push(Attribute { namespace: Namespace::NONE, local, name, value, offset });
+            }
+        };
+        for (nth, prefix) in prefixed {
+            let namespace = self.scope.resolve(prefix);
+            let Some(attribute) = self.attributes.get_mut(nth) else { continue };
+            let offset = attribute.offset;
+            attribute.namespace = namespace.unwrap_or(Namespace::NONE);
+            if namespace.is_none() {
+                return Err(self.unbound(offset));
             }
         }
-        self.no_duplicates()
+        self.no_duplicates()?;
+        Ok(tag)
+    }
+
+    fn beyond(&self, limit: Finding, at: Offset) -> Finding {
+        limit.at(Places::new(self.text).place(at))
     }
 
     fn no_duplicates(&self) -> Result<(), Finding> {
@@ -142,33 +127,45 @@ impl<'a> State<'a, '_> {
         Ok(())
     }
 
-    /// XML 1.0 §3.3.3 for CDATA attributes: references resolved, white space to blanks.
-    fn attribute_value(&self, raw: &'a str, at: Offset) -> Result<Cow<'a, str>, Finding> {
+    /// XML 1.0 §3.3.3 for CDATA attributes: references resolved, white space to blanks. The value that stands here in quotes,
+    /// and where what follows it begins.
+    fn attribute_value(&self, at: Offset) -> Result<(Cow<'a, str>, Offset), Finding> {
+        let bytes = self.text.as_bytes();
+        let Some(&quote @ (b'"' | b'\'')) = bytes.get(at) else {
+            return Err(self.malformed(at, "An attribute value does not stand in quotes."));
+        };
+        let from = at + 1;
+        let rest = bytes.get(from..).unwrap_or_default();
         let special = |b: u8| matches!(b, b'&' | b'<' | b'\t' | b'\n' | b'\r');
-        // No way out in between, so that the compiler can look at many bytes at once.
-        if !raw.bytes().fold(false, |any, b| any | special(b)) {
-            return Ok(Cow::Borrowed(raw));
+        let plain = rest.iter().position(|&b| b == quote || special(b)).unwrap_or(rest.len());
+        if rest.get(plain) == Some(&quote) {
+            let value = self.text.get(from..from + plain).unwrap_or_default();
+            return Ok((Cow::Borrowed(value), from + plain + 1));
         }
+        let Some(length) = memchr::memchr(quote, rest) else {
+            return Err(self.malformed(from, "An attribute value is not closed."));
+        };
+        let raw = self.text.get(from..from + length).unwrap_or_default();
         let mut out = String::with_capacity(raw.len());
         let mut rest = raw;
         while let Some(next) = rest.bytes().position(special) {
-            let (before, from) = rest.split_at(next);
+            let (before, special) = rest.split_at(next);
             out.push_str(before);
-            let here = at + (raw.len() - from.len());
-            if let Some(tail) = from.strip_prefix('&') {
+            let here = from + (raw.len() - special.len());
+            if let Some(tail) = special.strip_prefix('&') {
                 let Some((name, tail)) = tail.split_once(';') else {
                     return Err(self.malformed(here, "An ampersand does not begin a reference."));
                 };
                 out.push(self.resolve_reference(name, here)?);
                 rest = tail;
-            } else if from.starts_with('<') {
+            } else if special.starts_with('<') {
                 return Err(self.malformed(here, "A < stands inside an attribute value."));
             } else {
                 out.push(' ');
-                rest = from.strip_prefix("\r\n").unwrap_or_else(|| from.get(1..).unwrap_or_default());
+                rest = special.strip_prefix("\r\n").unwrap_or_else(|| special.get(1..).unwrap_or_default());
             }
         }
         out.push_str(rest);
-        Ok(Cow::Owned(out))
+        Ok((Cow::Owned(out), from + length + 1))
     }
 }

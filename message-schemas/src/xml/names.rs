@@ -18,6 +18,15 @@ const NAME_BYTES: [u8; 256] = {
 const FOLLOWING: u8 = 0b01;
 const LETTER: u8 = 0b11;
 
+/// The length of the name that stands here, as far as it is of ASCII and has no colon: nearly all are, to their ends.
+pub(super) fn plain_name(bytes: &[u8]) -> usize {
+    let class = |b: &u8| NAME_BYTES[usize::from(*b)];
+    match bytes.first().map(class) {
+        Some(LETTER) => bytes.iter().position(|b| class(b) == 0).unwrap_or(bytes.len()),
+        Some(_) | None => 0,
+    }
+}
+
 /// Namespaces in XML 1.0: a name without a colon.
 pub(crate) fn is_nc_name(name: &str) -> bool {
     let classes = name.bytes().fold(LETTER, |all, b| all & NAME_BYTES[usize::from(b)]);

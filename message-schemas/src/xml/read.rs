@@ -5,9 +5,9 @@
 
 use crate::finding::{Code, Finding};
 use crate::limits::Limits;
-use crate::xml::names::is_nc_name;
+use crate::xml::names::{is_nc_name, plain_name};
 use crate::xml::scope::Scope;
-use crate::xml::tokens::{Kind, Token, Tokens};
+use crate::xml::tokens::{self, Kind, Token, Tokens};
 use crate::xml::{Attribute, Element, Handler, Offset, Places};
 use std::borrow::Cow;
 
@@ -54,14 +54,17 @@ fn read_with(
     while let Some(token) = tokens.next().map_err(|b| state.malformed(b.at, b.message))? {
         let Token { kind, start, end } = token;
         match kind {
-            Kind::Start => state.open(start, end, false, handler)?,
-            Kind::Empty => {
-                state.open(start, end, true, handler)?;
-                state.close(end, handler);
+            Kind::Start => {
+                let tag = state.start_tag(start, handler).map_err(|f| state.unless_open(start, f))?;
+                if tag.empty {
+                    state.close(tag.end, handler);
+                }
+                tokens.go_on(tag.end);
             }
             Kind::End => {
-                state.check_end(start, end)?;
+                let end = state.end_tag(start).map_err(|f| state.unless_open(start, f))?;
                 state.close(end, handler);
+                tokens.go_on(end);
             }
             Kind::Text => state.text(start, end, handler)?,
             Kind::CData => state.cdata(start, end, handler)?,
@@ -130,6 +133,23 @@ fn check_characters(text: &str) -> Result<(), Finding> {
     }
 }
 
+/// A name in a tag.
+pub(super) struct Name<'a> {
+    /// With its prefix.
+    pub(super) written: &'a str,
+    /// Empty if there is none.
+    pub(super) prefix: &'a str,
+    pub(super) local: &'a str,
+}
+
+/// Where a start tag ends, and how.
+pub(super) struct TagEnd {
+    /// The first byte behind it.
+    pub(super) end: Offset,
+    /// `/>`
+    pub(super) empty: bool,
+}
+
 /// An element that is open.
 struct Open<'a> {
     /// As written.
@@ -164,13 +184,16 @@ impl<'a> State<'a, '_> {
         self.fault(Code::NotWellFormed, at, message, "Send well-formed XML 1.0.")
     }
 
-    fn open(
-        &mut self,
-        start: Offset,
-        end: Offset,
-        empty: bool,
-        handler: &mut impl Handler,
-    ) -> Result<(), Finding> {
+    /// What is wrong with a tag: first of all that it never ends, if that is so.
+    fn unless_open(&self, start: Offset, fault: Finding) -> Finding {
+        match tokens::tag(self.text.as_bytes().get(start..).unwrap_or_default()) {
+            Some(_) => fault,
+            None => self.malformed(start, "A tag is not closed."),
+        }
+    }
+
+    /// Reads a start tag to its end.
+    fn start_tag(&mut self, start: Offset, handler: &mut impl Handler) -> Result<TagEnd, Finding> {
         if self.open.is_empty() && self.root_seen {
             return Err(self.malformed(start, "A second document element stands behind the first."));
         }
@@ -184,25 +207,21 @@ impl<'a> State<'a, '_> {
             return Err(place(self, limit("The nesting", self.limits.depth, "levels")));
         }
         let bindings = self.scope.bindings.len();
-        let inner = self.slice(start + 1, end - if empty { 2 } else { 1 });
-        let name_end = inner.bytes().position(is_space).unwrap_or(inner.len());
-        let name = inner.get(..name_end).unwrap_or_default();
-        let (prefix, local) = self.split_name(name, start)?;
-        self.attributes.clear();
-        self.attributes(inner, name_end, start + 1)?;
-        let namespace = self.scope.resolve(prefix).ok_or_else(|| self.unbound(start))?;
-        self.open.push(Open { name, bindings, text_bytes: 0 });
+        let name = self.name(start + 1, start)?;
+        let tag = self.attributes(start + 1 + name.written.len())?;
+        let namespace = self.scope.resolve(name.prefix).ok_or_else(|| self.unbound(start))?;
+        self.open.push(Open { name: name.written, bindings, text_bytes: 0 });
         handler.start(&Element {
             namespace,
-            local,
-            name,
+            local: name.local,
+            name: name.written,
             attributes: &self.attributes,
             offset: start,
-            inside: end,
+            inside: tag.end,
             scope: &self.scope,
             outer: bindings,
         });
-        Ok(())
+        Ok(tag)
     }
 
     pub(super) fn unbound(&self, at: Offset) -> Finding {
@@ -240,31 +259,45 @@ impl<'a> State<'a, '_> {
             .ok_or_else(|| self.malformed(at, "A character reference names no character that XML allows."))
     }
 
-    pub(super) fn split_name(&self, name: &'a str, at: Offset) -> Result<(&'a str, &'a str), Finding> {
-        if is_nc_name(name) {
-            return Ok(("", name));
+    /// The name of an element or attribute, up to what ends it. If it is not lawful, that is a fault of `place`.
+    pub(super) fn name(&self, at: Offset, place: Offset) -> Result<Name<'a>, Finding> {
+        let bytes = self.text.as_bytes().get(at..).unwrap_or_default();
+        let ends = |b: u8| is_space(b) || matches!(b, b'=' | b'>');
+        let plain = plain_name(bytes);
+        let behind = bytes.get(plain..).unwrap_or_default();
+        if plain > 0 && (behind.first().copied().is_some_and(ends) || behind.starts_with(b"/>")) {
+            let written = self.slice(at, at + plain);
+            return Ok(Name { written, prefix: "", local: written });
         }
-        let colon = name.bytes().position(|b| b == b':');
-        let (prefix, local) = match colon.and_then(|c| Some((name.get(..c)?, name.get(c + 1..)?))) {
-            None => ("", name),
-            Some(("", _)) => return Err(self.malformed(at, "A name begins with a colon.")),
+        let length = bytes.iter().position(|&b| ends(b)).unwrap_or(bytes.len());
+        let written = self.slice(at, at + length);
+        // What ends an empty element is no part of a name.
+        let closed = if bytes.get(length) == Some(&b'>') { written.strip_suffix('/') } else { None };
+        let written = closed.unwrap_or(written);
+        let (prefix, local) = match written.split_once(':') {
+            None => ("", written),
+            Some(("", _)) => return Err(self.malformed(place, "A name begins with a colon.")),
             Some(parts) => parts,
         };
         if is_nc_name(local) && (prefix.is_empty() || is_nc_name(prefix)) {
-            Ok((prefix, local))
+            Ok(Name { written, prefix, local })
         } else {
-            Err(self.malformed(at, "A name holds a character that is not allowed there."))
+            Err(self.malformed(place, "A name holds a character that is not allowed there."))
         }
     }
 
-    /// An end tag: `</`, the name of the element opened last, and blanks.
-    fn check_end(&self, start: Offset, end: Offset) -> Result<(), Finding> {
-        let inner = self.slice(start + 2, end - 1);
-        let blanks = inner.bytes().rev().take_while(|&b| is_space(b)).count();
-        match self.open.last() {
-            None => Err(self.malformed(start, "An end tag has no start tag.")),
-            Some(open) if inner.get(..inner.len() - blanks) == Some(open.name) => Ok(()),
-            Some(_) => Err(self.malformed(start, "An end tag does not match the start tag.")),
+    /// Reads an end tag to its end: `</`, the name of the element opened last, and blanks.
+    fn end_tag(&self, start: Offset) -> Result<Offset, Finding> {
+        let Some(open) = self.open.last() else {
+            return Err(self.malformed(start, "An end tag has no start tag."));
+        };
+        let blanks = start + "</".len() + open.name.len();
+        let named = self.text.get(start + "</".len()..blanks) == Some(open.name);
+        let end = skip_blanks(self.text.as_bytes(), blanks);
+        if named && self.text.as_bytes().get(end) == Some(&b'>') {
+            Ok(end + 1)
+        } else {
+            Err(self.malformed(start, "An end tag does not match the start tag."))
         }
     }
 
@@ -382,6 +415,14 @@ fn lawful_declaration(inner: &str) -> bool {
         && take("encoding", false, &encoding)
         && take("standalone", false, &|v| v == "yes" || v == "no")
         && rest.trim().is_empty()
+}
+
+/// The first byte from here on that is no white space.
+pub(super) fn skip_blanks(bytes: &[u8], mut at: Offset) -> Offset {
+    while bytes.get(at).copied().is_some_and(is_space) {
+        at += 1;
+    }
+    at
 }
 
 pub(super) const fn is_space(b: u8) -> bool {

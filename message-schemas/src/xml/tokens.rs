@@ -2,7 +2,7 @@
 //!
 //! What messages are made of (text, references, tags of elements) is found here, by its first byte. What is rare
 //! (comments, CDATA sections, instructions, the declaration, DOCTYPE) is left to quick-xml. Pieces are places only:
-//! whether what stands in them is lawful is for [`super::read`] to say.
+//! whether what stands in them is lawful is for [`super::read`] to say, which finds the end of a tag while it reads it.
 
 use super::Offset;
 use quick_xml::Reader;
@@ -12,9 +12,9 @@ use quick_xml::events::Event;
 /// What a piece is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
+    /// `<`, and not what follows of the tag.
     Start,
-    /// `<a/>`
-    Empty,
+    /// `</`, likewise.
     End,
     Text,
     Reference,
@@ -53,6 +53,11 @@ impl<'a> Tokens<'a> {
         Self { text, at: 0 }
     }
 
+    /// The next piece is looked for here: behind a tag, of which only the beginning was given.
+    pub(super) fn go_on(&mut self, at: Offset) {
+        self.at = at;
+    }
+
     /// The next piece; none at the end.
     pub(super) fn next(&mut self) -> Result<Option<Token>, Broken> {
         let start = self.at;
@@ -61,15 +66,8 @@ impl<'a> Tokens<'a> {
         let (kind, length) = match rest {
             [] => return Ok(None),
             [b'<', b'!' | b'?', ..] => self.rare()?,
-            [b'<', ..] => {
-                let length = tag(rest).ok_or_else(|| broken("A tag is not closed."))?;
-                let kind = match rest.get(..length) {
-                    Some([_, b'/', ..]) => Kind::End,
-                    Some([.., b'/', _]) => Kind::Empty,
-                    Some(_) | None => Kind::Start,
-                };
-                (kind, length)
-            }
+            [b'<', b'/', ..] => (Kind::End, "</".len()),
+            [b'<', ..] => (Kind::Start, "<".len()),
             [b'&', ..] => {
                 let length = reference(rest);
                 (Kind::Reference, length.ok_or_else(|| broken("An ampersand does not begin a reference."))?)
@@ -108,8 +106,8 @@ impl<'a> Tokens<'a> {
     }
 }
 
-/// The length of the tag that begins here: up to the first `>` outside of quotation marks.
-fn tag(bytes: &[u8]) -> Option<usize> {
+/// The length of the tag that begins here, lawful or not: up to the first `>` outside of quotation marks.
+pub(super) fn tag(bytes: &[u8]) -> Option<usize> {
     let mut at = 1;
     loop {
         let rest = bytes.get(at..)?;
@@ -154,12 +152,20 @@ mod tests {
 
     type Found = (Vec<Token>, Option<Offset>);
 
-    /// All pieces, and where what has no end begins.
+    /// All pieces, and where what has no end begins. Of tags as far as they go.
     fn found(text: &str) -> Found {
         let mut tokens = Tokens::new(text);
         let mut list = Vec::new();
         loop {
             match tokens.next() {
+                Ok(Some(token)) if matches!(token.kind, Kind::Start | Kind::End) => {
+                    let Some(length) = tag(&text.as_bytes()[token.start..]) else {
+                        return (list, Some(token.start));
+                    };
+                    let token = Token { end: token.start + length, ..token };
+                    tokens.go_on(token.end);
+                    list.push(token);
+                }
                 Ok(Some(token)) => list.push(token),
                 Ok(None) => return (list, None),
                 Err(broken) => return (list, Some(broken.at)),
@@ -179,8 +185,7 @@ mod tests {
         loop {
             let start = place(reader.buffer_position());
             let kind = match reader.read_event() {
-                Ok(Event::Start(_)) => Kind::Start,
-                Ok(Event::Empty(_)) => Kind::Empty,
+                Ok(Event::Start(_) | Event::Empty(_)) => Kind::Start,
                 Ok(Event::End(_)) => Kind::End,
                 Ok(Event::Text(_)) => Kind::Text,
                 Ok(Event::GeneralRef(_)) => Kind::Reference,
