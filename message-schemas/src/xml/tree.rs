@@ -48,23 +48,33 @@ pub struct Tree {
 struct Names {
     list: Vec<Arc<str>>,
     index: std::collections::HashMap<Arc<str>, u32, foldhash::fast::FixedState>,
-    /// By name: the one that was asked for next, the last time. Documents repeat themselves, so this is mostly right.
-    followers: Vec<u32>,
-    last: usize,
+    /// By [`slot`]: the name that was asked for last, of those that share it. The names of a document mostly do not.
+    recent: Vec<u32>,
+}
+
+const SLOTS: usize = 128;
+
+/// A number below [`SLOTS`], told at a glance.
+fn slot(name: &str) -> usize {
+    match name.as_bytes() {
+        [first, .., last] => (usize::from(*first) * 7 + usize::from(*last) * 9 + name.len()) % SLOTS,
+        [only] => usize::from(*only) % SLOTS,
+        [] => 0,
+    }
 }
 
 impl Names {
     fn intern(&mut self, name: &str) -> u32 {
-        let guess = self.followers.get(self.last).copied().unwrap_or(NOTHING);
+        let slot = slot(name);
+        let guess = self.recent.get(slot).copied().unwrap_or(NOTHING);
         if self.list.get(guess as usize).is_some_and(|known| **known == *name) {
-            self.last = guess as usize;
             return guess;
         }
         let at = self.number(name);
-        if let Some(follower) = self.followers.get_mut(self.last) {
-            *follower = at;
+        self.recent.resize(SLOTS, NOTHING);
+        if let Some(recent) = self.recent.get_mut(slot) {
+            *recent = at;
         }
-        self.last = at as usize;
         at
     }
 
@@ -75,7 +85,6 @@ impl Names {
         let at = u32::try_from(self.list.len()).unwrap_or(NOTHING);
         let name: Arc<str> = name.into();
         self.list.push(name.clone());
-        self.followers.push(NOTHING);
         self.index.insert(name, at);
         at
     }
@@ -97,6 +106,10 @@ impl Tree {
     /// The fault that makes the text not XML.
     pub fn parse(text: &str, limits: &Limits) -> Result<Self, Finding> {
         let mut builder = TreeBuilder::all();
+        // What grows is copied each time. So much a message of some pages takes; a larger one grows as it needs.
+        let size = text.len().min(100_000);
+        builder.tree.nodes.reserve(size / 16);
+        builder.tree.text.reserve(size / 2);
         read(text, limits, &mut builder)?;
         Ok(builder.finish())
     }
@@ -364,11 +377,13 @@ impl<'t> Node<'t> {
     #[must_use]
     pub fn attr(self, name: &str) -> Option<&'t str> {
         let tree = self.tree;
-        let mut list = self.attribute_list().iter();
-        let named = |a: &&AttributeData| {
-            tree.names.name(a.name) == name && tree.namespaces.name(a.namespace).is_empty()
-        };
-        list.find(named).map(|a| tree.value(a))
+        let list = self.attribute_list();
+        if list.is_empty() {
+            return None;
+        }
+        let name = tree.names.find(name);
+        let named = |a: &&AttributeData| a.name == name && tree.namespaces.name(a.namespace).is_empty();
+        list.iter().find(named).map(|a| tree.value(a))
     }
 
     /// `(namespace, local name, value)` of every attribute, in order.
