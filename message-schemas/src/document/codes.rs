@@ -7,11 +7,13 @@ use super::Mode;
 use super::fhir::{CodeableConcept, Coding};
 pub(super) use super::lists::list_text;
 use super::values::Code;
+use crate::time::Written;
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
 use std::fmt;
 
 const NATIONAL: &str = "2.16.578.1.12.4.1.1.";
+const OID: &str = "urn:oid:";
 const NILAR: &str = "http://ehelse.no/fhir/CodeSystem/no-kodeverk-";
 
 /// A code system, written out only in the document.
@@ -59,9 +61,19 @@ impl fmt::Display for System<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Uri(uri) => f.write_str(uri),
-            Self::Oid(oid) => write!(f, "urn:oid:{oid}"),
-            Self::List(n) => write!(f, "urn:oid:{NATIONAL}{n}"),
-            Self::Nilar(n) => write!(f, "{NILAR}{n}"),
+            Self::Oid(oid) => {
+                f.write_str(OID)?;
+                f.write_str(oid)
+            }
+            Self::List(n) => {
+                f.write_str(OID)?;
+                f.write_str(NATIONAL)?;
+                f.write_str(Written::new().digits((*n).into()).as_str())
+            }
+            Self::Nilar(n) => {
+                f.write_str(NILAR)?;
+                f.write_str(Written::new().digits((*n).into()).as_str())
+            }
         }
     }
 }

@@ -6,6 +6,7 @@
 use super::coverage::{Coverage, Outcome, part};
 use crate::time::Stamp;
 use crate::xml::{Node, trim};
+use smallvec::SmallVec;
 use std::borrow::Cow;
 
 /// Something that was read from one element, and knows which parts of it.
@@ -240,6 +241,9 @@ impl<'t> Address<'t> {
         }
     }
 }
+
+/// A list that mostly holds one value, which then needs no memory of its own.
+pub(super) type Few<T> = SmallVec<[T; 1]>;
 
 /// Adds to a list that mostly holds one value: it has room for one first, where a list has room for four otherwise.
 pub(super) fn add<T>(list: &mut Vec<T>, value: T) {

@@ -14,7 +14,7 @@ use crate::document::headed::Headed;
 use crate::document::individual::Individual;
 use crate::document::observed::Outcome;
 use crate::document::parties::Party;
-use crate::document::values::{Amount, Code, Flag, When, Words, add, first};
+use crate::document::values::{Amount, Code, Few, Flag, When, Words, add, first};
 use crate::xml::Node;
 use smallvec::SmallVec;
 
@@ -138,8 +138,8 @@ pub(super) struct Item<'t> {
     pub cancelled_with: bool,
     pub outcome: Option<Outcome<'t>>,
     pub service_type: Option<Code<'t>>,
-    pub references: Vec<Words<'t>>,
-    pub investigations: Vec<Investigation<'t>>,
+    pub references: Few<Words<'t>>,
+    pub investigations: Few<Investigation<'t>>,
     pub investigated: Option<Box<When<'t>>>,
     pub comment: Option<Words<'t>>,
     pub deviation: Option<Code<'t>>,
@@ -150,7 +150,7 @@ pub(super) struct Item<'t> {
     pub described: Option<Box<When<'t>>>,
     pub countersigned: Option<Box<When<'t>>>,
     pub validated: Option<Box<When<'t>>>,
-    pub subjects: Vec<Words<'t>>,
+    pub subjects: Few<Words<'t>>,
     pub accredited: Option<Flag<'t>>,
     pub providers: Vec<Party<'t>>,
     pub diagnosis: Option<Box<Concept<'t>>>,
@@ -160,7 +160,7 @@ pub(super) struct Item<'t> {
 /// `Investigation`
 #[derive(Debug)]
 pub(super) struct Investigation<'t> {
-    pub ids: Vec<Code<'t>>,
+    pub ids: Few<Code<'t>>,
     pub specifications: Vec<Code<'t>>,
     pub comment: Option<Words<'t>>,
 }
@@ -318,8 +318,8 @@ impl<'t> Item<'t> {
             cancelled_with: false,
             outcome: None,
             service_type: None,
-            references: Vec::new(),
-            investigations: Vec::new(),
+            references: Few::new(),
+            investigations: Few::new(),
             investigated: None,
             comment: None,
             deviation: None,
@@ -330,7 +330,7 @@ impl<'t> Item<'t> {
             described: None,
             countersigned: None,
             validated: None,
-            subjects: Vec::new(),
+            subjects: Few::new(),
             accredited: None,
             providers: Vec::new(),
             diagnosis: None,
@@ -343,12 +343,9 @@ impl<'t> Item<'t> {
                 }
                 "ServType" => first(&mut i.service_type, Some(Code::read(e))),
                 "RefInterval" => {
-                    e.child("Descr")
-                        .and_then(Words::read)
-                        .into_iter()
-                        .for_each(|w| add(&mut i.references, w));
+                    i.references.extend(e.child("Descr").and_then(Words::read));
                 }
-                "Investigation" => add(&mut i.investigations, Investigation::read(e)),
+                "Investigation" => i.investigations.push(Investigation::read(e)),
                 "InvDate" => first(&mut i.investigated, boxed(e)),
                 "Comment" => first(&mut i.comment, Words::read(e)),
                 "DevResultInd" => first(&mut i.deviation, Some(Code::read(e))),
@@ -359,7 +356,7 @@ impl<'t> Item<'t> {
                 "DescrDate" => first(&mut i.described, boxed(e)),
                 "CounterSignDate" => first(&mut i.countersigned, boxed(e)),
                 "MedicalValidationDate" => first(&mut i.validated, boxed(e)),
-                "RefAnalysedSubject" => Words::read(e).into_iter().for_each(|w| add(&mut i.subjects, w)),
+                "RefAnalysedSubject" => i.subjects.extend(Words::read(e)),
                 "Accredited" => first(&mut i.accredited, Flag::read(e)),
                 "RelServProv" => i.providers.push(Party::read(e)),
                 "DiagComment" => first(&mut i.diagnosis, Some(Box::new(Concept::read(e)))),
@@ -380,10 +377,10 @@ impl<'t> Item<'t> {
 
 impl<'t> Investigation<'t> {
     fn read(node: Node<'t>) -> Self {
-        let mut i = Self { ids: Vec::new(), specifications: Vec::new(), comment: None };
+        let mut i = Self { ids: Few::new(), specifications: Vec::new(), comment: None };
         for e in node.elements() {
             match e.name() {
-                "Id" => add(&mut i.ids, Code::read(e)),
+                "Id" => i.ids.push(Code::read(e)),
                 "Spec" => i.specifications.push(Code::read(e)),
                 "Comment" => first(&mut i.comment, Words::read(e)),
                 _ => {}
