@@ -70,13 +70,29 @@ pub(crate) fn no_states() -> BTreeMap<String, u64> {
     State::ALL.iter().map(|s| (s.as_str().to_owned(), 0)).collect()
 }
 
-/// What the first event of a message says: the verdict, and the hash of the bytes, which the chain of events
-/// so proves too.
+/// What the first event of a message says: the verdict, which of its recipients are being sent from the start, and the
+/// hash of the bytes, which the chain of events so proves too.
+///
+/// What is being sent is said here and not where each recipient is accepted: the books are counted from those events by
+/// their exact words, also by programs of the version before.
 pub(crate) fn taken_in(entry: &Entry) -> String {
     let verdict = entry.verdict.as_str();
     let reason = entry.verdict.reason().map_or("", |r| r.as_str());
     let gap = if reason.is_empty() { "" } else { " " };
-    format!("{verdict}{gap}{reason} sha256:{}", entry.content_hash)
+    let mut told = format!("{verdict}{gap}{reason}");
+    let mut begin = ", being sent: ";
+    for recipient in entry.recipients.iter().filter(|r| is_claimed(r)) {
+        told.push_str(begin);
+        told.push_str(&recipient.id.0.to_string());
+        begin = ", ";
+    }
+    format!("{told} sha256:{}", entry.content_hash)
+}
+
+/// True if the commit that takes a recipient in claims it too. One with an order key has to wait for its turn, which its
+/// whole line tells.
+pub(crate) fn is_claimed(recipient: &Recipient) -> bool {
+    recipient.state == State::Sending && recipient.order_key.is_none() && recipient.destination.is_some()
 }
 
 /// What the event says of a receipt that changed nothing.
@@ -131,13 +147,16 @@ pub(crate) fn replaced(again: &JudgedAgain) -> Change {
 impl Standing {
     /// How a recipient stands when it is taken in.
     pub(crate) fn at_intake(recipient: &Recipient, now: Timestamp) -> Self {
-        let waits = matches!(recipient.state, State::Waiting | State::Unsure);
+        let claimed = is_claimed(recipient);
+        let state =
+            if recipient.state == State::Sending && !claimed { State::Waiting } else { recipient.state };
+        let waits = matches!(state, State::Waiting | State::Unsure);
         Self {
-            state: recipient.state,
+            state,
             reason: recipient.reason,
             detail: None,
-            tries: 0,
-            maybe_arrived: recipient.state == State::Unsure,
+            tries: u32::from(claimed),
+            maybe_arrived: state == State::Unsure,
             next_attempt: waits.then_some(now),
             receipt_deadline: recipient.receipt_deadline,
             expires: recipient.expires,

@@ -3,15 +3,21 @@
 //! A loop has its own slots, its own breaker and its own pace; a destination that hangs holds up nobody
 //! else. What follows from an attempt is decided by `dead_letter::after_attempt`; this file only performs it.
 //!
-//! Claims and settlements are made in groups, since each group costs one durable write: new work is claimed
-//! when half of the slots are free, and results are gathered for a few milliseconds.
+//! What can be sent at once comes through the [`Door`], claimed by the commit that took it in. All else is claimed from the
+//! journal. Claims and settlements are made in groups, since each group costs one durable write: new work is claimed when
+//! half of the slots are free, and results are gathered for a few milliseconds.
 //!
 //! **Invariant:** a claimed recipient is settled. While the journal does not answer, results are held and
 //! offered again; if the process dies first, the journal makes the recipient `unsure` at the next start, and
 //! it is sent again with the same id and bytes.
 //!
-//! **On shutdown** nothing new is claimed; what is under way is finished and settled.
+//! **On shutdown** nothing new is claimed; what is under way is finished and settled, and what came through the door and is
+//! not under way goes back to wait.
 
+#[cfg(test)]
+pub(crate) mod tests;
+
+use crate::door::{Door, Handed, Place};
 use crate::health::{Health, Trouble};
 use crate::telemetry::{self, alarm};
 use crate::world::NOTHING_TO_PUBLISH;
@@ -29,7 +35,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -63,7 +69,11 @@ pub struct Loop<S, D> {
     store: Arc<S>,
     to: Arc<D>,
     clock: Arc<dyn Clock>,
-    bell: Arc<Notify>,
+    door: Arc<Door>,
+    /// What comes through the door; none if another loop serves it.
+    handed: Option<UnboundedReceiver<Handed>>,
+    /// On the monotonic clock: as far as is known, nothing in the journal is due before.
+    next_look: Duration,
     health: Health,
     breaker: Breaker,
     flying: JoinSet<(Attempt, Duration)>,
@@ -82,25 +92,36 @@ struct Claimed {
     message: MessageId,
     tries: u32,
     expires: Option<Timestamp>,
+    /// It came through the door: none of the journal waits for it to be settled.
+    direct: bool,
+    /// Its slot, until it is finished.
+    _place: Place,
 }
+
+/// More attempts at one time than anybody asks for.
+const MOST_SLOTS: usize = 1 << 20;
 
 impl<S: Store, D: Destination> Loop<S, D> {
     /// A loop that has not begun.
     pub fn new(
-        options: Options,
+        mut options: Options,
         store: Arc<S>,
         to: Arc<D>,
         clock: Arc<dyn Clock>,
-        bell: Arc<Notify>,
+        door: Arc<Door>,
         health: Health,
     ) -> Self {
         let breaker = Breaker::new(options.breaker.clone());
+        options.concurrency = options.concurrency.min(MOST_SLOTS);
+        let handed = door.serve(options.concurrency);
         Self {
             options,
             store,
             to,
             clock,
-            bell,
+            door,
+            handed,
+            next_look: Duration::ZERO,
             health,
             breaker,
             flying: JoinSet::new(),
@@ -114,11 +135,14 @@ impl<S: Store, D: Destination> Loop<S, D> {
     /// Serves the destination until `shutdown`; then finishes what is under way. Returns how many recipients
     /// could not be settled.
     pub async fn run(mut self, shutdown: CancellationToken) -> usize {
-        let bell = Arc::clone(&self.bell);
+        let door = Arc::clone(&self.door);
         self.show_breaker();
         loop {
-            let settled = self.settle().await;
             let stopping = shutdown.is_cancelled();
+            if stopping {
+                self.turn_back();
+            }
+            let settled = self.settle().await;
             if stopping && self.flying.is_empty() {
                 if !settled {
                     tokio::time::sleep(JOURNAL_PAUSE).await;
@@ -131,39 +155,55 @@ impl<S: Store, D: Destination> Loop<S, D> {
             } else if stopping {
                 LONGEST_SLEEP
             } else {
-                self.claim().await
+                self.look().await
             };
-            let room = !stopping && self.flying.len() * 2 <= self.options.concurrency;
             tokio::select! {
                 finished = self.flying.join_next_with_id(), if !self.flying.is_empty() => {
                     self.finished(finished);
                     self.linger().await;
                 }
-                () = bell.notified(), if room => {}
+                Some(handed) = next(&mut self.handed) => self.take_over(handed),
+                () = door.rung(), if !stopping => self.next_look = Duration::ZERO,
+                () = door.given_back(), if !stopping => {}
                 () = tokio::time::sleep(pause) => {}
                 () = shutdown.cancelled(), if !stopping => {}
             }
         }
     }
 
+    /// Claims what is due, when there may be something. Returns how long there is nothing more to do.
+    async fn look(&mut self) -> Duration {
+        let left = self.next_look.saturating_sub(self.clock.monotonic());
+        if left.is_zero() { self.claim().await } else { left }
+    }
+
     /// Claims and starts what is due, if there is room. Returns how long there is nothing more to do.
     async fn claim(&mut self) -> Duration {
-        let free = self.options.concurrency.saturating_sub(self.flying.len());
+        let free = self.door.free();
         if free * 2 < self.options.concurrency {
+            // What waits goes before what is yet to come.
+            self.door.shut();
             return LONGEST_SLEEP;
         }
-        if !matches!(self.breaker.state(), BreakerState::Closed { .. }) {
+        if !self.is_closed() {
             // A probe wants something to probe with: without it, none is asked for.
             match self.due_in().await {
-                Some(Duration::ZERO) => {}
-                Some(pause) => return pause,
-                None => return LONGEST_SLEEP,
+                Ok(Some(Duration::ZERO)) => {}
+                Ok(Some(pause)) => return pause,
+                Ok(None) => return LONGEST_SLEEP,
+                Err(error) => return self.journal_failed("next_due", &error),
             }
         }
         let limit = match self.breaker.permit(self.steady()) {
+            // Of what is free, half is left to what comes through the door meanwhile.
+            Permit::Go if self.door.is_open() => free.div_ceil(2),
             Permit::Go => free,
             Permit::Probe => 1,
             Permit::Wait(then) => return until(then, self.steady()).max(Duration::from_millis(1)),
+        };
+        let Some(mut slots) = self.door.take(limit) else {
+            self.breaker.unused(self.steady());
+            return LINGER;
         };
         self.show_breaker();
         let now = self.clock.now();
@@ -179,29 +219,76 @@ impl<S: Store, D: Destination> Loop<S, D> {
         };
         let full = due.len() == limit;
         for delivery in due {
-            self.start(delivery);
+            // A journal gives no more than was asked for.
+            if let Some(place) = Place::of(&mut slots) {
+                self.start(delivery, place, false);
+            }
         }
+        drop(slots);
         if full {
             // There may be more, and a place for it as soon as one is finished.
+            self.door.shut();
             return if limit == free { LONGEST_SLEEP } else { LINGER };
         }
-        self.due_in().await.map_or(LONGEST_SLEEP, |pause| pause.max(Duration::from_millis(1)))
+        match self.due_in().await {
+            Ok(Some(Duration::ZERO)) => Duration::from_millis(1),
+            Ok(next) => {
+                let pause = next.unwrap_or(LONGEST_SLEEP);
+                self.next_look = self.clock.monotonic().saturating_add(pause);
+                if self.is_closed() {
+                    self.door.open();
+                }
+                pause
+            }
+            Err(error) => self.journal_failed("next_due", &error),
+        }
     }
 
     /// In how long the next recipient is due: none if nothing waits, zero if one is due already.
-    async fn due_in(&self) -> Option<Duration> {
-        match self.store.next_due(&self.options.destination).await {
-            Ok(next) => next.map(|next| until(next, self.clock.now())),
-            Err(error) => Some(self.journal_failed("next_due", &error)),
+    async fn due_in(&self) -> Result<Option<Duration>, StoreError> {
+        let next = self.store.next_due(&self.options.destination).await?;
+        Ok(next.map(|next| until(next, self.clock.now())))
+    }
+
+    /// Starts what its commit has claimed, and all that came with it.
+    fn take_over(&mut self, first: Handed) {
+        let mut next = Some(first);
+        while let Some(Handed { delivery, place }) = next {
+            self.start(delivery, place, true);
+            next = self.handed.as_mut().and_then(|handed| handed.try_recv().ok());
         }
     }
 
-    fn start(&mut self, delivery: Delivery) {
+    /// Nothing more comes through the door; what has come goes back to the journal, to be claimed again.
+    fn turn_back(&mut self) {
+        self.door.shut();
+        let Some(mut handed) = self.handed.take() else { return };
+        handed.close();
+        let now = self.clock.now();
+        while let Ok(Handed { delivery, .. }) = handed.try_recv() {
+            self.done.push(Settlement {
+                recipient: delivery.recipient,
+                from: State::Sending,
+                event: Event::Retry,
+                reason: None,
+                next_attempt: Some(now),
+                detail: Some("claimed but not sent".to_owned()),
+            });
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        matches!(self.breaker.state(), BreakerState::Closed { .. })
+    }
+
+    fn start(&mut self, delivery: Delivery, place: Place, direct: bool) {
         let claimed = Claimed {
             recipient: delivery.recipient,
             message: delivery.message,
             tries: delivery.tries.saturating_add(1),
             expires: delivery.expires,
+            direct,
+            _place: place,
         };
         let (to, clock, timeout) = (Arc::clone(&self.to), Arc::clone(&self.clock), self.options.timeout);
         let task = self.flying.spawn(async move {
@@ -215,16 +302,18 @@ impl<S: Store, D: Destination> Loop<S, D> {
         self.claimed.insert(task.id(), claimed);
     }
 
-    /// Gathers further results for a moment.
+    /// Gathers further results for a moment, and starts what comes meanwhile.
     async fn linger(&mut self) {
         let enough = self.options.concurrency / 2;
         let gather = async {
             while self.done.len() < enough && !self.flying.is_empty() {
-                let finished = self.flying.join_next_with_id().await;
-                self.finished(finished);
+                tokio::select! {
+                    finished = self.flying.join_next_with_id() => self.finished(finished),
+                    Some(handed) = next(&mut self.handed) => self.take_over(handed),
+                }
             }
         };
-        // Cancel safe: `join_next_with_id` is, and there is no other point to wait at.
+        // Cancel safe: what is waited for is, and there is no other point to wait at.
         if tokio::time::timeout(LINGER, gather).await.is_err() {
             while let Some(finished) = self.flying.try_join_next_with_id() {
                 self.finished(Some(finished));
@@ -259,10 +348,17 @@ impl<S: Store, D: Destination> Loop<S, D> {
         }
         // Also where nobody hears of it: a probe that failed leaves it open.
         self.show_breaker();
+        if !self.is_closed() {
+            self.door.shut();
+        }
         let now = self.clock.now();
         let next =
             after_attempt(&attempt, claimed.tries, &self.options.schedule, now, claimed.expires, for_retry);
         self.log(&claimed, &attempt, next);
+        if !(claimed.direct && matches!(next, Next::Done)) {
+            // It will be due again, or the next of its order key is.
+            self.next_look = Duration::ZERO;
+        }
         self.done.push(settlement(claimed.recipient, attempt, next));
     }
 
@@ -306,6 +402,7 @@ impl<S: Store, D: Destination> Loop<S, D> {
     }
 
     fn journal_failed(&self, step: &str, error: &StoreError) -> Duration {
+        self.door.shut();
         telemetry::journal_failed(&self.health, step, error);
         JOURNAL_PAUSE
     }
@@ -336,6 +433,14 @@ impl<S: Store, D: Destination> Loop<S, D> {
         } else {
             self.health.over_of(Trouble::DestinationDown, destination);
         }
+    }
+}
+
+/// The next that comes through the door; none if it is shut for good. Cancel safe.
+async fn next(handed: &mut Option<UnboundedReceiver<Handed>>) -> Option<Handed> {
+    match handed {
+        Some(handed) => handed.recv().await,
+        None => None,
     }
 }
 

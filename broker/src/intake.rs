@@ -16,7 +16,11 @@
 //!
 //! **A bug of ours** (a panic) while a message is judged parks that message with its bytes, and wakes
 //! somebody. It neither loses it nor takes the process down.
+//!
+//! **What can be sent at once** is claimed by the same commit and handed to its delivery loop ([`crate::door`]). A slot that
+//! is held for it goes back with whatever holds it, so nothing that can happen to a message leaves one behind.
 
+mod direct;
 mod fetching;
 
 pub use fetching::Fetching;
@@ -33,6 +37,7 @@ use broker_core::outcome::Outcome;
 use broker_core::ports::{AckHandle, Clock, NotTaken, Offer, RevocationSource, Store, StoreError, Taken};
 use broker_core::process::{Prepared, World, process};
 use dead_letter::Reason;
+use direct::Direct;
 use fetching::{Wanting, without_more};
 use message_schemas::{Findings, MessageId};
 use routing_rules::DestinationId;
@@ -251,8 +256,9 @@ impl<S: Store, F: RevocationSource> Intake<S, F> {
         while ready.recv_many(&mut group, self.options.commit).await > 0 {
             let mut pending = Vec::with_capacity(group.len());
             let mut entries = Vec::with_capacity(group.len());
-            for Ready { message, entry, prepared } in group.drain(..) {
-                pending.push(Pending { message, again: prepared, note: Note::of(&entry) });
+            for Ready { message, mut entry, prepared } in group.drain(..) {
+                let direct = Direct::of(&mut entry, &self.wake);
+                pending.push(Pending { message, again: prepared, direct, note: Note::of(&entry) });
                 entries.push(*entry);
             }
             self.commit_group(pending, entries).await;
@@ -282,12 +288,19 @@ impl<S: Store, F: RevocationSource> Intake<S, F> {
     }
 
     /// Tells each source what became of its message, and wakes the deliveries.
-    async fn answer(self: &Arc<Self>, pending: Vec<Pending>, results: Vec<CommitResult>) {
+    async fn answer(self: &Arc<Self>, mut pending: Vec<Pending>, results: Vec<CommitResult>) {
         self.health.over(Trouble::JournalFull);
         self.health.over(Trouble::JournalUnavailable);
         let now = self.clock.now();
+        // First of all, and without a pause: what was claimed is ours to send now, and other slots go back.
+        for (pending, result) in pending.iter_mut().zip(&results) {
+            let direct = std::mem::take(&mut pending.direct);
+            if let CommitResult::Committed(committed) = result {
+                direct.hand_over(committed);
+            }
+        }
         for (pending, result) in pending.into_iter().zip(results) {
-            let Pending { message, again, note } = pending;
+            let Pending { message, again, note, .. } = pending;
             match result {
                 CommitResult::Committed(committed) => {
                     let (id, verdict) = (committed.message(), note.verdict.as_str());
@@ -379,6 +392,7 @@ fn parked(message: MessageId, reason: Reason) {
 struct Pending {
     message: Message,
     again: Option<Again>,
+    direct: Direct,
     note: Note,
 }
 
@@ -387,6 +401,7 @@ struct Note {
     taken: telemetry::Taken,
     verdict: VerdictRecord,
     findings: Findings,
+    /// Where something waits in the journal.
     destinations: Vec<DestinationId>,
     /// Why it lies still, or a recipient of it does, or why it was refused and its sender hears nothing: somebody is told.
     parked: Vec<Reason>,
@@ -394,8 +409,8 @@ struct Note {
 
 impl Note {
     fn of(entry: &Entry) -> Self {
-        let mut destinations: Vec<_> =
-            entry.recipients.iter().filter_map(|r| r.destination.clone()).collect();
+        let waiting = entry.recipients.iter().filter(|r| r.state != State::Sending);
+        let mut destinations: Vec<_> = waiting.filter_map(|r| r.destination.clone()).collect();
         destinations.sort_unstable();
         destinations.dedup();
         let mut parked: Vec<_> =

@@ -5,6 +5,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod delivery;
+pub mod door;
 pub mod examine;
 pub mod exit;
 pub mod health;

@@ -1,32 +1,36 @@
-//! Wakes a delivery loop when something was committed for its destination.
+//! Finds the door of each destination's delivery loop.
 
+use crate::door::{Door, Slot};
 use routing_rules::DestinationId;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tokio::sync::Notify;
 
-/// One bell for each destination; cheap to clone.
-///
-/// A bell that rings while nobody listens is remembered, so a loop that was busy looks once more.
+/// One door for each destination; cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Wake(Arc<BTreeMap<DestinationId, Arc<Notify>>>);
+pub struct Wake(Arc<BTreeMap<DestinationId, Arc<Door>>>);
 
 impl Wake {
-    /// A bell for each of these.
+    /// A door for each of these.
     pub fn new<'a>(destinations: impl IntoIterator<Item = &'a DestinationId>) -> Self {
         Self(Arc::new(destinations.into_iter().map(|d| (d.clone(), Arc::default())).collect()))
     }
 
-    /// The bell of one destination; a new one that never rings if it has none.
+    /// The door of one destination; a new one to which nobody comes if it has none.
     #[must_use]
-    pub fn bell(&self, destination: &DestinationId) -> Arc<Notify> {
+    pub fn door(&self, destination: &DestinationId) -> Arc<Door> {
         self.0.get(destination).cloned().unwrap_or_default()
     }
 
-    /// Rings.
+    /// A slot of a destination for so many bytes, if there is one right now.
+    #[must_use]
+    pub fn slot(&self, destination: &DestinationId, bytes: usize) -> Option<Slot> {
+        self.0.get(destination)?.slot(bytes)
+    }
+
+    /// Tells a loop that something waits for it in the journal.
     pub fn ring(&self, destination: &DestinationId) {
-        if let Some(bell) = self.0.get(destination) {
-            bell.notify_one();
+        if let Some(door) = self.0.get(destination) {
+            door.ring();
         }
     }
 
@@ -35,10 +39,10 @@ impl Wake {
         self.0.keys()
     }
 
-    /// Rings all.
+    /// Rings everywhere.
     pub fn ring_all(&self) {
-        for bell in self.0.values() {
-            bell.notify_one();
+        for door in self.0.values() {
+            door.ring();
         }
     }
 }

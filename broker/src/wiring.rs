@@ -133,9 +133,9 @@ pub async fn run(config: Config) -> Result<Verdict, Failure> {
             schedule: settings.retry.clone(),
             breaker: settings.breaker.clone(),
         };
-        let bell = wake.bell(name);
+        let door = wake.door(name);
         let clock = Arc::clone(&clock) as Arc<dyn Clock>;
-        let served = delivery::Loop::new(options, Arc::clone(&store), place, clock, bell, health.clone());
+        let served = delivery::Loop::new(options, Arc::clone(&store), place, clock, door, health.clone());
         let stop = stop.clone();
         parts.spawn(async move { ("delivery", served.run(stop).await) });
     }
@@ -158,10 +158,10 @@ pub async fn run(config: Config) -> Result<Verdict, Failure> {
             clock: Arc::clone(&port),
             registry,
         };
-        let bell = wake.bell(&destination);
+        let door = wake.door(&destination);
         let clock = Arc::clone(&clock) as Arc<dyn Clock>;
         let served =
-            delivery::Loop::new(options, Arc::clone(&store), Arc::new(target), clock, bell, health.clone());
+            delivery::Loop::new(options, Arc::clone(&store), Arc::new(target), clock, door, health.clone());
         let stop = stop.clone();
         tracing::info!(target = name, "Documents are published to the target {name}.");
         parts.spawn(async move { ("publishing", served.run(stop).await) });

@@ -5,11 +5,13 @@
 
 mod again;
 mod books;
+mod claiming;
 mod delivering;
 mod finding;
 mod intake;
 mod make;
 mod postgres_alone;
+mod postgres_cost;
 mod postgres_shared;
 mod postgres_tls;
 mod rig;
@@ -77,6 +79,13 @@ journals! {
         a_parked_recipient_is_listed_and_replayed,
         an_expired_recipient_begins_anew_when_replayed,
         the_backlog_counts_by_destination,
+    };
+    claiming::{
+        a_commit_claims_what_it_is_asked_to,
+        what_a_commit_claimed_is_what_a_claim_would_give,
+        what_a_commit_claimed_is_unsure_after_a_kill,
+        an_entry_that_is_there_already_or_is_not_taken_claims_nothing,
+        a_commit_whose_caller_has_gone_gives_back_what_it_claimed,
     };
     again::{
         a_new_decision_takes_the_place_of_what_lay_parked,

@@ -70,6 +70,10 @@ pub(crate) trait With: Sized {
     fn in_order(self, name: &str, key: &str) -> Self;
     fn recipient(self, change: impl FnOnce(&mut Recipient)) -> Self;
     fn receipt_to(self, name: &str) -> Self;
+    /// Asks the commit to claim the last recipient.
+    fn at_once(self) -> Self;
+    /// Asks the commit to claim all recipients.
+    fn each_at_once(self) -> Self;
     fn duplicate_key(self, sender: &str, msg_id: &str, receiver: &str) -> Self;
     fn idempotency_key(self, key: &str) -> Self;
     fn original_key(self, id: &str, receiver: &str) -> Self;
@@ -133,6 +137,16 @@ impl With for Entry {
             r.payload = document;
             r.destination = Some(name);
         })
+    }
+
+    fn at_once(mut self) -> Self {
+        self.recipients.last_mut().expect("a recipient first").state = State::Sending;
+        self
+    }
+
+    fn each_at_once(mut self) -> Self {
+        self.recipients.iter_mut().for_each(|r| r.state = State::Sending);
+        self
     }
 
     fn duplicate_key(mut self, sender: &str, msg_id: &str, receiver: &str) -> Self {

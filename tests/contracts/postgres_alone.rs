@@ -268,6 +268,19 @@ with_server! {
         assert_eq!(other.take_over(at(7)).await, Ok(1));
     }
 
+    async fn what_a_dead_broker_claimed_at_intake_is_taken_over(rig) {
+        let (stalled, other) = (rig.open().await, rig.open().await);
+        let ids = commit(&stalled, message(1).to("folder:a").at_once()).await;
+        assert_eq!(other.take_over(at(2)).await, Ok(0), "it lives");
+        assert_eq!(claim(&other, "folder:a", 2, 9).await, [], "another is sending it");
+        mute(&rig, rig.sql("SELECT min(id) FROM instance").trim());
+        assert_eq!(other.take_over(at(3)).await, Ok(1));
+        let again = other.claim(&destination("folder:a"), at(3), 9).await.expect("a claim");
+        let told: Vec<_> = again.iter().map(|d| (d.recipient, d.maybe_arrived, d.tries)).collect();
+        assert_eq!(told, [(ids[0], true, 1)]);
+        assert_eq!(stalled.settle(&[settlement(ids[0], Event::HandOver)], at(4)).await, Ok(0), "too late");
+    }
+
     async fn days_are_dropped_when_nothing_in_them_is_open_and_keys_stay_longer(rig) {
         set_today(&rig, 20_000);
         let (store, other) = (rig.open().await, rig.open().await);
@@ -656,6 +669,29 @@ async fn a_claim_whose_answer_was_lost_can_be_made_again() {
     rig.sql("SELECT pg_reload_conf()");
     until("it is claimed by nobody", || rig.sql(sending).trim() == "0").await;
     assert_eq!(claim(&store, "folder:a", 2, 1).await, ids);
+    assert_eq!(store.settle(&[settlement(ids[0], Event::HandOver)], at(2)).await, Ok(1));
+
+    // As much for what was claimed by the commit that took it in.
+    rig.sql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+    rig.sql("SELECT pg_reload_conf()");
+    let entry = message(2).to("folder:a").at_once();
+    let id = entry.recipients[0].id;
+    let committing = {
+        let (store, entry) = (store.clone(), entry.clone());
+        tokio::spawn(async move { store.commit(vec![entry]).await })
+    };
+    until("the commit waits", || rig.sql(end).trim() != "0").await;
+    assert!(matches!(committing.await.expect("the task ends"), Err(StoreError::Unavailable(_))));
+    assert_eq!(rig.sql(sending).trim(), "1", "the test itself: the commit was not made");
+    rig.sql("ALTER SYSTEM RESET synchronous_standby_names");
+    rig.sql("SELECT pg_reload_conf()");
+    until("it is claimed by nobody", || rig.sql(sending).trim() == "0").await;
+    let results = store.commit(vec![entry]).await.expect("a commit");
+    assert!(
+        matches!(results.as_slice(), [CommitResult::Committed(c)] if c.claimed().is_empty()),
+        "{results:?}"
+    );
+    assert_eq!(claim(&store, "folder:a", 3, 1).await, [id]);
     assert!(store.ledger().await.expect("the books").balances());
 }
 

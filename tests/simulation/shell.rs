@@ -1,13 +1,13 @@
 //! The shell of the broker in steps: between any two of them the process may be killed.
 //!
-//! The steps are those of the real loops (intake: read, look up, decide, commit, acknowledge; delivery: claim,
-//! send, settle; timers), and everything they call is the real code: `process`, the journal's twin,
+//! The steps are those of the real loops (intake: read, look up, decide, commit, acknowledge; delivery: claim, or take
+//! over what the commit has claimed, send, settle; timers), and everything they call is the real code: `process`, the journal's twin,
 //! `after_attempt`. Only time, chance and the network are made up.
 
 use crate::chance::Chance;
 use crate::region::{DESTINATIONS, Letter, Receiver};
 use adapters::memory::{Fault, MemoryStore};
-use broker_core::journal::{CommitResult, Deadline, Delivery, Entry, Settlement};
+use broker_core::journal::{CommitResult, Deadline, Delivery, Entry, RecipientId, Settlement};
 use broker_core::lifecycle::{Event, State};
 use broker_core::ports::{Store, StoreError};
 use broker_core::process::Prepared;
@@ -266,7 +266,13 @@ impl Simulation {
                 let known = at_once(self.store.look_up(&lookups)).ok()?;
                 let decided = batch.into_iter().zip(known).map(|((source, prepared), known)| {
                     let chance = &mut self.chance;
-                    let entry = prepared.decide(&known, &self.world, self.now, &mut || chance.uuid());
+                    let mut entry = prepared.decide(&known, &self.world, self.now, &mut || chance.uuid());
+                    // Where there is room, the commit is to claim; also where an order forbids it, and it will not.
+                    for recipient in entry.recipients.iter_mut().filter(|r| r.state == State::Waiting) {
+                        if self.chance.per_mille(500) {
+                            recipient.state = State::Sending;
+                        }
+                    }
                     (source, prepared, entry)
                 });
                 Some(Task::Commit(decided.collect()))
@@ -276,9 +282,12 @@ impl Simulation {
                 let results = at_once(self.store.commit(entries)).ok()?;
                 let mut told = Vec::new();
                 let mut stale = Vec::new();
-                for ((source, prepared, _), result) in batch.into_iter().zip(results) {
+                for ((source, prepared, entry), result) in batch.into_iter().zip(results) {
                     match result {
-                        CommitResult::Committed(_) => told.push(source),
+                        CommitResult::Committed(committed) => {
+                            told.push(source);
+                            self.take_over(&entry, committed.claimed());
+                        }
                         CommitResult::Repeated { same_content, .. } => {
                             assert!(same_content, "one key, one content");
                             told.push(source);
@@ -328,6 +337,16 @@ impl Simulation {
                 Err(StoreError::Unavailable(_) | StoreError::Full) => Some(Task::Settle(done)),
                 Err(error) => panic!("{error}"),
             },
+        }
+    }
+
+    /// What a commit has claimed is sent from the entry.
+    fn take_over(&mut self, entry: &Entry, claimed: &[RecipientId]) {
+        let claimed = entry.recipients.iter().filter(|r| claimed.contains(&r.id));
+        for delivery in claimed.filter_map(|r| Delivery::first(entry, r)) {
+            let destination = DESTINATIONS.iter().position(|name| *name == delivery.destination.as_str());
+            let destination = destination.expect("every destination has a receiver");
+            self.tasks.push(Task::Send { destination, rest: vec![delivery], done: Vec::new() });
         }
     }
 

@@ -131,14 +131,18 @@ impl<'b, K: Copy> Batch<'b, K> {
 
     /// Takes an entry in, unless something of it is there already.
     pub(crate) fn take_in(&mut self, entry: &'b Prepared) -> Result<CommitResult, StoreError> {
-        let committed = CommitResult::Committed(Committed::after_durable_commit(entry.id));
         if let Some(again) = &entry.judged_again {
             return Ok(self.take_in_again(entry, again));
         }
         if let Some((hash, _)) = self.found.messages.get(&entry.id) {
             // The same entry again, because the answer was lost.
             let same = hash.0 == entry.content_hash;
-            return if same { Ok(committed) } else { Err(unreadable("two messages under one id")) };
+            let committed = Committed::after_durable_commit(entry.id);
+            return if same {
+                Ok(CommitResult::Committed(committed))
+            } else {
+                Err(unreadable("two messages under one id"))
+            };
         }
         let idempotency = entry.idempotency_key.as_ref().map(|key| (entry.source.clone(), key.clone()));
         if let Some((message, hash)) = idempotency.as_ref().and_then(|key| self.found.idempotency.get(key)) {
@@ -158,8 +162,7 @@ impl<'b, K: Copy> Batch<'b, K> {
             self.found.idempotency.insert(found, (entry.id, hash));
         }
         self.append(entry.received, Some(entry.id), None, "taken_in", Some(entry.taken_in.clone()));
-        self.add(entry, None, entry.received);
-        Ok(committed)
+        Ok(CommitResult::Committed(self.add(entry, None, entry.received)))
     }
 
     /// Puts a new decision in the place of recipients that lie set aside.
@@ -181,12 +184,11 @@ impl<'b, K: Copy> Batch<'b, K> {
         for replaced in &again.in_place_of {
             self.change(*replaced, &records::replaced(again), again.at);
         }
-        self.add(entry, Some(row), again.at);
-        CommitResult::Committed(Committed::after_durable_commit(entry.id))
+        CommitResult::Committed(self.add(entry, Some(row), again.at))
     }
 
     /// Adds what follows from an entry: of a new message, or of one that has this row already.
-    fn add(&mut self, entry: &'b Prepared, row: Option<K>, now: Timestamp) {
+    fn add(&mut self, entry: &'b Prepared, row: Option<K>, now: Timestamp) -> Committed {
         for key in &entry.duplicate_keys {
             if self.found.duplicates.insert(key.clone()) {
                 self.duplicates.push((key, entry.id, entry.payload_hash));
@@ -219,6 +221,7 @@ impl<'b, K: Copy> Batch<'b, K> {
                 self.append(now, Some(of), Some(remark.recipient), &remark.what, Some(detail));
             }
         }
+        Committed::after_durable_commit(entry.id).claiming(entry.claimed().collect())
     }
 
     /// Lets an event happen to a recipient that was found. False if it cannot, or nobody knows it.

@@ -76,16 +76,23 @@ pub(crate) struct Claimed {
 /// What a call came to.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    Committed(Vec<CommitResult>),
+    /// With what the commit has claimed for the caller.
+    Committed(Vec<CommitResult>, Hold),
     Claimed(Claims),
     Count(usize),
 }
 
-/// Claimed recipients. Dropped without [`Claims::keep`], they go back to be claimed again.
+/// Claimed recipients.
 #[derive(Debug)]
 pub(crate) struct Claims {
     claimed: Vec<Claimed>,
-    now: Timestamp,
+    hold: Hold,
+}
+
+/// Recipients that were claimed for a caller, and when. Dropped without [`Hold::keep`], they go back to be claimed again.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    held: Vec<(RecipientId, Timestamp)>,
     calls: mpsc::WeakSender<Job>,
 }
 
@@ -129,7 +136,7 @@ impl Writer {
     pub(crate) async fn count(&self, call: Call) -> Result<usize, StoreError> {
         match self.call(call).await? {
             Answer::Count(count) => Ok(count),
-            Answer::Committed(_) | Answer::Claimed(_) => {
+            Answer::Committed(..) | Answer::Claimed(_) => {
                 Err(StoreError::Damaged("another call's answer".into()))
             }
         }
@@ -161,7 +168,13 @@ impl Queue {
 impl Queue {
     /// Guards what was claimed, now that it is durable.
     pub(crate) fn claims(&self, claimed: Vec<Claimed>, now: Timestamp) -> Claims {
-        Claims { claimed, now, calls: self.calls.clone() }
+        let hold = self.hold(claimed.iter().map(|c| (c.recipient, now)).collect());
+        Claims { claimed, hold }
+    }
+
+    /// Guards what a commit claimed, now that it is durable.
+    pub(crate) fn hold(&self, held: Vec<(RecipientId, Timestamp)>) -> Hold {
+        Hold { held, calls: self.calls.clone() }
     }
 }
 
@@ -172,9 +185,28 @@ impl Claims {
     }
 
     /// Takes over what was claimed: it is the caller's to settle.
-    pub(crate) fn keep(mut self) -> Vec<Claimed> {
-        std::mem::take(&mut self.claimed)
+    pub(crate) fn keep(self) -> Vec<Claimed> {
+        self.hold.keep();
+        self.claimed
     }
+}
+
+impl Hold {
+    /// Takes over what was claimed: it is the caller's to settle.
+    pub(crate) fn keep(mut self) {
+        self.held.clear();
+    }
+}
+
+/// What commits have claimed, each with its time: an entry that was there already claims nothing.
+pub(crate) fn claimed_by(entries: &[Prepared], results: &[CommitResult]) -> Vec<(RecipientId, Timestamp)> {
+    let mut all = Vec::new();
+    for (entry, result) in entries.iter().zip(results) {
+        if let CommitResult::Committed(committed) = result {
+            all.extend(committed.claimed().iter().map(|id| (*id, entry.received)));
+        }
+    }
+    all
 }
 
 /// A recipient that was claimed at that time goes back, to be claimed again.
@@ -189,14 +221,13 @@ pub(crate) fn back(recipient: RecipientId, now: Timestamp) -> Settlement {
     }
 }
 
-impl Drop for Claims {
+impl Drop for Hold {
     fn drop(&mut self) {
-        let back: Vec<Settlement> = self.claimed.iter().map(|c| back(c.recipient, self.now)).collect();
-        if let (false, Some(calls), Ok(runtime)) =
-            (back.is_empty(), self.calls.upgrade(), tokio::runtime::Handle::try_current())
-        {
+        let Some(now) = self.held.iter().map(|(_, now)| *now).max() else { return };
+        let back: Vec<Settlement> = self.held.iter().map(|(id, now)| back(*id, *now)).collect();
+        if let (Some(calls), Ok(runtime)) = (self.calls.upgrade(), tokio::runtime::Handle::try_current()) {
             let (answer, _) = oneshot::channel();
-            let job = Job { call: Call::Settle(back, self.now), answer };
+            let job = Job { call: Call::Settle(back, now), answer };
             // Ends by itself: the writer takes the call, or is gone and start-up recovers.
             drop(runtime.spawn(async move { calls.send(job).await.is_ok() }));
         }

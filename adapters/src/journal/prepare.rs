@@ -6,8 +6,10 @@ use crate::records;
 use crate::standing::Standing;
 use broker_core::ContentHash;
 use broker_core::journal::{
-    Closing, DuplicateKey, Entry, JudgedAgain, OriginalKey, Payload, Recipient, Remark, VerdictRecord,
+    Closing, DuplicateKey, Entry, JudgedAgain, OriginalKey, Payload, Recipient, RecipientId, Remark,
+    VerdictRecord,
 };
+use broker_core::lifecycle::State;
 use broker_core::ports::StoreError;
 use broker_core::series::{Ruled, Showing, ShownAt};
 use jiff::Timestamp;
@@ -234,6 +236,12 @@ impl Prepared {
         let texts: usize = texts.into_iter().flatten().map(String::len).sum();
         let versions: usize = self.versions.iter().map(|v| v.record.len()).sum();
         self.body.bytes.len() + made + 2 * texts + 2 * versions + m.findings.len() + 4096
+    }
+
+    /// Recipients that its commit claims.
+    pub(crate) fn claimed(&self) -> impl Iterator<Item = RecipientId> {
+        let claimed = self.recipients.iter().filter(|r| r.standing.state == State::Sending);
+        claimed.map(|r| r.recipient.id)
     }
 
     /// The keys by which receipts may name a recipient.

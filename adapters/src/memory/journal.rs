@@ -61,6 +61,12 @@ struct Row {
     due: Option<Timestamp>,
 }
 
+/// The proof for an entry that was taken in just now, with what that has claimed.
+fn committed(entry: &Entry) -> Committed {
+    let claimed = entry.recipients.iter().filter(|r| records::is_claimed(r)).map(|r| r.id);
+    Committed::after_durable_commit(entry.arrival.id).claiming(claimed.collect())
+}
+
 impl Journal {
     pub(super) fn commit(&mut self, entries: Vec<Entry>) -> Result<Vec<CommitResult>, StoreError> {
         let mut offered = HashSet::new();
@@ -111,7 +117,7 @@ impl Journal {
         }
         self.close(&entry.closings, now);
         self.remark(&entry.remarks, now);
-        CommitResult::Committed(Committed::after_durable_commit(id))
+        CommitResult::Committed(committed(&entry))
     }
 
     /// Puts a new decision in the place of recipients that lie set aside.
@@ -146,7 +152,7 @@ impl Journal {
         }
         self.close(&entry.closings, now);
         self.remark(&entry.remarks, now);
-        CommitResult::Committed(Committed::after_durable_commit(id))
+        CommitResult::Committed(committed(&entry))
     }
 
     /// The message of which a new decision can replace what it wants to: all of that lies set aside still.

@@ -312,7 +312,9 @@ impl Store for PostgresStore {
             away.map_err(|e| StoreError::Unavailable(e.to_string()))??
         };
         match writer.call(Call::Commit(prepared)).await? {
-            Answer::Committed(results) => {
+            Answer::Committed(results, hold) => {
+                // Whoever still listens has heard of it.
+                hold.keep();
                 self.remember(&results, evidence, day);
                 Ok(results)
             }
@@ -350,7 +352,7 @@ impl Store for PostgresStore {
                 claims.keep();
                 Ok(deliveries)
             }
-            Answer::Committed(_) | Answer::Count(_) => Err(unreadable("the writer's answer")),
+            Answer::Committed(..) | Answer::Count(_) => Err(unreadable("the writer's answer")),
         }
     }
 

@@ -3,7 +3,8 @@
 //! Most of it is claimed at once, by the broker that took it in: it then need not be read back from the server and unpacked.
 //! Nothing rests on this. What is claimed is decided by the server alone, and what is not here is read there.
 
-use broker_core::journal::{Entry, Payload, RecipientId};
+use broker_core::journal::{Entry, Payload, Recipient, RecipientId};
+use broker_core::lifecycle::State;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -48,13 +49,13 @@ impl Recent {
     }
 
     /// Remembers what these entries will have sent. They may be offered before they are durable: an id that is not in the
-    /// journal is never claimed.
+    /// journal is never claimed. What the commit itself claims is sent from the entry.
     pub(super) fn offer(&self, entries: &[Entry]) {
         let mut held = self.held();
         for entry in entries {
             let head = entry.head.as_ref();
-            for recipient in entry.recipients.iter().filter(|r| r.state.is_open() && r.destination.is_some())
-            {
+            let waits = |r: &&Recipient| r.state == State::Waiting && r.destination.is_some();
+            for recipient in entry.recipients.iter().filter(waits) {
                 let bytes = match recipient.payload {
                     Payload::Original => Some(&entry.arrival.bytes),
                     Payload::Document(at) => entry.documents.get(at).map(|document| &document.bytes),

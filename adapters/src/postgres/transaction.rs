@@ -8,7 +8,7 @@ use super::load::{self, At, Begun, line_lock, recipient};
 use super::series;
 use super::write::{self, Place};
 use crate::journal::batch::{Batch, Line, Loaded, Wanted};
-use crate::journal::calls::{BodyKey, CLAIM_BYTES, Call, Claimed, Job};
+use crate::journal::calls::{self, BodyKey, CLAIM_BYTES, Call, Claimed, Job};
 use crate::records;
 use crate::standing::Change;
 use broker_core::journal::{CommitResult, RecipientId, Settlement};
@@ -27,7 +27,8 @@ pub(super) const SILENCE: Duration = Duration::from_secs(15);
 /// What came of a call; claims are not guarded yet.
 #[derive(Debug)]
 pub(super) enum Done {
-    Committed(Vec<CommitResult>),
+    /// With what it claimed, and when.
+    Committed(Vec<CommitResult>, Vec<(RecipientId, Timestamp)>),
     Claimed(Vec<Claimed>, Timestamp),
     Count(usize),
 }
@@ -97,9 +98,13 @@ pub(super) async fn perform(
     let mut claims = Vec::new();
     for job in batch {
         done.push(match &job.call {
-            Call::Commit(entries) => Done::Committed(
-                entries.iter().map(|e| transaction.batch.take_in(e)).collect::<Result<_, StoreError>>()?,
-            ),
+            Call::Commit(entries) => {
+                let results = entries.iter().map(|e| transaction.batch.take_in(e));
+                let results = results.collect::<Result<Vec<_>, StoreError>>()?;
+                let claimed = calls::claimed_by(entries, &results);
+                attempted.extend(&claimed);
+                Done::Committed(results, claimed)
+            }
             Call::Settle(settlements, now) => Done::Count(transaction.settle(settlements, *now)),
             Call::Replay(recipients, who_and_why, now) => {
                 Done::Count(transaction.batch.replay(recipients, who_and_why, *now))

@@ -54,7 +54,7 @@ rows!(
         size: i64, order_key: Option<String>, receipt_written: bool, received: i64, since: i64,
         state: String, reason: Option<String>, detail: Option<String>, tries: i64, maybe_arrived: bool,
         receipt_deadline: Option<i64>, expires: Option<i64>, label: Option<String>, next_attempt: Option<i64>,
-        due: Option<i64>, pending: bool,
+        due: Option<i64>, instance: Option<i64>, pending: bool,
     }
 );
 
@@ -141,7 +141,7 @@ static VERSIONS: LazyLock<String> = LazyLock::new(|| {
 /// A recipient that is pending is whole there, and in its day's table a name and what never changes.
 static RECIPIENTS: LazyLock<String> = LazyLock::new(|| {
     let all = Recipients::COLUMNS;
-    let (kept, own) = all.split_at(all.len() - 3);
+    let (kept, own) = all.split_at(all.len() - 4);
     let names = kept.join(", ");
     let cold: Vec<&str> = kept
         .iter()
@@ -153,7 +153,7 @@ static RECIPIENTS: LazyLock<String> = LazyLock::new(|| {
          INSERT INTO pending (day, owner, {names}, {own}) SELECT $1, $2, {names}, {own} FROM k WHERE pending",
         rows = unnest(all, 3),
         cold = cold.join(", "),
-        own = own[..2].join(", "),
+        own = own[..3].join(", "),
     )
 });
 
@@ -287,7 +287,7 @@ pub(super) async fn add(
         if let Some(at) = known {
             judge_again(connection, *at, entry, provenance).await?;
         }
-        new.add(entry, *known, day, provenance, || numbers.pop().unwrap_or_default());
+        new.add(entry, *known, place, provenance, || numbers.pop().unwrap_or_default());
     }
     let head = |sql: &'static LazyLock<String>| sqlx::query(AssertSqlSafe(sql.as_str()));
     // What may have to wait for another broker first, in one order.
@@ -345,10 +345,11 @@ impl NewRows {
         &mut self,
         entry: &Prepared,
         known: Option<At>,
-        day: i32,
+        place: Place<'_>,
         provenance: i64,
         mut number: impl FnMut() -> i64,
     ) {
+        let day = place.day;
         let message_day = known.map_or(day, |at| at.day);
         let own = known.map_or_else(&mut number, |at| at.seq);
         if known.is_none() {
@@ -399,7 +400,7 @@ impl NewRows {
                 body,
                 size: whole(size),
                 received: entry.received.as_microsecond(),
-                ..recipient(prepared)
+                ..recipient(prepared, place.instance)
             };
             for key_of in &prepared.recipient.original_keys {
                 self.originals.push(OriginalRow {
@@ -454,7 +455,7 @@ fn message(seq: i64, entry: &Prepared, provenance: i64) -> MessageRow {
 }
 
 /// What a recipient has of its own; where its bytes are is the caller's to say.
-fn recipient(prepared: &PreparedRecipient) -> RecipientRow {
+fn recipient(prepared: &PreparedRecipient, instance: i64) -> RecipientRow {
     let PreparedRecipient { recipient, standing, .. } = prepared;
     let to = recipient.destination.as_ref().map(|d| text(d.as_str()));
     let next_attempt = micros(standing.next_attempt);
@@ -484,6 +485,7 @@ fn recipient(prepared: &PreparedRecipient) -> RecipientRow {
         label: serde_json::to_string(&recipient.label).ok().as_deref().map(text),
         next_attempt,
         due: next_attempt.filter(|_| can_be_due(standing, to.is_some(), recipient.order_key.is_some())),
+        instance: sender(standing, instance),
         pending: is_pending(standing),
         destination: to,
     }
@@ -493,6 +495,11 @@ fn recipient(prepared: &PreparedRecipient) -> RecipientRow {
 fn is_pending(standing: &Standing) -> bool {
     let awaits = standing.state == State::HandedOver && standing.receipt_deadline.is_some();
     standing.state.is_open() || awaits
+}
+
+/// The broker that is sending it.
+fn sender(standing: &Standing, instance: i64) -> Option<i64> {
+    (standing.state == State::Sending).then_some(instance)
 }
 
 /// A recipient with an order key is due when its turn comes, and that is told by its whole line.
@@ -587,7 +594,7 @@ fn moved(id: RecipientId, loaded: &Loaded<At>, instance: i64) -> MoveRow {
         since: standing.since.as_microsecond(),
         next_attempt,
         due: next_attempt.filter(|_| can_be_due),
-        instance: (standing.state == State::Sending).then_some(instance),
+        instance: sender(standing, instance),
     }
 }
 

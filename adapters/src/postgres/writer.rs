@@ -129,7 +129,7 @@ impl Task {
 
     fn answer(&self, batch: Vec<Job>, done: Vec<Done>) {
         let answers = done.into_iter().map(|done| match done {
-            Done::Committed(results) => Answer::Committed(results),
+            Done::Committed(results, claimed) => Answer::Committed(results, self.queue.hold(claimed)),
             Done::Claimed(claimed, now) => Answer::Claimed(self.queue.claims(claimed, now)),
             Done::Count(count) => Answer::Count(count),
         });

@@ -251,7 +251,9 @@ impl Store for SqliteStore {
             away.map_err(|e| StoreError::Unavailable(e.to_string()))??
         };
         match writer.call(Call::Commit(prepared)).await? {
-            Answer::Committed(results) => {
+            Answer::Committed(results, hold) => {
+                // Whoever still listens has heard of it.
+                hold.keep();
                 self.remember(&results, evidence);
                 Ok(results)
             }
@@ -287,7 +289,7 @@ impl Store for SqliteStore {
                 claims.keep();
                 Ok(deliveries)
             }
-            Answer::Committed(_) | Answer::Count(_) => Err(failure::unreadable("the writer's answer")),
+            Answer::Committed(..) | Answer::Count(_) => Err(failure::unreadable("the writer's answer")),
         }
     }
 

@@ -98,7 +98,8 @@ async fn commit(writer: &Writer, entries: Vec<Entry>) -> Result<usize, StoreErro
     let prepared =
         entries.into_iter().map(|entry| Prepared::new(entry, |_| false)).collect::<Result<_, _>>()?;
     match writer.call(Call::Commit(prepared)).await? {
-        Answer::Committed(results) => {
+        Answer::Committed(results, hold) => {
+            hold.keep();
             Ok(results.iter().filter(|r| matches!(r, CommitResult::Committed(_))).count())
         }
         other @ (Answer::Claimed(_) | Answer::Count(_)) => panic!("{other:?}"),

@@ -108,11 +108,14 @@ impl Task {
         }
         let mut tx = Transaction::begin(connection, owner, &wanted).await?;
         let mut answers = Vec::with_capacity(batch.len());
-        let mut claims = Vec::new();
+        let (mut claims, mut held) = (Vec::new(), Vec::new());
         for job in batch {
             answers.push(match &job.call {
                 Call::Commit(entries) => {
-                    Answer::Committed(entries.iter().map(|e| tx.batch.take_in(e)).collect::<Result<_, _>>()?)
+                    let results =
+                        entries.iter().map(|e| tx.batch.take_in(e)).collect::<Result<Vec<_>, _>>()?;
+                    held.push((answers.len(), calls::claimed_by(entries, &results)));
+                    Answer::Committed(results, queue.hold(Vec::new()))
                 }
                 Call::Settle(settlements, now) => Answer::Count(tx.batch.settle(settlements, *now)),
                 Call::Claim(destination, now, limit) => {
@@ -146,6 +149,11 @@ impl Task {
         for (at, claimed, now) in claims {
             if let Some(answer) = answers.get_mut(at) {
                 *answer = Answer::Claimed(queue.claims(claimed, now));
+            }
+        }
+        for (at, claimed) in held {
+            if let Some(Answer::Committed(_, hold)) = answers.get_mut(at) {
+                *hold = queue.hold(claimed);
             }
         }
         Ok(answers)

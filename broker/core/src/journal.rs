@@ -192,7 +192,8 @@ pub struct Recipient {
     pub destination: Option<DestinationId>,
     /// What is sent.
     pub payload: Payload,
-    /// Where it begins: waiting, or final at once.
+    /// Where it begins: waiting, or final at once. [`State::Sending`] asks the commit to claim it for whoever offers the
+    /// entry; [`Committed::claimed`] says whether it did. One with an order key waits all the same, for its turn.
     pub state: State,
     /// Why it is parked or rejected.
     pub reason: Option<Reason>,
@@ -418,19 +419,33 @@ pub enum CommitResult {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Committed {
     message: MessageId,
+    claimed: Vec<RecipientId>,
 }
 
 impl Committed {
     /// For journals alone, after their transaction has committed. A search for this name shows every maker.
     #[must_use]
     pub const fn after_durable_commit(message: MessageId) -> Self {
-        Self { message }
+        Self { message, claimed: Vec::new() }
+    }
+
+    /// For journals alone: these recipients of it are the caller's to send and to settle.
+    #[must_use]
+    pub fn claiming(self, claimed: Vec<RecipientId>) -> Self {
+        Self { claimed, ..self }
     }
 
     /// The message that is durable.
     #[must_use]
     pub const fn message(&self) -> MessageId {
         self.message
+    }
+
+    /// The recipients that this commit has claimed for whoever made it. None when the entry was there already: then they
+    /// went another way.
+    #[must_use]
+    pub fn claimed(&self) -> &[RecipientId] {
+        &self.claimed
     }
 }
 
@@ -470,6 +485,33 @@ pub struct Delivery {
 }
 
 impl Delivery {
+    /// The first delivery of a recipient, from the entry that makes it; none if it goes nowhere.
+    #[must_use]
+    pub fn first(entry: &Entry, recipient: &Recipient) -> Option<Self> {
+        let document = match recipient.payload {
+            Payload::Original => None,
+            Payload::Document(at) => Some(entry.documents.get(at)?),
+        };
+        let head = entry.head.as_ref();
+        Some(Self {
+            recipient: recipient.id,
+            message: entry.arrival.id,
+            book: recipient.book,
+            receiver: recipient.receiver,
+            destination: recipient.destination.clone()?,
+            kind: document.map(|d| d.kind),
+            document: document.map(|d| d.id),
+            bytes: Arc::clone(document.map_or(&entry.arrival.bytes, |d| &d.bytes)),
+            tries: 0,
+            expires: recipient.expires,
+            maybe_arrived: false,
+            receipt_written: recipient.receipt_written,
+            test: head.is_some_and(|h| h.test),
+            family: head.map(|h| h.kind.family.as_str().to_owned()),
+            label: recipient.label.clone(),
+        })
+    }
+
     /// The media type of the bytes.
     #[must_use]
     pub fn media_type(&self) -> &'static str {

@@ -14,6 +14,8 @@
 //!                 ├──→ parked (and back by replay; replaced when its message is judged again)
 //!                 └──→ expired (and back by replay)
 //! ```
+//!
+//! Where there is room at its destination, a recipient is claimed by the commit that takes it in, and begins as sending.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

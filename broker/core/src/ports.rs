@@ -37,7 +37,9 @@ pub trait Store: Send + Sync + 'static {
     fn look_up(&self, lookups: &[Vec<Lookup>])
     -> impl Future<Output = Result<Vec<Known>, StoreError>> + Send;
 
-    /// Takes in entries in one transaction. Results are in the order offered.
+    /// Takes in entries in one transaction. Results are in the order offered. Recipients that are to begin as
+    /// [`crate::lifecycle::State::Sending`] are claimed by it; should the caller never hear of that, they go back, or
+    /// are unsure, as after a claim.
     fn commit(
         &self,
         entries: Vec<Entry>,
