@@ -77,6 +77,40 @@ fn a_drug_that_is_not_tolerated_is_an_allergy_under_cave_too() {
     assert_eq!(all(&document, "MedicationStatement").len(), 3, "no use of it");
 }
 
+/// Document-sharing §4: what stands under CAVE, NB or SM is a Flag, whatever it is made of.
+#[test]
+fn a_result_that_is_warned_of_is_a_warning_and_stays_a_result() {
+    const FOUND: &str = "<Type V=\"FUNN\" DN=\"Funn og undersøkelsesresultat\"/>";
+    let warnings = |document: &SharedDocument| -> Vec<Value> {
+        let flags = all(document, "Flag");
+        let of_result = |f: &Value| f["code"]["text"].as_str().is_some_and(|t| t.contains("B-Hemoglobin"));
+        flags.into_iter().filter(of_result).collect()
+    };
+    assert_eq!(warnings(&made(&stay())), Vec::<Value>::new(), "elsewhere it warns of nothing");
+    for kind in ["CAVE", "NB", "SM"] {
+        let text = changed(&stay(), FOUND, &format!("<Type V=\"{kind}\"/>"));
+        let document = made(&text);
+        let flags = warnings(&document);
+        assert_eq!(flags.len(), 1, "{kind}");
+        let flag = &flags[0];
+        assert_eq!(flag["status"], "active", "{kind}");
+        assert_eq!(flag["category"][0]["coding"][0]["code"], "safety", "{kind}");
+        assert_eq!(
+            flag["code"]["text"],
+            "B-Hemoglobin (NOR05172): > 12.50 g/dL (Under nedre referansegrense). Kontrolleres hos fastlege",
+            "{kind}"
+        );
+        assert!(flag["code"].get("coding").is_none(), "the code of an investigation says not what was found");
+        let result = &all(&document, "Observation")[0];
+        assert_eq!(result["code"]["coding"][0]["code"], "NOR05172", "{kind}");
+        assert!(section(&document, "Kritisk informasjon").contains("B-Hemoglobin"), "{kind}");
+
+        const WHEN: &str = "<InvDate V=\"2026-03-03T07:00:00\"/>";
+        let withdrawn = made(&changed(&text, WHEN, &format!("<ServType V=\"C\"/>{WHEN}")));
+        assert_eq!(warnings(&withdrawn)[0]["status"], "entered-in-error", "{kind}");
+    }
+}
+
 const STAY: &str = "<ServType V=\"N\" DN=\"Ny\"/>\n      <AdmOutcome";
 
 #[test]

@@ -273,6 +273,33 @@ fn interval_text(low: Option<&Amount<'_>>, high: Option<&Amount<'_>>) -> String 
     }
 }
 
+/// The value and its unit as one text, for where no table is.
+pub(super) fn outcome_words(outcome: Option<&Outcome<'_>>) -> String {
+    match outcome {
+        None => String::new(),
+        Some(Outcome::Number { comparator, value }) => {
+            let compared = Compared::read(comparator.as_ref());
+            let value = value.as_ref().filter(|v| v.value.is_some()).map(amount_text);
+            let gap = if compared.sign().is_empty() || value.is_none() { "" } else { " " };
+            format!("{}{gap}{}", compared.sign(), value.unwrap_or_default())
+        }
+        Some(Outcome::Interval { low, high }) => interval_text(low.as_ref(), high.as_ref()),
+        Some(Outcome::Date(when)) => when.as_ref().map(when_words).unwrap_or_default(),
+        Some(Outcome::Text(text)) => {
+            let mut words = text.value.map(markup::plain).unwrap_or_default();
+            for code in &text.codes {
+                words.push_str(if words.is_empty() { "" } else { ", " });
+                code_text(code, &mut words);
+            }
+            if let Some(unit) = text.unit.as_ref().filter(|_| !words.is_empty()) {
+                words.push(' ');
+                words.push_str(&unit.value);
+            }
+            words
+        }
+    }
+}
+
 /// The unit of a value, which stands beside it.
 pub(super) fn unit_text<'o>(outcome: Option<&'o Outcome<'_>>) -> &'o str {
     match outcome {

@@ -11,7 +11,8 @@
 //!
 //! The content decides before the type does: a drug is a drug and a result a result under whatever type it
 //! came. But what is warned of is no drug in use: under CAVE, NB and SM a drug is a Flag, whatever its status
-//! says, unless that is "allergic to". Free text under CAVE cannot be told to be an allergy and is a Flag, never an
+//! says, unless that is "allergic to"; and a result there is a Flag beside the Observation, for the result is true and whoever
+//! looks for warnings looks at no results. Free text under CAVE cannot be told to be an allergy and is a Flag, never an
 //! AllergyIntolerance; a drug that the patient does not tolerate stands under Kritisk informasjon too. What becomes
 //! a resource stands in the text as well.
 //!
@@ -152,6 +153,9 @@ impl<'a, 't, B> Writer<'a, '_, 't, B> {
     ) {
         let id = self.observation(item, finding, frame);
         told.others.push(id);
+        let warned = matches!(item.kind(), "CAVE" | "NB" | "SM");
+        let flag = warned.then(|| self.finding_warning(item, finding, frame));
+        told.others.extend(flag);
         let mode = self.mode();
         let mut row = Html::new();
         let cancelled = finding.service_type.as_ref().and_then(Code::code) == Some("C");
@@ -204,6 +208,9 @@ impl<'a, 't, B> Writer<'a, '_, 't, B> {
             )
             .append(&row);
         chapter.shows(id);
+        if let Some(flag) = flag {
+            chapter.shows(flag);
+        }
     }
 
     fn remark(

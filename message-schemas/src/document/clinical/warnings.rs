@@ -2,13 +2,14 @@
 
 use super::chapters::Chapters;
 use super::drugs::{self, NAMELESS};
-use super::read::{Drug, InfItem, Precaution, Remark};
+use super::read::{Drug, Finding, InfItem, Precaution, Remark};
 use super::{Frame, SAFETY, times, who};
 use crate::document::codes::{self, System};
 use crate::document::fhir::{CodeableConcept, Coding, Flag, Reference, Resource};
 use crate::document::narrative::Html;
+use crate::document::observed;
 use crate::document::roles::period;
-use crate::document::values::{Sourced, When};
+use crate::document::values::{Code, Sourced, When};
 use crate::document::words::{code_text, when_words};
 use crate::document::writer::Writer;
 use std::borrow::Cow;
@@ -73,6 +74,42 @@ impl<'a, 't, B> Writer<'a, '_, 't, B> {
         let mut chapter = chapters.headed(item.kind.as_ref(), 8233, mode);
         chapter.text().raw("<p>").append(&html).raw("</p>");
         chapter.shows(id);
+        id
+    }
+
+    /// A result under CAVE, NB or SM: the warning is of the result, in words. Its codes and value stand in the Observation; the
+    /// code of an investigation alone would warn of what was perhaps not found.
+    pub(super) fn finding_warning(
+        &mut self,
+        item: &'a InfItem<'t>,
+        finding: &'a Finding<'t>,
+        frame: &Frame,
+    ) -> Uuid {
+        let id = self.id("Flag", finding.node, 1);
+        let mut words = String::new();
+        for code in finding.investigation.iter().chain(&finding.specifications) {
+            words.push_str(if words.is_empty() { "" } else { ", " });
+            code_text(code, &mut words);
+        }
+        if words.is_empty() {
+            words.push_str("Undersøkelsesresultat");
+        }
+        let value = observed::outcome_words(finding.outcome.as_ref());
+        if !value.is_empty() {
+            words.push_str(": ");
+            words.push_str(&value);
+        }
+        if let Some(deviation) = finding.deviation.as_ref().and_then(|d| codes::words_of_list(d, 8244)) {
+            words.push_str(&format!(" ({deviation})"));
+        }
+        let mut code = CodeableConcept::text(words);
+        if let Some(comment) = &finding.comment {
+            say(&mut code, &comment.value);
+        }
+        let author = item.parties.first().and_then(|p| self.role(p, false));
+        let cancelled = finding.service_type.as_ref().and_then(Code::code) == Some("C");
+        let frame = &Frame { cancelled: frame.cancelled || cancelled, ..*frame };
+        self.flag(id, code, [item.start.as_ref(), item.end.as_ref()], frame, author);
         id
     }
 
