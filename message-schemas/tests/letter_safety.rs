@@ -111,6 +111,15 @@ fn a_result_that_is_warned_of_is_a_warning_and_stays_a_result() {
     }
 }
 
+/// The code is what a machine reads, so a person is shown what it says (document-sharing §3.1).
+#[test]
+fn a_deviation_is_shown_as_its_code_has_it() {
+    const LOW: &str = "<DevResultInd V=\"2\" DN=\"Under nedre referansegrense\"/>";
+    let document = made(&changed(&stay(), LOW, &LOW.replace("\"2\"", "\"1\"")));
+    let shown = section(&document, "Funn og undersøkelser");
+    assert!(shown.contains("<td>Over øvre referansegrense (Under nedre referansegrense)</td>"), "{shown}");
+}
+
 const STAY: &str = "<ServType V=\"N\" DN=\"Ny\"/>\n      <AdmOutcome";
 
 #[test]

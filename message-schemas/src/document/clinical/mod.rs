@@ -176,8 +176,8 @@ impl<'a, 't, B> Writer<'a, '_, 't, B> {
         row.raw(close);
         let unit = super::observed::unit_text(finding.outcome.as_ref());
         row.raw(if unit.is_empty() { "" } else { " " }).text(unit).raw("</td><td>");
-        if let Some(words) = finding.deviation.as_ref().and_then(|d| codes::words(d, 8244)) {
-            row.text(words);
+        if let Some(words) = finding.deviation.as_ref().and_then(|d| codes::words_of_list(d, 8244)) {
+            row.text(&words);
         }
         row.raw("</td><td>");
         if let Some(when) = &finding.investigated {
