@@ -17,6 +17,9 @@ pub(super) fn is_markup(node: Node<'_>) -> bool {
     node.elements().next().is_some()
 }
 
+/// What is written for all that is struck through, however it came.
+const STRUCK: &str = "text-decoration: line-through";
+
 /// Elements that stay; what FHIR does not know is written as the element beside it.
 fn kept(name: &str) -> Option<(&'static str, Option<&'static str>)> {
     Some(match name {
@@ -25,7 +28,7 @@ fn kept(name: &str) -> Option<(&'static str, Option<&'static str>)> {
         "b" => ("b", None),
         "i" => ("i", None),
         "u" | "ins" => ("span", Some("text-decoration: underline")),
-        "s" | "del" | "strike" => ("span", Some("text-decoration: line-through")),
+        "s" | "del" | "strike" => ("span", Some(STRUCK)),
         "em" => ("em", None),
         "strong" => ("strong", None),
         "sub" => ("sub", None),
@@ -209,6 +212,9 @@ pub(super) fn sanitise<'t>(root: Node<'t>, section: &'static str, html: &mut Htm
             continue;
         }
         let kept = kept(&lower).filter(|(name, _)| !is_of_table(name) || flow.open.contains(&"table"));
+        // What loses its tags must not lose that it is struck through.
+        let stand_in = || is_struck(node, &lower).then_some(if inline { "span" } else { "div" });
+        let kept = kept.or_else(|| Some((stand_in()?, None)));
         let Some((name, style)) = kept else {
             coverage.mark(node, part::TEXT, Outcome::Narrative, section);
             coverage.mark(node, part::ALL, Outcome::Narrative, section);
@@ -259,6 +265,9 @@ fn push_children<'t>(node: Node<'t>, work: &mut Vec<Step<'t>>) {
 /// Writes the attributes that stay; true if any was left out.
 fn attributes(node: Node<'_>, style: Option<&str>, html: &mut Html) -> bool {
     let mut dropped = false;
+    // Of two decorations the last would win, so what is struck through has no other.
+    let struck = style == Some(STRUCK) || node.attr("style").is_some_and(strikes);
+    let style = if struck { Some(STRUCK) } else { style };
     let mut styles: Vec<String> = style.into_iter().map(str::to_owned).collect();
     for (namespace, name, value) in node.attributes() {
         match name.to_ascii_lowercase().as_str() {
@@ -273,9 +282,12 @@ fn attributes(node: Node<'_>, style: Option<&str>, html: &mut Html) -> bool {
             }
             "style" if namespace.is_empty() => {
                 for declaration in value.split(';').filter(|d| !d.trim().is_empty()) {
-                    match safe_style(declaration) {
-                        Some(safe) => styles.push(safe),
-                        None => dropped = true,
+                    match (strikes(declaration), safe_style(declaration)) {
+                        (true, _) => {}
+                        (false, Some(safe)) if !(struck && safe.starts_with("text-decoration")) => {
+                            styles.push(safe)
+                        }
+                        (false, _) => dropped = true,
                     }
                 }
             }
@@ -288,8 +300,36 @@ fn attributes(node: Node<'_>, style: Option<&str>, html: &mut Html) -> bool {
     dropped
 }
 
-/// `text-align`, `font-weight` and `text-decoration`, with a plain word or number: what is struck through says the opposite
-/// when it no longer is.
+/// True if a style strikes its words through, which then say the opposite: by `text-decoration` or `text-decoration-line`, with
+/// a colour or a second line beside it, marked as important or not. What stands last counts.
+//= CSS Text Decoration Module Level 3 §2.4
+//# text-decoration is a shorthand for text-decoration-line, text-decoration-color and text-decoration-style.
+pub(super) fn strikes(style: &str) -> bool {
+    let mut struck = false;
+    for declaration in without_comments(style).to_ascii_lowercase().split(';') {
+        let Some((property, value)) = declaration.split_once(':') else { continue };
+        let property = property.trim();
+        let property =
+            property.strip_prefix("-webkit-").or(property.strip_prefix("-moz-")).unwrap_or(property);
+        if matches!(property, "text-decoration" | "text-decoration-line") {
+            struck = value.split([' ', '\t', '\n', '\r', '!']).any(|word| word == "line-through");
+        }
+    }
+    struck
+}
+
+fn without_comments(style: &str) -> String {
+    let mut out = String::with_capacity(style.len());
+    let mut rest = style;
+    while let Some((before, comment)) = rest.split_once("/*") {
+        out.push_str(before);
+        out.push(' ');
+        rest = comment.split_once("*/").map_or("", |(_, after)| after);
+    }
+    out + rest
+}
+
+/// `text-align`, `font-weight` and `text-decoration`, with a plain word or number.
 fn safe_style(declaration: &str) -> Option<String> {
     let (property, value) = declaration.split_once(':')?;
     let property = property.trim().to_ascii_lowercase();
@@ -409,8 +449,7 @@ pub(super) fn plain(root: Node<'_>) -> String {
 
 /// True for what is struck through by its name or its style.
 fn is_struck(node: Node<'_>, name: &str) -> bool {
-    matches!(name, "s" | "del" | "strike")
-        || node.attr("style").is_some_and(|style| style.to_ascii_lowercase().contains("line-through"))
+    matches!(name, "s" | "del" | "strike") || node.attr("style").is_some_and(strikes)
 }
 
 /// Starts a new line, unless one has just begun.
@@ -498,8 +537,34 @@ mod tests {
             "<x:s>Positiv</x:s>",
             "<p style='Text-Decoration: Line-Through'>Positiv</p>",
             "<span style='text-decoration:line-through'>Positiv</span>",
+            "<span style='text-decoration: red line-through'>Positiv</span>",
+            "<span style='text-decoration-line: underline line-through'>Positiv</span>",
+            "<span style='text-decoration: line-through!important'>Positiv</span>",
+            "<span style='color: red; text-decoration:/* feil */line-through'>Positiv</span>",
+            "<span style='text-decoration: none; -webkit-text-decoration-line: line-through'>Positiv</span>",
+            "<del style='text-decoration: underline'>Positiv</del>",
+            "<u style='text-decoration: line-through'>Positiv</u>",
+            // Elements that lose their tags.
+            "<a style='text-decoration: line-through'>Positiv</a>",
+            "<font style='text-decoration: line-through'>Positiv</font>",
+            "<section style='text-decoration-line: line-through'>Positiv</section>",
+            "<x:Linje style='text-decoration: line-through'>Positiv</x:Linje>",
+            "<td style='text-decoration: line-through'>Positiv</td>",
         ] {
-            assert_eq!(both(inside).1, "[strøket: Positiv]", "{inside}");
+            let (html, text) = both(inside);
+            assert_eq!(text, "[strøket: Positiv]", "{inside}");
+            let (tag, rest) =
+                html.split_once(" style=\"text-decoration: line-through\">Positiv</").expect(inside);
+            assert_eq!(rest.trim_end_matches('>'), tag.trim_start_matches('<'), "{inside}: {html}");
+        }
+        for inside in [
+            "<span style='text-decoration: underline'>Positiv</span>",
+            "<span style='text-decoration: line-through; text-decoration: none'>Positiv</span>",
+            "<span style='/* text-decoration: line-through */'>Positiv</span>",
+            "<span style='font-family: line-through'>Positiv</span>",
+        ] {
+            let (html, text) = both(inside);
+            assert!(text == "Positiv" && !html.contains("line-through"), "{inside}: {html}");
         }
     }
 

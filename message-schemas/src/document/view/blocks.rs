@@ -1,5 +1,6 @@
 //! Narratives as blocks: XHTML that went through the allow-list, taken apart again.
 
+use super::super::markup;
 use super::{Align, Block, Cell, Inline, Picture, Shift, Style, Table};
 use crate::limits::Limits;
 use crate::xml::{Node, Tree};
@@ -225,10 +226,10 @@ fn styled(node: Node<'_>, mut style: Style) -> Style {
         "pre" => style.laid_out = true,
         _ => {}
     }
+    style.struck |= node.attr("style").is_some_and(markup::strikes);
     for (property, value) in declarations(node) {
         match (property, value) {
             ("text-decoration", "underline") => style.underlined = true,
-            ("text-decoration", "line-through") => style.struck = true,
             ("white-space", "pre" | "pre-wrap" | "pre-line") => style.laid_out = true,
             ("font-weight", weight) => {
                 style.bold = matches!(weight, "bold" | "bolder" | "600" | "700" | "800" | "900");
@@ -322,6 +323,42 @@ mod tests {
 
     fn paragraph(words: &str) -> Block {
         Block::Paragraph(Align::Start, vec![text(words)])
+    }
+
+    #[test]
+    fn what_is_struck_through_around_words_strikes_all_of_them() {
+        const STRUCK: &str = "style=\"text-decoration: line-through\"";
+        for (inside, words) in [
+            (format!("<table><tr {STRUCK}><td>A</td><th>B</th></tr></table>"), 2),
+            (format!("<table {STRUCK}><caption>A</caption><tbody><tr><td>B</td></tr></tbody></table>"), 2),
+            (format!("<table><tbody {STRUCK}><tr><td><p>A</p></td></tr></tbody></table>"), 1),
+            (format!("<ul {STRUCK}><li>A</li><li><p>B</p></li></ul>"), 2),
+            (format!("<blockquote {STRUCK}><p>A</p></blockquote>"), 1),
+            (format!("<div {STRUCK}><h3>A</h3><ol><li>B</li></ol></div>"), 2),
+            (format!("<div {STRUCK}><p style=\"text-decoration: underline\">A</p></div>"), 1),
+        ] {
+            assert_eq!(struck(&div(&inside)), vec![true; words], "{inside}");
+        }
+    }
+
+    /// Of each piece of text, whether it is struck through.
+    fn struck(blocks: &[Block]) -> Vec<bool> {
+        let of = |line: &[Inline]| -> Vec<bool> {
+            let text =
+                |piece: &Inline| if let Inline::Text(_, style) = piece { Some(style.struck) } else { None };
+            line.iter().filter_map(text).collect()
+        };
+        let inside = |block: &Block| match block {
+            Block::Heading(_, line) | Block::Paragraph(_, line) => of(line),
+            Block::List(_, items) => items.iter().flat_map(|item| struck(item)).collect(),
+            Block::Quote(blocks) => struck(blocks),
+            Block::Table(table) => {
+                let cells = table.head.iter().chain(&table.body).flatten();
+                of(&table.caption).into_iter().chain(cells.flat_map(|cell| struck(&cell.blocks))).collect()
+            }
+            Block::Rule | Block::Picture(_) => Vec::new(),
+        };
+        blocks.iter().flat_map(inside).collect()
     }
 
     #[test]
