@@ -113,6 +113,8 @@ codes! {
     TypeOfOtherVersion = "R12", Rule;
     /// The transport's envelope is not as its profile has it.
     EnvelopeInvalid = "R13", Rule;
+    /// The mark that tells tests from what is real has a code of no list (a note: it is taken for real, and not published).
+    TestMarkUnclear = "R14", Rule;
 
     /// A signature is required, and there is none.
     NotSigned = "A01", Trust;
@@ -186,6 +188,7 @@ impl Code {
                 | Self::GeneratedUnreadable
                 | Self::AttachmentsLarge
                 | Self::TypeOfOtherVersion
+                | Self::TestMarkUnclear
                 | Self::LegacyAlgorithm
                 | Self::CertificateExpiring
                 | Self::SealedForOther

@@ -1,4 +1,4 @@
-//! What the standards demand beyond the schema, as findings R01 to R12. R13 is about what stands
+//! What the standards demand beyond the schema, as findings R01 to R12 and R14. R13 is about what stands
 //! outside of the message, and given by `broker-core`.
 //!
 //! Pure: the head, where its fields stand, and the time now. A finding whose code [is a
@@ -37,6 +37,7 @@ pub fn check(head: &MessageHead, reader: &HeadReader, text: &str, now: Timestamp
     }
     message_id(head, &mut report);
     message_type(head, &mut report);
+    test_mark(head, &mut report);
     body(head, &mut report);
     receivers(head, &mut report);
     patient(head, &mut report);
@@ -121,6 +122,19 @@ fn message_type(head: &MessageHead, report: &mut Report<'_>) {
         ),
     };
     report.add(&[Field::Type], finding);
+}
+
+fn test_mark(head: &MessageHead, report: &mut Report<'_>) {
+    if head.mark_unclear {
+        report.add(
+            &[Field::TestMark],
+            Finding::new(
+                Code::TestMarkUnclear,
+                "The mark that tells whether this is a test has a code of no list, or none.",
+                "Mark what is real with Status APR or ProcessingStatus P, and a test with TEST, NAPR, T or D.",
+            ),
+        );
+    }
 }
 
 enum Fit {

@@ -177,6 +177,7 @@ pub(super) fn ebxml(kind: MessageKind, namespace: &str, sketch: &Sketch) -> Mess
         msg_id: of_data(Tag::MessageId).and_then(MsgId::new),
         generated: of_data(Tag::Timestamp).map(generated),
         test: false,
+        mark_unclear: false,
         document_id: None,
         service_type: None,
         report_status: None,

@@ -6,6 +6,7 @@
 mod fields;
 mod function;
 mod layout;
+mod marks;
 mod party;
 mod person_id;
 mod reader;
@@ -40,6 +41,10 @@ pub struct MessageHead {
     pub generated: Option<Generated>,
     /// Marked as not for real: Status TEST or NAPR, ProcessingStatus D or T.
     pub test: bool,
+    /// Marked with a code of no list, or in words alone: nobody can tell whether it is for real. It is routed as if it were, and
+    /// never published as a record.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mark_unclear: bool,
     /// The id that all versions of one document share, unique per sender.
     pub document_id: Option<String>,
     /// New, change, cancel …; none where the family has none.

@@ -8,7 +8,8 @@ use super::fields::{
     attachments, content_kind, document_id, ebxml, generated, patient, receipt, requests, urgency,
 };
 use super::layout::{Layout, dispatch};
-use super::sketch::{Node, Sketch, Tag};
+use super::marks::{self, Marks};
+use super::sketch::{Sketch, Tag};
 use super::{Generated, Links, MessageHead, Party, Receiver, Role, ServiceType, function, party, person_id};
 use crate::family::{Family, MessageKind};
 use crate::finding::Finding;
@@ -114,6 +115,8 @@ pub enum Field {
     Patient,
     /// The national id of the patient.
     PatientId,
+    /// The mark of a test that is unclear.
+    TestMark,
     /// The first attachment.
     Attachment,
     /// The document element.
@@ -187,8 +190,8 @@ impl HeadReader {
         let either = |tag: Tag| body.and_then(|b| b.value_of(tag)).or_else(|| main?.value_of(tag));
         let a = self.address(&layout, Some(kind), namespace);
 
-        let status = info.child(Tag::Status).and_then(Node::code);
-        let processing = info.child(Tag::ProcessingStatus).and_then(Node::code);
+        // A receipt closes what it answers, whatever it is marked as.
+        let marks = if kind.family == Family::AppRec { Marks::default() } else { Marks::read(info) };
         let urgency = urgency(&layout);
         let mut patient = layout.patient(sketch).map(patient);
         if let Some(p) = &mut patient {
@@ -204,8 +207,8 @@ impl HeadReader {
             function: a.function,
             msg_id: a.msg_id,
             generated: a.generated,
-            test: kind.family != Family::AppRec
-                && (matches!(status, Some("TEST" | "NAPR")) || matches!(processing, Some("D" | "T"))),
+            test: marks.test,
+            mark_unclear: marks.unclear,
             document_id: a.document_id,
             service_type: either(Tag::ServType)
                 .or_else(|| main?.child(Tag::InformasjonOmForsendelsen)?.value_of(Tag::Forsendelsesstatus))
@@ -293,6 +296,7 @@ impl HeadReader {
             Field::PatientId => {
                 layout.patient(&self.sketch).and_then(|p| p.child(Tag::OffId).or_else(|| p.child(Tag::Ident)))
             }
+            Field::TestMark => marks::unclear(info),
             Field::Attachment => self.sketch.all(Tag::Base64Container).next(),
         }?;
         Some(Mark { offset: node.source().start, path: node.path() })

@@ -147,6 +147,7 @@ pub(super) fn sample_head() -> MessageHead {
         msg_id: MsgId::new("00000000-0000-4000-8000-000000000000"),
         generated: None,
         test: false,
+        mark_unclear: false,
         document_id: None,
         service_type: None,
         report_status: None,

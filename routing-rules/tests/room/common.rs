@@ -31,6 +31,7 @@ pub(crate) fn head() -> MessageHead {
         msg_id: MsgId::new("e630b55b-d063-4bfa-8db4-e4b0a22d2451"),
         generated: None,
         test: false,
+        mark_unclear: false,
         document_id: Some("8273-1".into()),
         service_type: None,
         report_status: None,
