@@ -236,6 +236,32 @@ async fn ids_that_are_no_text_stop_nothing() {
     reader.end().await;
 }
 
+/// RabbitMQ passes on whatever is nested in a sender's headers, and the library would read it until the stack is used up.
+#[tokio::test(flavor = "multi_thread")]
+async fn headers_nested_however_deep_end_nothing() {
+    let Some(rig) = Rig::new("nested").await else { return };
+    rig.queue("in", FieldTable::default()).await;
+    rig.rabbit
+        .eval(&format!(
+            r#"Deep = lists:foldl(fun(_, T) -> [{{<<>>, table, T}}] end, [], lists:seq(1, 20000)),
+            rabbit_basic:publish(rabbit_misc:r(<<"{}">>, exchange, <<>>), <<"in">>,
+            {{'P_basic', undefined, undefined, [{{<<"navn">>, table, Deep}}], 2, undefined, undefined, undefined,
+            undefined, <<"deep">>, undefined, undefined, undefined, undefined, undefined}}, <<"deep">>)."#,
+            rig.vhost
+        ))
+        .unwrap();
+    rig.put("in", "after").await;
+    let mut reader = rig.read("in", 10);
+    for wanted in ["deep", "after"] {
+        let offer = reader.next().await;
+        assert_eq!(body(&offer), wanted);
+        take(offer);
+    }
+    rig.holds("in", 0).await;
+    assert_eq!(rig.told.count("Lost"), 0, "the connection stays");
+    reader.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_that_is_larger_than_any_budget_is_offered_all_the_same() {
     let Some(rig) = Rig::new("large").await else { return };

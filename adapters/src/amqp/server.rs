@@ -1,7 +1,7 @@
 //! A server that is reached over AMQP 0-9-1: where it is, who we are there, and how it is connected to.
 
 use super::runtime::{Io, Kit, Stream, kit};
-use super::sane::Sane;
+use super::sane::{FRAME, Sane};
 use crate::durations;
 use crate::secret;
 use crate::tls;
@@ -103,6 +103,8 @@ impl Server {
             vhost: self.vhost.clone().unwrap_or_else(|| "/".to_owned()),
             query: AMQPQueryString {
                 heartbeat: Some(u16::try_from(self.heartbeat.as_secs().max(1)).unwrap_or(u16::MAX)),
+                // So that everything that must be looked at is.
+                frame_max: Some(FRAME),
                 auth_mechanism: Some(mechanism),
                 ..AMQPQueryString::default()
             },
