@@ -62,7 +62,10 @@ pub(super) fn read(delivery: &Delivery) -> Envelope {
         if let Some(part) = name.strip_prefix("x-amqp-1.0-properties-") {
             fill(&mut envelope, part, value);
         } else if name == DELIVERY_COUNT {
-            envelope.delivery_count = plain(value).and_then(|count| count.parse().ok());
+            // A server counts only what it offers again: on what it offers for the first time the header is somebody else's,
+            // such as of whoever moved the message here from a dead-letter queue, and says nothing of this queue.
+            envelope.delivery_count =
+                plain(value).and_then(|count| count.parse().ok()).filter(|_| delivery.redelivered);
         } else if name == MESSAGE_ID && envelope.message_id.is_none() {
             envelope.message_id = id(value);
         } else if name == CORRELATION_ID && envelope.correlation_id.is_none() {
@@ -296,6 +299,22 @@ mod tests {
         assert_eq!(of("list"), None);
         // The subject is gone, and that is not the sender's fault; with it goes where it was sent to.
         assert_eq!((read.subject, read.to, read.subject_source), (None, None, Some(SubjectSource::Payload)));
+    }
+
+    #[test]
+    fn how_often_it_was_offered_is_the_servers_word_alone() {
+        let counted = || {
+            let headers = by_later_server(&[(DELIVERY_COUNT, AMQPValue::LongLongInt(100))]);
+            delivered(BasicProperties::default().with_headers(headers))
+        };
+        let again = read(&counted());
+        assert_eq!(again.delivery_count, Some(100));
+        let first = read(&Delivery { redelivered: false, ..counted() });
+        assert_eq!(first.delivery_count, None, "nobody counts what is offered for the first time");
+        assert!(
+            again.properties.is_empty() && first.properties.is_empty(),
+            "it is no property of the sender's"
+        );
     }
 
     #[test]
