@@ -353,8 +353,12 @@ impl Opening<'_> {
         let Some(signed) = xmldsig::signed(text, shape, attachments, allowed, limits)? else {
             return Ok(None);
         };
-        let certificates = signed.certificates();
-        let claimed = leaf(&certificates).cloned();
+        // A signer whose judgement still holds is found without reading a certificate. Of several, which is the signer's
+        // can be told only by reading them.
+        let known = signed.only_thumbprint().and_then(|thumbprint| self.known(thumbprint));
+        let certificates = if known.is_some() { Vec::new() } else { signed.certificates() };
+        let claimed =
+            known.as_ref().map(|trusted| trusted.certificate()).or_else(|| leaf(&certificates)).cloned();
         let mut report = Signed {
             form: Form::XmlDsig,
             algorithm: signed.algorithm,
@@ -370,7 +374,7 @@ impl Opening<'_> {
             covered: None,
         };
         let verified = claimed.ok_or_else(unknown_signer).and_then(|certificate| {
-            let judged = self.judge(&certificate, &certificates, None);
+            let judged = known.map_or_else(|| self.judge(&certificate, &certificates, None), Ok);
             let trusted = judged.inspect_err(|_| report.intact = signed.holds(&certificate))?;
             let verified = signed.verify(&trusted);
             report.intact = verified.is_ok();

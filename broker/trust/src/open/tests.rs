@@ -3,6 +3,8 @@
 use super::*;
 use crate::chain::TestMode;
 use crate::keys::{certificates_from_pkcs12, from_pkcs12};
+use crate::pki::KeyKind;
+use crate::pki::demo::Demo;
 use crate::shared;
 
 const COUNTERPARTY: &str = "XVNQ2QEL1PrREwVD";
@@ -113,4 +115,57 @@ fn shared_faults_are_what_their_readme_says() {
     let stranger = Party { directory: Directory::default(), ..counterparty };
     let unknown = stranger.open("neg_no_embedded_cert.p7m", NONE, THEN);
     assert_eq!(unknown, Err((Kind::SignerUnknown, true)));
+}
+
+/// What opening a document of our own fictitious region rests on.
+struct Region {
+    demo: Demo,
+    cache: Cache,
+}
+
+impl Region {
+    fn open(&self, document: &str, evidence: &Evidence, at: Timestamp) -> Result<Arc<Trusted>, Kind> {
+        let (anchors, limits) = (self.demo.anchors(), Limits::default());
+        let context = Context {
+            keys: &KeyRing::default(),
+            anchors: &anchors,
+            evidence,
+            cache: &self.cache,
+            directory: &Directory::default(),
+            second: None,
+            allowed: NONE,
+            moment: Moment { at, now: at },
+            under_way: SignedDuration::ZERO,
+            limits: &limits,
+        };
+        let opened = open(document.as_bytes(), &context).map_err(|refused| refused.fault.kind)?;
+        let proof = opened.proof(Form::XmlDsig).expect("it is signed");
+        Ok(Arc::clone(&proof.signer))
+    }
+}
+
+/// A signer who is known is not read again, and is held to as much as before: by the document, and by what is known of
+/// revocation since.
+#[test]
+fn a_document_of_a_known_signer_is_checked_as_the_first_one() {
+    let demo = Demo::new(KeyKind::P256).expect("a fictitious region");
+    let at: Timestamp = "2026-03-02T09:30:00Z".parse().unwrap();
+    let (good, revoked) = (demo.evidence(at, &[]), demo.evidence(at, &[demo.sender.signing.certificate()]));
+    let key = demo.sender.signing.private_key();
+    let region = Region { demo, cache: Cache::default() };
+    let options = xmldsig::Options {
+        shape: Shape::Enveloped,
+        canonical: xmldsig::Canonical::default(),
+        algorithm: None,
+    };
+    let sign =
+        |text: &str| xmldsig::sign(text, &*key, &options, &[], &Limits::default()).expect("the key signs");
+    let (first, second) = (sign("<Message>Number 1</Message>"), sign("<Message>Number 2</Message>"));
+
+    let signer = region.open(&first, &good, at).expect("it is to be trusted");
+    let again = region.open(&second, &good, at).expect("it is to be trusted");
+    assert!(Arc::ptr_eq(&signer, &again), "the judgement of the first holds for the second");
+    let refused = |document: &str, evidence| region.open(document, evidence, at).map(drop);
+    assert_eq!(refused(&second.replace("Number 2", "Number 1"), &good), Err(Kind::SignatureInvalid));
+    assert_eq!(refused(&second, &revoked), Err(Kind::CertificateRevoked));
 }

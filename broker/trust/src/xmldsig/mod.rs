@@ -20,7 +20,7 @@ pub use c14n::canonicalize;
 pub use sign::{Options, sign};
 
 use crate::algorithm::{Allowed, Digest, SignatureAlgorithm};
-use crate::certificate::Certificate;
+use crate::certificate::{Certificate, Thumbprint};
 use crate::chain::Trusted;
 use crate::fault::{Fault, Kind};
 use crate::verified::{Form, Proof, Verified};
@@ -122,6 +122,15 @@ impl Signed {
     #[must_use]
     pub fn certificates(&self) -> Vec<Arc<Certificate>> {
         self.candidates.iter().filter_map(|der| Certificate::from_der(der).ok()).collect()
+    }
+
+    /// The thumbprint of the certificate in KeyInfo; none if there is none, or more than one.
+    #[must_use]
+    pub fn only_thumbprint(&self) -> Option<Thumbprint> {
+        match self.candidates.as_slice() {
+            [one] => Some(Thumbprint(openssl::sha::sha256(one))),
+            [] | [_, _, ..] => None,
+        }
     }
 
     /// Whether the value holds by this certificate, whoever trusts that: then the document is what was signed, and no
