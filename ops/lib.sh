@@ -59,7 +59,8 @@ need_second_engine_tools() {
   need pkg-config pkg-config
   need xmlsec1-config libxmlsec1-dev
   need_file /usr/include/libxml2/libxml/tree.h libxml2-dev
-  need_file '/usr/lib/llvm-*/lib/libclang*.so*' libclang-dev
+  # Not libclang-cpp, which LLVM brings along and bindgen cannot use.
+  need_file '/usr/lib/llvm-*/lib/libclang[-.][0-9s]*' libclang-dev
 }
 
 # The tools of others that our signatures and envelopes are compared with.
