@@ -98,6 +98,24 @@ AND r.received >= :since AND r.received < :until
 AND r.day >= :since / 86400000000 - 1
 ORDER BY r.received DESC LIMIT 100;
 
+-- question: what waits for a destination, the oldest first
+SELECT message, id, to_timestamp(pending.received / 1e6) AS received, receiver, state, reason, tries,
+    to_timestamp(next_attempt / 1e6) AS next_attempt
+FROM pending WHERE owner = :'owner' AND destination = :'destination' AND state IN ('waiting', 'sending', 'unsure')
+ORDER BY pending.received, seq LIMIT 100;
+
+-- question: by the id of the AMQP message, from a party, on a source
+SELECT m.id, to_timestamp(m.received / 1e6) AS received, m.source, m.sender, m.family, m.verdict, m.reason
+FROM idempotency_key i JOIN message m ON m.id = i.message AND m.owner = i.owner
+WHERE i.owner = :'owner' AND i.key = sha256(int8send(octet_length(:'source')) || convert_to(:'source', 'UTF8')
+    || int8send(octet_length(:'party' || '/' || :'amqp_id')) || convert_to(:'party' || '/' || :'amqp_id', 'UTF8'));
+
+-- question: the series of a message, with what targets show of it
+SELECT v.seq, v.strand, v.message, v.mark, v.parent, s.target, s.entry, to_timestamp(s.at / 1e6) AS at
+FROM version v LEFT JOIN shown s ON s.owner = v.owner AND s.strand = v.strand
+WHERE v.owner = :'owner' AND v.strand IN (SELECT strand FROM version WHERE owner = :'owner' AND message = :'id'::uuid)
+ORDER BY v.seq, s.target LIMIT 100;
+
 -- question: what is set aside
 SELECT message, id, to_timestamp(received / 1e6) AS received, receiver, destination, state, reason, detail
 FROM recipient WHERE owner = :'owner' AND aside IN ('parked', 'expired') ORDER BY seq LIMIT 100;

@@ -20,16 +20,61 @@ pub struct Question {
 /// The names that no value was given for.
 pub fn all(values: &BTreeMap<&str, String>) -> Result<Vec<Question>, Vec<String>> {
     let mut missing = Vec::new();
-    let questions = FILE.split(TITLE).skip(1).filter_map(|block| {
-        let (title, statement) = block.split_once('\n')?;
-        Some(Question { title, statement: filled(statement.trim(), values, &mut missing) })
-    });
-    let questions = questions.collect();
+    let mut value = |name: &str, quoted: bool| match values.get(name) {
+        Some(value) if quoted => literal(value),
+        Some(value) => value.clone(),
+        None => {
+            missing.push(name.to_owned());
+            String::new()
+        }
+    };
+    let questions = blocks()
+        .map(|(title, statement)| Question { title, statement: filled(statement, &mut value) })
+        .collect();
     if missing.is_empty() { Ok(questions) } else { Err(missing) }
 }
 
+/// All of them as statements that explain how they are read by a plan that knows no values, as a client gets one that prepares
+/// its statements and asks often. What no value is given for stays empty.
+#[must_use]
+pub fn explained_without_values(values: &BTreeMap<&str, String>) -> Vec<Question> {
+    let explain = |(title, statement)| {
+        let mut names: Vec<String> = Vec::new();
+        let body = filled(statement, &mut |name, _| {
+            let at = names.iter().position(|known| known == name).unwrap_or_else(|| {
+                names.push(name.to_owned());
+                names.len() - 1
+            });
+            format!("${}", at + 1)
+        });
+        let given: Vec<String> = names
+            .iter()
+            .map(|name| literal(values.get(name.as_str()).map(String::as_str).unwrap_or_default()))
+            .collect();
+        let given = if given.is_empty() { String::new() } else { format!("({})", given.join(", ")) };
+        let statement = format!(
+            "SET plan_cache_mode = force_generic_plan; PREPARE question AS {body} EXPLAIN EXECUTE question{given}"
+        );
+        Question { title, statement }
+    };
+    blocks().map(explain).collect()
+}
+
+fn literal(value: &str) -> String {
+    format!("'{}'", value.replace('\'', "''"))
+}
+
+/// Title and statement of each: remarks on the next one are none of it.
+fn blocks() -> impl Iterator<Item = (&'static str, &'static str)> {
+    FILE.split(TITLE).skip(1).filter_map(|block| {
+        let (title, statement) = block.split_once('\n')?;
+        let end = statement.find(";\n").map_or(statement.len(), |at| at + 1);
+        Some((title, statement.get(..end)?.trim()))
+    })
+}
+
 /// As psql fills in: `:name` as it is, `:'name'` as a literal; `::type` is none of these.
-fn filled(statement: &str, values: &BTreeMap<&str, String>, missing: &mut Vec<String>) -> String {
+fn filled(statement: &str, value: &mut impl FnMut(&str, bool) -> String) -> String {
     let mut parts = statement.split(':');
     let mut out = parts.next().unwrap_or_default().to_owned();
     let mut is_cast = false;
@@ -39,14 +84,11 @@ fn filled(statement: &str, values: &BTreeMap<&str, String>, missing: &mut Vec<St
             is_cast = !is_cast;
             continue;
         }
-        let (named, quote) = part.strip_prefix('\'').map_or((part, ""), |named| (named, "'"));
+        let (named, quoted) = part.strip_prefix('\'').map_or((part, false), |named| (named, true));
         let end = named.find(|c: char| c != '_' && !c.is_ascii_alphanumeric()).unwrap_or(named.len());
         let (name, rest) = named.split_at(end);
-        match values.get(name) {
-            Some(value) => out.push_str(&format!("{quote}{}{quote}", value.replace('\'', "''"))),
-            None => missing.push(name.to_owned()),
-        }
-        out.push_str(rest.strip_prefix(quote).unwrap_or(rest));
+        out.push_str(&value(name, quoted));
+        out.push_str(if quoted { rest.strip_prefix('\'').unwrap_or(rest) } else { rest });
     }
     out
 }
@@ -57,11 +99,17 @@ mod tests {
 
     #[test]
     fn names_are_filled_in_and_casts_are_left_alone() {
-        let values = BTreeMap::from([("id", "o'clock".to_owned()), ("receiver", "7".to_owned())]);
-        let mut missing = Vec::new();
-        let text = filled("WHERE a = :'id'::uuid AND b = :receiver AND c = :'what'", &values, &mut missing);
-        assert_eq!(text, "WHERE a = 'o''clock'::uuid AND b = 7 AND c = ");
-        assert_eq!(missing, ["what"]);
+        let mut asked = Vec::new();
+        let mut value = |name: &str, quoted: bool| {
+            asked.push((name.to_owned(), quoted));
+            if quoted { literal("o'clock") } else { "7".to_owned() }
+        };
+        let text = filled("WHERE a = :'id'::uuid AND b = :receiver AND c = :'what'", &mut value);
+        assert_eq!(text, "WHERE a = 'o''clock'::uuid AND b = 7 AND c = 'o''clock'");
+        assert_eq!(
+            asked.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
+            ["id", "receiver", "what"]
+        );
     }
 
     #[test]
