@@ -230,6 +230,24 @@ fn what_stands_apart_from_its_result_says_that_it_is_cancelled() {
 }
 
 #[test]
+fn what_the_laboratory_deleted_is_struck_through_under_every_service_type() {
+    let text = ours("document-change-with-cancelled-item").text;
+    let deleted = text.find("<StatusInvestigation V=\"14\"").expect("a deleted result");
+    let from = text.get(..deleted).and_then(|before| before.rfind("<ServType V=\"C\"")).expect("cancelled");
+    let struck = |text: &str| {
+        let document = read(text.as_bytes()).translate(&Options::default()).expect("a document").remove(0);
+        let bundle: Value = serde_json::from_slice(&document.json).expect("JSON");
+        bundle["entry"][0]["resource"]["section"].to_string().matches("text-decoration: line-through").count()
+    };
+    let (before, rest) = text.split_at(from);
+    let changed = [before, &rest.replacen("<ServType V=\"C\"", "<ServType V=\"M\"", 1)].concat();
+    assert!(struck(&text) > 0);
+    assert_eq!(struck(&changed), struck(&text));
+    let kept = changed.replace("<StatusInvestigation V=\"14\"", "<StatusInvestigation V=\"3\"");
+    assert!(struck(&kept) < struck(&text));
+}
+
+#[test]
 fn two_reports_of_a_patient_are_two_documents() {
     let documents = ours("document-several-reports-1.3").translate(&Options::default()).expect("documents");
     let [first, second] = documents.as_slice() else { panic!("two documents") };

@@ -157,9 +157,10 @@ impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
         dated: Option<crate::time::Stamp>,
         html: &mut Html,
     ) {
-        let cancelled = item.service_code() == "C";
+        // Cancelled, or deleted by the laboratory (8245).
+        let gone = item.service_code() == "C" || item.status.as_ref().and_then(Code::code) == Some("14");
         let (open, close) =
-            if cancelled { ("<span style=\"text-decoration: line-through\">", "</span>") } else { ("", "") };
+            if gone { ("<span style=\"text-decoration: line-through\">", "</span>") } else { ("", "") };
         html.raw("<tr><td>");
         for _ in 0..depth.min(8) {
             html.raw("\u{a0}\u{a0}");
