@@ -44,6 +44,11 @@ impl<'a> Decimal<'a> {
         }
         Some(Self(Cow::Owned(written_plain(negative, whole, fraction, exponent))))
     }
+
+    /// The digits as they are written.
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 fn written_plain(negative: bool, whole: &str, fraction: &str, exponent: i32) -> String {

@@ -81,7 +81,10 @@ impl<'a, 't, B> Writer<'a, '_, 't, B> {
                 let is_text = |a: &Option<Amount<'_>>, q: &Option<Quantity<'_>>| {
                     q.is_none() && a.as_ref().is_some_and(|a| a.value.is_some())
                 };
-                if is_text(low, &low_value) || is_text(high, &high_value) {
+                // rng-2: the lower bound comes first, and a reader can tell.
+                let ordered =
+                    low_value.as_ref().zip(high_value.as_ref()).is_none_or(|(l, h)| is_ordered(l, h));
+                if !ordered || is_text(low, &low_value) || is_text(high, &high_value) {
                     let text = interval_text(low.as_ref(), high.as_ref());
                     o.value_codeable_concept = Some(CodeableConcept::text(text));
                 } else if low_value.is_some() || high_value.is_some() {
@@ -258,6 +261,12 @@ pub(super) fn quantity<'a>(amount: &'a Amount<'_>) -> Option<Quantity<'a>> {
     Some(quantity)
 }
 
+/// True if two quantities are of one unit, and the first is not the greater.
+fn is_ordered(low: &Quantity<'_>, high: &Quantity<'_>) -> bool {
+    let number = |q: &Quantity<'_>| q.value.as_ref().and_then(|v| v.as_str().parse::<f64>().ok());
+    low.unit == high.unit && number(low).zip(number(high)).is_some_and(|(low, high)| low <= high)
+}
+
 /// Both ends of an interval, or the one that there is with a sign; an end that is no number may have a sign of its own,
 /// and gets a word.
 fn interval_text(low: Option<&Amount<'_>>, high: Option<&Amount<'_>>) -> String {
@@ -316,6 +325,18 @@ mod tests {
     use super::*;
     use crate::Limits;
     use crate::xml::Tree;
+
+    #[test]
+    fn bounds_are_ordered_in_one_unit_only() {
+        let text = "<a><x V='5.0' U='g/L'/><x V='10' U='g/L'/><x V='3' U='mg/L'/><x V='-3' U='g/L'/></a>";
+        let tree = Tree::parse(text, &Limits::default()).unwrap();
+        let amounts: Vec<_> = tree.root().unwrap().elements().map(Amount::read).collect();
+        let [five, ten, other, minus] =
+            <[_; 4]>::try_from(amounts.iter().filter_map(quantity).collect::<Vec<_>>())
+                .unwrap_or_else(|_| panic!("four quantities"));
+        assert!(is_ordered(&five, &ten) && is_ordered(&minus, &five) && is_ordered(&five, &five));
+        assert!(!is_ordered(&ten, &five) && !is_ordered(&other, &five));
+    }
 
     #[test]
     fn an_end_alone_is_no_negative_number() {
