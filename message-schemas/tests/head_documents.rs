@@ -234,6 +234,17 @@ fn a_discharge_report_tells_what_is_sure_in_resources() {
 }
 
 #[test]
+fn a_discharge_that_is_only_expected_has_not_been() {
+    let text = sample("plo/document-discharge-report-1.6");
+    let (from, to) = ("09:00:00\"/><Anslag>false", "09:00:00\"/><Anslag>1");
+    assert_eq!(text.matches(from).count(), 1);
+    let (_, bundle) = one(&text.replace(from, to), &Options::default()).expect("a document");
+    let encounter = resources(&bundle, "Encounter")[0];
+    assert_eq!(encounter["status"], "unknown");
+    assert_eq!(encounter["period"]["end"], "2026-03-01T09:00:00+01:00");
+}
+
+#[test]
 fn a_change_or_cancellation_belongs_to_the_series_of_its_parent() {
     const FIRST: &str = "1d2f6b52-7a51-4a35-9e77-3f5a0e8c16a1";
     let key =

@@ -198,3 +198,18 @@ fn a_cancelled_appointment_is_no_plan() {
     assert!(told(&document).contains("God effekt av".replace(' ', "").as_str()));
     assert!(!section(&document, "Diagnoser").contains("Kansellert"), "the stay stands");
 }
+
+#[test]
+fn a_diagnosis_that_is_expected_to_end_is_not_over() {
+    const BEGAN: &str = "<Type V=\"H\" DN=\"Hoveddiagnose\"/>\n        <StartDateTime V=\"2026-03-02\"/>";
+    let ended = |end: &str| {
+        let text = changed(&stay(), BEGAN, &format!("{BEGAN}<EndDateTime V=\"{end}\"/>"));
+        let document = made(&text);
+        let main = all(&document, "Condition").into_iter().find(|c| c["onsetDateTime"] == "2026-03-02");
+        let main = main.expect("the main diagnosis");
+        assert!(section(&document, "Diagnoser").contains("Slutt: "), "{end}");
+        (main["abatementDateTime"].as_str().map(str::to_owned), main["clinicalStatus"].is_null())
+    };
+    assert_eq!(ended("2026-03-08"), (Some("2026-03-08".to_owned()), false));
+    assert_eq!(ended("2026-06"), (None, true));
+}

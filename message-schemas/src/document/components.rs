@@ -143,6 +143,8 @@ pub(super) struct TimedEvent<'t> {
     pub code: Option<Code<'t>>,
     /// `TidspunktForHendelse`
     pub at: Option<When<'t>>,
+    /// `Anslag`: the time is an estimate, so the event may not have been.
+    pub estimated: Option<Flag<'t>>,
     /// `StedForHendelse/StedHendelse`
     pub place: Option<Words<'t>>,
 }
@@ -307,6 +309,7 @@ impl<'t> TimedEvent<'t> {
             node,
             code: node.child("Hendelsekode").map(Code::read),
             at: node.child("TidspunktForHendelse").and_then(When::read),
+            estimated: node.child("Anslag").and_then(Flag::read),
             place: node.path("StedForHendelse/StedHendelse").and_then(Words::read),
         }
     }

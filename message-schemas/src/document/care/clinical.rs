@@ -124,7 +124,7 @@ impl<'a, 't> Writer<'a, '_, 't, CareMessage<'t>> {
         let mut code = codes::concept(heading, Some(9143), self.mode()).unwrap_or_default();
         if let Some(text) = text {
             text.mapped(&mut self.coverage, "Flag.code");
-            let label = heading.words().unwrap_or("Viktig opplysning");
+            let label = codes::spoken(heading).unwrap_or("Viktig opplysning");
             code.text = Some(Cow::Owned(format!("{label}: {}", text.value)));
         }
         self.safety_flag(node, code)
@@ -380,7 +380,8 @@ impl<'a, 't> Writer<'a, '_, 't, CareMessage<'t>> {
         let time = |e: Option<&TimedEvent<'t>>| e.and_then(dated).and_then(DateTime::new);
         let out = Encounter {
             id: Some(id),
-            status: Some(if discharged.is_some() { "finished" } else { "unknown" }),
+            // A discharge that is only expected has not been.
+            status: Some(if discharged.is_some_and(|e| !is_estimated(e)) { "finished" } else { "unknown" }),
             class: Some(class),
             subject: self.subject,
             period: Some(Period { start: time(admitted), end: time(discharged) }),
@@ -405,6 +406,10 @@ pub(super) fn death<'m, 't>(body: &'m CareMessage<'t>) -> Option<&'m When<'t>> {
 
 fn dated(event: &TimedEvent<'_>) -> Option<Stamp> {
     event.at.as_ref().and_then(When::dated)
+}
+
+fn is_estimated(event: &TimedEvent<'_>) -> bool {
+    event.estimated.as_ref().is_some_and(|e| e.value)
 }
 
 fn is_main(diagnosis: &Diagnosis<'_>) -> bool {
