@@ -145,6 +145,14 @@ fn says(sent: &str, text: &str) -> bool {
     }
 }
 
+/// What a person reads for a code that names its own list, as [`words`].
+pub(super) fn spoken<'a>(code: &'a Code<'_>) -> Option<&'a str> {
+    match code.system.and_then(national) {
+        Some(list) => words(code, list),
+        None => code.words(),
+    }
+}
+
 /// What a person reads for a code: what was sent, else the text of its list, else the code.
 pub(super) fn words<'a>(code: &'a Code<'_>, list: u16) -> Option<&'a str> {
     code.own.or(code.display).or_else(|| code.code().map(|c| list_text(list, c).unwrap_or(c)))

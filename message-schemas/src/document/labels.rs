@@ -9,6 +9,8 @@
 pub(super) enum Form {
     Words,
     Code,
+    /// A code without a list of its own, of this one.
+    Listed(u16),
     When,
     Flag,
     Amount,
@@ -222,7 +224,7 @@ fn record(name: &str) -> Option<(&'static str, Form)> {
         "Legemiddelinfo" => ("Legemiddel", Group),
         "ForenkletForskrivning" => ("", Group),
         "StatusTilForskrivningen" => ("Forskrivningens status", Code),
-        "InngaarIMultidose" => ("Multidose", Code),
+        "InngaarIMultidose" => ("Multidose", Form::Listed(9103)),
         "ReseptId" => ("Reseptens id", Words),
         "Forskriver" => ("Forskriver", Person),
         "Forskrivningsinfo" => ("", Group),

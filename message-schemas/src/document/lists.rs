@@ -29,7 +29,19 @@ pub(super) fn list_text(list: u16, code: &str) -> Option<&'static str> {
         ],
         8117 => &[("1", "Feil adressat"), ("2", "Mangelfulle opplysninger"), ("9", "Annet")],
         9069 => &[("5", "Svar på forespørsel")],
+        // Texts of the official samples of PLO 1.5 and 1.6.
+        9103 => &[
+            ("1", "Legemiddeldosering inngår ikke i en multidose"),
+            ("2", "Legemiddeldosering inngår i multidose og informasjon er sendt til leverandør"),
+        ],
         9104 => &[("1", "Originalforskrivning"), ("2", "Seponering"), ("3", "Utlevert legemiddel")],
+        9121 => &[
+            ("1", "Pasient innlagt"),
+            ("2", "Pasient utskrevet"),
+            ("3", "Pasient utskrivningsklar"),
+            ("4", "Avmelding av utskrivningsklar pasient"),
+            ("13", "Pasienten er død"),
+        ],
         9137 => &[("2", "Statusrapport"), ("3", "Ønske om legevurdering")],
         9138 => &[
             ("1", "Rapport etter konsultasjon"),
@@ -38,6 +50,13 @@ pub(super) fn list_text(list: u16, code: &str) -> Option<&'static str> {
         ],
         9139 => &[("11", "Utskrivningsrapport"), ("12", "Fødselsepikrise")],
         9140 => &[("1", "Varsel om innlagt pasient"), ("2", "Oppdaterte opplysninger")],
+        9143 => &[
+            ("1", "Kontaktsmitte"),
+            ("2", "Inokulasjonssmitte"),
+            ("3", "Dråpesmitte"),
+            ("4", "Luftsmitte/luftbåren smitte"),
+            ("5", "Anafylaktisk reaksjon"),
+        ],
         9154 => &[
             ("1", "Helseopplysninger"),
             ("4", "Legemiddelopplysninger"),

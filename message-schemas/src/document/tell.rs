@@ -6,6 +6,7 @@
 //! not there stays unmarked, and is shown as it was sent under Annet innhold: nothing is left out because
 //! it was unknown.
 
+use super::codes;
 use super::coverage::{Coverage, Outcome, part};
 use super::labels::{Form, Labels, label};
 use super::markup;
@@ -142,7 +143,7 @@ impl Teller<'_, '_> {
         if let Some(code) = &code {
             code.told(self.coverage, self.section);
         }
-        let heading = code.as_ref().and_then(Code::words).map(str::to_owned);
+        let heading = code.as_ref().and_then(codes::spoken).map(str::to_owned);
         let form = value.and_then(|v| (self.labels)(v.name())).map_or(Form::Words, |(_, form)| form);
         match (heading, value.and_then(|v| self.leaf(form, v))) {
             (Some(heading), Some(text)) => self.row(&heading, &text),
@@ -165,6 +166,11 @@ impl Teller<'_, '_> {
                 let mut text = String::new();
                 code_text(&code, &mut text);
                 text
+            }
+            Form::Listed(list) => {
+                let code = Code::read(node);
+                code.told(self.coverage, self.section);
+                codes::words(&code, list)?.to_owned()
             }
             Form::When => {
                 let when = When::read(node)?;
@@ -272,6 +278,20 @@ mod tests {
             html,
             "<table><tbody><tr><th>Funn</th><td>BT 120</td></tr><tr><th>Merknad</th><td>x</td></tr>\
              <tr><th>Notat</th><td>Funn</td></tr></tbody></table>"
+        );
+        assert!(unread.is_empty(), "{unread:?}");
+    }
+
+    #[test]
+    fn a_code_alone_is_told_with_the_text_of_its_list() {
+        let (html, unread) = told(
+            "<InfoAndreViktigeOpplysninger><Journaltekst><Overskriftskode V='4' S='2.16.578.1.12.4.1.1.9143'/>
+             <Notat>Tuberkulose</Notat></Journaltekst><InngaarIMultidose V='1'/></InfoAndreViktigeOpplysninger>",
+        );
+        assert_eq!(
+            html,
+            "<table><tbody><tr><th>Luftsmitte/luftbåren smitte</th><td>Tuberkulose</td></tr>\
+             <tr><th>Multidose</th><td>Legemiddeldosering inngår ikke i en multidose</td></tr></tbody></table>"
         );
         assert!(unread.is_empty(), "{unread:?}");
     }

@@ -1,5 +1,6 @@
 //! Pieces of a message in words: rows, codes, times, as a person reads them.
 
+use super::codes;
 use super::narrative::{Html, norwegian};
 use super::parties::Party;
 use super::units;
@@ -53,9 +54,9 @@ pub(super) fn when_words(when: &When<'_>) -> String {
 }
 
 /// A code as a person reads it: words, and the code where there are words beside it. Where a sender has words of their own,
-/// the list's stand behind them: what a machine reads is the code.
+/// the list's stand behind them: what a machine reads is the code. A code alone has the text of its list.
 pub(super) fn code_text(code: &Code<'_>, out: &mut String) {
-    let Some(words) = code.words() else { return };
+    let Some(words) = codes::spoken(code) else { return };
     out.push_str(words);
     let listed = code.display.filter(|display| *display != words);
     let value = code.code().filter(|value| *value != words);
@@ -94,6 +95,8 @@ mod tests {
             ("DN='Venstre' OT='Venstre'", "Venstre"),
             ("DN='Venstre' OT='v.'", "v. (Venstre)"),
             ("V='1'", "1"),
+            ("V='13' S='2.16.578.1.12.4.1.1.9121'", "Pasienten er død (13)"),
+            ("V='99' S='2.16.578.1.12.4.1.1.9121'", "99"),
             ("", ""),
         ] {
             let tree = Tree::parse(&format!("<a {attributes}/>"), &Limits::default()).unwrap();
