@@ -34,6 +34,8 @@ fn told(output: &Output) -> Value {
 }
 
 const TRUST: &str = "--trust pki/root.pem --trust pki/issuing.pem --crl pki/root.crl --crl pki/issuing.crl";
+/// The broker answers for the GP.
+const SIGNED_BY: &str = "--signed-by 312000709";
 const OWN_KEY: &str = "--key pki/parties/granheim/sealing.p12";
 
 #[test]
@@ -42,7 +44,7 @@ fn a_load_with_full_protection_opens_and_verifies_the_receipts_that_it_measures(
     let _authority = region.authority();
     let _broker = region.broker();
 
-    let sent = load(&region, &format!("{OWN_KEY} {TRUST}"));
+    let sent = load(&region, &format!("{OWN_KEY} {TRUST} {SIGNED_BY}"));
     let summary = told(&sent);
     assert_eq!(sent.status.code(), Some(0), "{summary}");
     assert_eq!(
@@ -52,11 +54,14 @@ fn a_load_with_full_protection_opens_and_verifies_the_receipts_that_it_measures(
     assert!(summary["to_receipt_ms"]["p99"].as_f64().unwrap() > 0.0, "{summary}");
     assert_eq!(region.files("out/hospital", ".p7m"), 3, "they came sealed");
 
-    // Without the key that they are sealed for, with CAs that did not issue the signer, and with none at all, none counts.
+    // Without the key that they are sealed for, with CAs that did not issue the signer, with none at all, and when the signer
+    // is neither the GP nor anybody who may sign for it, none counts.
     let other_ca = region.ask(&["pki", "demo", "elsewhere"]);
     assert!(other_ca.status.success());
     for (more, code) in [
         (TRUST.to_owned(), "A22"),
+        (format!("{OWN_KEY} {TRUST}"), "A18"),
+        (format!("{OWN_KEY} {TRUST} --signed-by 312000512"), "A18"),
         (format!("{OWN_KEY} --trust elsewhere/root.pem --without-revocation"), "A11"),
         (OWN_KEY.to_owned(), "A11"),
     ] {

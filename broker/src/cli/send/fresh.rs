@@ -30,6 +30,7 @@ pub(super) struct Sample {
     /// By their place, none within another.
     places: Vec<(Range<usize>, Fresh)>,
     label: Label,
+    receivers: Vec<Party>,
 }
 
 /// What stands at a place.
@@ -106,7 +107,9 @@ impl Sample {
             add(place, Fresh::Time(TimeForm::of(&text)));
         }
         places.sort_by_key(|(range, _)| range.start);
-        let sample = Self { bytes, places, label: label(&head) };
+        let label = label(&head);
+        let receivers = head.receivers.into_iter().map(|receiver| receiver.party).collect();
+        let sample = Self { bytes, places, label, receivers };
         sample.proved(schemas, now)
     }
 
@@ -116,6 +119,11 @@ impl Sample {
         let head = examine(&first.bytes, schemas, &Limits::default(), now).head;
         let changed = head.is_some_and(|head| head.msg_id.is_some_and(|id| id.key() == first.id.key()));
         if changed { Ok(self) } else { Err(Unfit::Fixed("its id cannot be changed in place")) }
+    }
+
+    /// Whose receipts answer it.
+    pub(super) fn receivers(&self) -> &[Party] {
+        &self.receivers
     }
 
     /// What an envelope around it says, but for the time.

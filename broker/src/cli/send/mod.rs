@@ -22,8 +22,8 @@ use broker_core::transport::Label;
 use clap::ValueEnum;
 use http::{Http, arrived, is_good, recipients, settled, word};
 use load::{Plan, Target};
-use message_schemas::{Limits, MsgId};
-use opening::Opener;
+use message_schemas::{Limits, MsgId, OrgNumber};
+use opening::{Addressees, Opener};
 use prepare::{Pool, Prepared, Protecting};
 use queue::Queue;
 use serde_json::Value;
@@ -42,7 +42,8 @@ use summary::Outcome;
 /// What becomes of them is counted and measured from the moment when each was due.
 ///
 /// Receipts that come signed and sealed are opened with the keys that are given; with --trust, only those count whose
-/// signature holds and whose signer these CAs vouch for.
+/// signature holds, whose signer these CAs vouch for, and who is the receiver that the message names by its organisation number,
+/// or named by --signed-by.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   budstikke send message.xml
@@ -98,6 +99,15 @@ pub(super) struct Command {
     format: Format,
     #[command(flatten, next_help_heading = "Receipts that come signed and sealed")]
     trusting: Trusting,
+    /// An organisation, by its number, that signs receipts for the receivers of the messages, such as a broker that answers
+    /// for them; may be given several times.
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        requires = "trust",
+        help_heading = "Receipts that come signed and sealed"
+    )]
+    signed_by: Vec<OrgNumber>,
 }
 
 /// What is asked of a load.
@@ -261,12 +271,14 @@ impl Command {
             return Err(Failure::Usage(why.to_owned()));
         }
         let protecting = self.protecting(now)?;
-        let opener = Opener::load(&self.keys, &self.trusting)?;
+        let schemas = schemas::load(None).map_err(Failure::Config)?;
+        let samples = fresh::samples(&self.files, &schemas, now)?;
+        let parties = samples.iter().flat_map(|sample| sample.receivers().iter().cloned()).collect();
+        let addressees = Addressees { parties, signed_by: self.signed_by.clone() };
+        let opener = Opener::load(&self.keys, &self.trusting, addressees)?;
         for warning in opener.warnings() {
             say(warning);
         }
-        let schemas = schemas::load(None).map_err(Failure::Config)?;
-        let samples = fresh::samples(&self.files, &schemas, now)?;
         let runtime = runtime()?;
         let target = match &self.folder {
             Some(folder) => Target::Folder(folder.clone()),

@@ -1,7 +1,7 @@
 //! Opens what answers a load: receipts come signed and sealed where that is agreed.
 //!
-//! With --trust, a receipt counts only if it is signed, by a certificate that these CAs vouch for: a tool that takes
-//! whatever comes measures less than a partner's system does. Without, receipts in the clear are taken at their word, and
+//! With --trust, a receipt counts only if it is signed, by a certificate that these CAs vouch for, and of the organisation
+//! whose receipt it is: a tool that takes whatever comes measures less than a partner's system does. Without, receipts in the clear are taken at their word, and
 //! what is sealed is told as refused.
 
 use super::summary::kind;
@@ -10,10 +10,11 @@ use crate::exit::Failure;
 use adapters::clock::SystemClock;
 use broker_core::ports::Clock;
 use jiff::{SignedDuration, Timestamp};
-use message_schemas::head::{HeadReader, Settings};
-use message_schemas::{Limits, MsgId, xml};
+use message_schemas::head::{HeadReader, Party, Settings};
+use message_schemas::{Ident, Limits, MsgId, OrgNumber, xml};
 use trust::chain::{Cache, Moment};
 use trust::open::{Context, Directory, open};
+use trust::verified::Proof;
 use trust::{Allowed, Fault, KeyRing, Kind};
 
 /// Keys, CAs, and what is known of revocation.
@@ -28,6 +29,23 @@ pub(super) struct Opener {
     directory: Directory,
     limits: Limits,
     clock: SystemClock,
+    addressees: Addressees,
+}
+
+/// Whose receipts are expected, and who signs them.
+#[derive(Default)]
+pub(super) struct Addressees {
+    /// The receivers of what is sent, as the messages name them.
+    pub(super) parties: Vec<Party>,
+    /// Organisations that sign for all of them.
+    pub(super) signed_by: Vec<OrgNumber>,
+}
+
+/// A receipt as far as it is looked at.
+struct Answer {
+    id: MsgId,
+    kind: &'static str,
+    sender: Option<Party>,
 }
 
 /// What a file or a message is that came where receipts are expected.
@@ -43,7 +61,7 @@ pub(super) enum Read {
 
 impl Opener {
     /// Reads the files.
-    pub(super) fn load(keys: &Keys, trusting: &Trusting) -> Result<Self, Failure> {
+    pub(super) fn load(keys: &Keys, trusting: &Trusting, addressees: Addressees) -> Result<Self, Failure> {
         let clock = SystemClock::new();
         Ok(Self {
             keys: keys.load()?,
@@ -54,15 +72,16 @@ impl Opener {
             directory: Directory::new([]),
             limits: Limits::default(),
             clock,
+            addressees,
         })
     }
 
     /// Opens and reads. Takes about as long as the private key needs, where one is used.
     pub(super) fn read(&self, bytes: &[u8]) -> Read {
         if !self.verifies
-            && let Some((id, kind)) = self.receipt(bytes)
+            && let Some(answer) = self.receipt(bytes)
         {
-            return Read::Receipt(id, kind);
+            return Read::Receipt(answer.id, answer.kind);
         }
         let now = self.clock.now();
         let at = self.as_of.unwrap_or(now);
@@ -83,26 +102,75 @@ impl Opener {
             Ok(_) if !self.verifies => Read::Other,
             Err(_) if !self.verifies && is_document(bytes) => Read::Other,
             Ok(opened) => match self.receipt(opened.content()) {
-                Some(_) if opened.proofs().is_empty() => Read::Refused(short(&unsigned())),
-                Some((id, kind)) => Read::Receipt(id, kind),
+                Some(answer) => match self.addressees.vouch(answer.sender.as_ref(), opened.proofs()) {
+                    Ok(()) => Read::Receipt(answer.id, answer.kind),
+                    Err(fault) => Read::Refused(short(&fault)),
+                },
                 None => Read::Other,
             },
             Err(refused) => Read::Refused(short(&refused.fault)),
         }
     }
 
-    fn receipt(&self, bytes: &[u8]) -> Option<(MsgId, &'static str)> {
+    fn receipt(&self, bytes: &[u8]) -> Option<Answer> {
         let decoded = xml::decode(bytes).ok()?;
         let mut reader = HeadReader::new();
         xml::read(&decoded.text, &self.limits, &mut reader).ok()?;
-        let receipt = reader.finish(&Settings::default()).ok()?.receipt?;
-        Some((receipt.original_id?, kind(receipt.status)))
+        let head = reader.finish(&Settings::default()).ok()?;
+        let receipt = head.receipt?;
+        Some(Answer { id: receipt.original_id?, kind: kind(receipt.status), sender: head.sender })
     }
 
     /// What is less than it should be.
     pub(super) fn warnings(&self) -> &[String] {
         &self.trust.warnings
     }
+}
+
+impl Addressees {
+    /// A receipt is the word of whoever got the message: a party that it went to, in whose name its organisation signs, or
+    /// one that is named on the command line. What the receipt says of that itself counts for nothing.
+    fn vouch(&self, sender: Option<&Party>, proofs: &[Proof]) -> Result<(), Fault> {
+        if proofs.is_empty() {
+            return Err(unsigned());
+        }
+        let answers = |party: &&Party| sender.is_some_and(|sender| is_same(party, sender));
+        let answering: Vec<&Party> = self.parties.iter().filter(answers).collect();
+        if answering.is_empty() {
+            return Err(Fault::new(
+                Kind::SenderContradicts,
+                "A receipt is of a party that nothing of this was sent to.",
+                "Ask who answers there: the receipt must name the receiver as the message does.",
+            ));
+        }
+        let own = answering.iter().flat_map(|party| organisations(party));
+        let expected: Vec<OrgNumber> = self.signed_by.iter().copied().chain(own).collect();
+        let signs = |proof: &Proof| proof.signer.certificate().organisation;
+        let others = proofs.iter().filter_map(signs).any(|number| !expected.contains(&number));
+        if !others && proofs.iter().any(|proof| signs(proof).is_some()) {
+            return Ok(());
+        }
+        let message = match expected.is_empty() {
+            true => "A receipt is signed, and nobody says by whom it should be.",
+            false => "A receipt is signed by another organisation than its addressee's.",
+        };
+        let remedy = "Name with --signed-by who signs for the addressee, if it has agreed to that.";
+        Err(Fault::new(Kind::OrganisationMismatch, message, remedy))
+    }
+}
+
+fn idents(party: &Party) -> impl Iterator<Item = &Ident> {
+    let service = party.service.iter().flat_map(|service| &service.unit().idents);
+    party.enterprise.idents.iter().chain(service)
+}
+
+/// Goes by one identifier in both.
+fn is_same(one: &Party, other: &Party) -> bool {
+    idents(one).any(|a| idents(other).any(|b| a.kind == b.kind && a.value == b.value))
+}
+
+fn organisations(party: &Party) -> impl Iterator<Item = OrgNumber> {
+    idents(party).filter(|ident| ident.kind == "ENH").filter_map(|ident| ident.value.parse().ok())
 }
 
 /// Whether it is a document in the clear, of whatever kind.
@@ -158,6 +226,7 @@ mod tests {
             directory: Directory::new([]),
             limits: Limits::default(),
             clock: SystemClock::new(),
+            addressees: Addressees::default(),
         }
     }
 
@@ -167,7 +236,49 @@ mod tests {
         opener.verifies = true;
         opener.trust.anchors = Demo::shared().anchors();
         opener.trust.anchors.test_mode = Some(trust::chain::TestMode::announced_loudly_by_the_caller());
+        // Whoever wrote the sample; the demo's receiver signs for it.
+        opener.addressees.parties =
+            without_trust().receipt(&plain()).and_then(|answer| answer.sender).into_iter().collect();
+        opener.addressees.signed_by = vec![Demo::shared().receiver.number];
         opener
+    }
+
+    #[test]
+    fn a_receipt_is_its_addressees_word_and_nobody_elses() {
+        let demo = Demo::shared();
+        let receipt = seal(&sign(&plain()), &demo.sender.sealing);
+        assert!(matches!(opener().read(&receipt), Read::Receipt(..)));
+        let refused = |change: fn(&mut Addressees), code: &str, words: &str| {
+            let mut opener = opener();
+            change(&mut opener.addressees);
+            let Read::Refused(why) = opener.read(&receipt) else { panic!("{words}: it counts") };
+            assert!(why.starts_with(code) && why.contains(words), "{why}");
+        };
+        // Trusted, and of another organisation; of one that nobody named; of a party that nothing was sent to.
+        refused(|a| a.signed_by = vec![Demo::shared().sender.number], "A18", "another organisation");
+        refused(
+            |a| (a.signed_by, a.parties) = (Vec::new(), vec![without_number(&a.parties)]),
+            "A18",
+            "nobody says",
+        );
+        refused(|a| a.parties = vec![Party::default()], "A19", "nothing of this was sent to");
+        // Its own number, as the message has it.
+        let mut opener = opener();
+        opener.addressees.signed_by.clear();
+        let own = Ident {
+            kind: "ENH".into(),
+            value: demo.receiver.number.to_string(),
+            system: None,
+            display: None,
+        };
+        opener.addressees.parties[0].enterprise.idents.push(own);
+        assert!(matches!(opener.read(&receipt), Read::Receipt(..)));
+    }
+
+    fn without_number(parties: &[Party]) -> Party {
+        let mut party = parties[0].clone();
+        party.enterprise.idents.retain(|ident| ident.kind != "ENH");
+        party
     }
 
     fn sign(bytes: &[u8]) -> Vec<u8> {
