@@ -103,10 +103,25 @@ impl Place {
         self.host.starts_with('/') || self.host == "localhost" || address.is_ok_and(|a| a.is_loopback())
     }
 
-    /// True when the connection may go unprotected, or to whom it should not.
+    /// What a connection to another machine may come to, that is not sure to end at the server that is meant. A root that is named
+    /// changes nothing of that: only the modes that verify look at it, and the library believes this machine's CAs beside it.
     #[must_use]
-    pub fn is_open(&self) -> bool {
-        !self.is_local() && self.ssl_mode != "verify-full"
+    pub fn exposure(&self) -> Option<&'static str> {
+        if self.is_local() {
+            return None;
+        }
+        Some(match self.mode() {
+            Ok(PgSslMode::VerifyFull) => return None,
+            Ok(PgSslMode::VerifyCa) => {
+                "sslmode=verify-ca takes any server that has a certificate of sslrootcert or of any CA of this machine"
+            }
+            Ok(PgSslMode::Require) => {
+                "sslmode=require takes any server, whatever its certificate, and looks at no sslrootcert"
+            }
+            Ok(PgSslMode::Disable | PgSslMode::Allow | PgSslMode::Prefer) | Err(_) => {
+                "with sslmode disable, allow and prefer, messages and password may go over the network unprotected"
+            }
+        })
     }
 
     fn mode(&self) -> Result<PgSslMode, PlaceError> {
@@ -199,10 +214,32 @@ mod tests {
             ("db.example", 5433, "the journal")
         );
         assert_eq!((place.user.as_str(), place.ssl_mode.as_str()), ("b's", "verify-full"));
-        assert!(!place.is_open());
+        assert_eq!(place.exposure(), None);
         let local: Place = " dbname=x  host=/run/postgresql ".parse().expect("a line");
         assert!(local.is_local() && local.ssl_mode == "prefer");
-        assert!("host=db.example dbname=x sslmode=prefer".parse::<Place>().expect("a line").is_open());
+    }
+
+    #[test]
+    fn what_is_not_sure_to_be_the_server_is_told() {
+        let told = |more: &str| {
+            let place: Place = format!("dbname=x {more}").parse().expect("a line");
+            place.exposure()
+        };
+        for (mode, words) in [
+            ("disable", "unprotected"),
+            ("allow", "unprotected"),
+            ("prefer", "unprotected"),
+            ("require", "takes any server, whatever its certificate"),
+            ("verify-ca", "any CA of this machine"),
+        ] {
+            for root in ["", "sslrootcert=/etc/ca.pem"] {
+                let said = told(&format!("host=db.example sslmode={mode} {root}"));
+                assert!(said.is_some_and(|said| said.contains(words)), "{mode}: {said:?}");
+            }
+            assert_eq!(told(&format!("host=127.0.0.1 sslmode={mode}")), None, "{mode}: nobody is between");
+        }
+        assert_eq!(told("host=db.example sslmode=verify-full"), None);
+        assert_eq!(told("host=db.example"), None);
     }
 
     #[test]

@@ -69,8 +69,11 @@ pub(super) async fn survey(place: &Place, password: Option<&str>) -> Result<Surv
         let sentence = format!("our key {} may be read by every user of this machine", key.display());
         concern(false, &sentence);
     }
-    if place.is_open() {
-        concern(false, "the server is another machine, and sslmode is not verify-full");
+    if let Some(exposure) = place.exposure() {
+        let sentence = format!(
+            "the server is another machine: {exposure}; write sslmode=verify-full in journal.postgres"
+        );
+        concern(false, &sentence);
     }
     let version = text(1)?.to_owned();
     connection.close().await?;
