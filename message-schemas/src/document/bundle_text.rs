@@ -41,8 +41,8 @@ impl BundleText {
     pub(super) fn insert(&mut self, place: Place, entry: &Entry<'_>) {
         let mut inserted = Self::default();
         inserted.push(entry);
-        self.unwritable |= inserted.unwritable;
-        if self.json.is_char_boundary(place.0) {
+        self.unwritable |= inserted.unwritable || !self.json.is_char_boundary(place.0);
+        if !self.unwritable {
             self.json.insert_str(place.0, &inserted.json);
         }
     }
