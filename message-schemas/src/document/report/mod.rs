@@ -480,21 +480,22 @@ impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
 /// The oldest and the newest, by their start; of two that start together the less precise.
 fn span(stamps: &[Stamp]) -> (Option<Stamp>, Option<Stamp>) {
     // Each with its start, which it takes the time zone's rules to find.
-    let (mut oldest, mut newest): (Option<(Timestamp, Stamp)>, Option<(Timestamp, Stamp)>) = (None, None);
+    let mut ends: Option<[(Timestamp, Stamp); 2]> = None;
     for stamp in stamps {
         // Results share a few times.
-        if [oldest, newest].into_iter().flatten().any(|(_, known)| known == *stamp) {
+        if ends.is_some_and(|ends| ends.iter().any(|(_, known)| known == stamp)) {
             continue;
         }
         let Some(start) = stamp.start() else { continue };
+        let this = (start, *stamp);
+        let [oldest, newest] = ends.get_or_insert([this; 2]);
         let precision = stamp.precision();
-        if oldest.is_none_or(|(o, oldest)| (start, precision) < (o, oldest.precision())) {
-            oldest = Some((start, *stamp));
+        if (start, precision) < (oldest.0, oldest.1.precision()) {
+            *oldest = this;
         }
-        let later = |(n, newest): (_, Stamp)| start > n || (start == n && precision < newest.precision());
-        if newest.is_none_or(later) {
-            newest = Some((start, *stamp));
+        if start > newest.0 || (start == newest.0 && precision < newest.1.precision()) {
+            *newest = this;
         }
     }
-    (oldest.map(|(_, stamp)| stamp), newest.map(|(_, stamp)| stamp))
+    ends.map_or((None, None), |[(_, oldest), (_, newest)]| (Some(oldest), Some(newest)))
 }
