@@ -560,3 +560,14 @@ fn the_worked_example_has_our_ids_and_our_elements() {
     let missing: Vec<_> = theirs.difference(&ours).collect();
     assert!(missing.is_empty(), "{missing:#?}");
 }
+
+#[test]
+fn an_order_of_which_nothing_is_told_gives_no_empty_table() {
+    let at = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/svarrapport/document-broken-values/in.xml");
+    let text = std::fs::read_to_string(at).expect("in.xml");
+    let permission = r#"<Permission V="1" S="2.16.578.1.12.4.1.1.9064" DN="Samtykke"/>"#;
+    assert_eq!(text.matches(permission).count(), 1);
+    let documents = read(text.replace(permission, "").as_bytes()).translate(&Options::default());
+    let faults: Vec<_> = documents.expect("a document").iter().flat_map(check).collect();
+    assert!(faults.is_empty(), "{faults:#?}");
+}

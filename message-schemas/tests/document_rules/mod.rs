@@ -154,6 +154,7 @@ pub(crate) fn check(document: &SharedDocument) -> Vec<String> {
             format!("{} is not well-formed", section["title"]),
         );
         must(!div.ends_with("\"></div>"), format!("{} is empty", section["title"]));
+        must(!div.contains("<tbody></tbody>"), format!("{} has an empty table", section["title"]));
         for bad in ["<script", "onclick=", "javascript:", "<iframe", "href="] {
             must(!div.contains(bad), format!("{} has {bad}", section["title"]));
         }

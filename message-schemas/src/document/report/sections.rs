@@ -257,31 +257,33 @@ impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
         const SECTION: &str = "Opprinnelig rekvisisjon";
         let mut html = Html::new();
         for r in &self.body.requests {
-            html.raw("<table><tbody>");
+            let mut rows = Html::new();
             for headed in &r.reasons {
-                self.headed_row(&mut html, "Begrunnelse", 8231, headed, SECTION);
+                self.headed_row(&mut rows, "Begrunnelse", 8231, headed, SECTION);
             }
-            row_words(&mut html, "Rekvirentens kommentar", r.comment.as_ref());
+            row_words(&mut rows, "Rekvirentens kommentar", r.comment.as_ref());
             for headed in &r.comments {
-                self.headed_row(&mut html, "Kommentar", 8234, headed, SECTION);
+                self.headed_row(&mut rows, "Kommentar", 8234, headed, SECTION);
             }
-            row_code(&mut html, "Ønsket svarrapporteringsprioritet", r.priority.as_ref());
-            row_words(&mut html, "Rekvisisjonens id", r.id.as_ref().filter(|w| w.id().is_some()));
-            row_words(&mut html, "Id fra laboratoriet", r.by_provider.as_ref());
-            row_when(&mut html, "Rekvirert", r.issued.as_ref());
-            row_when(&mut html, "Mottatt", r.received.as_ref());
+            row_code(&mut rows, "Ønsket svarrapporteringsprioritet", r.priority.as_ref());
+            row_words(&mut rows, "Rekvisisjonens id", r.id.as_ref().filter(|w| w.id().is_some()));
+            row_words(&mut rows, "Id fra laboratoriet", r.by_provider.as_ref());
+            row_when(&mut rows, "Rekvirert", r.issued.as_ref());
+            row_when(&mut rows, "Mottatt", r.received.as_ref());
             for when in r.issued.iter().chain(&r.received) {
                 when.told(&mut self.coverage, SECTION);
             }
-            row_code(&mut html, "Betalingskategori", r.payment.as_ref());
+            row_code(&mut rows, "Betalingskategori", r.payment.as_ref());
             for code in &r.reservations {
-                row_code(&mut html, "Reservasjon", Some(code));
+                row_code(&mut rows, "Reservasjon", Some(code));
             }
             for code in &r.permissions {
                 code.told(&mut self.coverage, SECTION);
-                row_code(&mut html, "Samtykke", Some(code));
+                row_code(&mut rows, "Samtykke", Some(code));
             }
-            html.raw("</tbody></table>");
+            if !rows.is_empty() {
+                html.raw("<table><tbody>").append(&rows).raw("</tbody></table>");
+            }
         }
         html
     }
