@@ -234,6 +234,23 @@ fn a_discharge_report_tells_what_is_sure_in_resources() {
 }
 
 #[test]
+fn a_diagnosis_of_care_that_is_expected_to_end_is_not_over() {
+    const OVER: &str = "<SluttdatoDiagnose>2021-05-01";
+    let text = sample("plo/document-medical-information-1.5");
+    assert_eq!(text.matches(OVER).count(), 1);
+    let began_2020 = |text: &str| {
+        let (_, bundle) = one(text, &Options::default()).expect("a document");
+        let all = resources(&bundle, "Condition");
+        let found = all.into_iter().find(|c| c["onsetDateTime"] == "2020-05-01").expect("the diagnosis");
+        let status = found["clinicalStatus"]["coding"][0]["code"].as_str().map(str::to_owned);
+        (status, found["abatementDateTime"].as_str().map(str::to_owned))
+    };
+    assert_eq!(began_2020(&text), (Some("resolved".to_owned()), Some("2021-05-01".to_owned())));
+    let expected = text.replace(OVER, "<SluttdatoDiagnose>2099-05-01");
+    assert_eq!(began_2020(&expected), (Some("active".to_owned()), None));
+}
+
+#[test]
 fn a_discharge_that_is_only_expected_has_not_been() {
     let text = sample("plo/document-discharge-report-1.6");
     let (from, to) = ("09:00:00\"/><Anslag>false", "09:00:00\"/><Anslag>1");

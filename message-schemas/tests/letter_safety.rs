@@ -200,6 +200,22 @@ fn a_cancelled_appointment_is_no_plan() {
 }
 
 #[test]
+fn a_stay_that_ends_before_it_starts_has_no_period() {
+    const CAME: &str = "<EventLocation>\n        <StartDateTime V=\"2026-03-02\"/>";
+    let went = |end: &str| {
+        let document = made(&changed(&stay(), CAME, &format!("{CAME}<EndDateTime V=\"{end}\"/>")));
+        let encounters = all(&document, "Encounter");
+        let mut places = encounters.iter().flat_map(|e| e["location"].as_array().into_iter().flatten());
+        let period = places.next().expect("a place")["period"].clone();
+        (period["start"].as_str().map(str::to_owned), period["end"].as_str().map(str::to_owned))
+    };
+    let both = |start: &str, end: &str| (Some(start.to_owned()), Some(end.to_owned()));
+    assert_eq!(went("2026-03-08"), both("2026-03-02", "2026-03-08"));
+    assert_eq!(went("2026-03"), both("2026-03-02", "2026-03"), "the month holds the day");
+    assert_eq!(went("2026-02-08"), (None, None));
+}
+
+#[test]
 fn a_diagnosis_that_is_expected_to_end_is_not_over() {
     const BEGAN: &str = "<Type V=\"H\" DN=\"Hoveddiagnose\"/>\n        <StartDateTime V=\"2026-03-02\"/>";
     let ended = |end: &str| {

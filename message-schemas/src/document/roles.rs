@@ -144,8 +144,16 @@ impl<'a, 't, B> Writer<'a, '_, 't, B> {
     }
 }
 
-/// From a time to a time, of what can be read of either.
+/// From a time to a time, of what can be read of either. None if it ends before it starts: nobody can tell which of the
+/// two is wrong, and the text has both.
 pub(super) fn period(start: Option<&When<'_>>, end: Option<&When<'_>>) -> Option<Period> {
+    let precision = |when: &When<'_>| when.dated().map(|at| at.precision());
+    if let (Some(start), Some(end)) = (start, end)
+        && precision(start) == precision(end)
+        && end.dated().is_some_and(|end| start.is_after(end))
+    {
+        return None;
+    }
     let time = |when: Option<&When<'_>>| when.and_then(When::dated).and_then(DateTime::new);
     let period = Period { start: time(start), end: time(end) };
     (period.start.is_some() || period.end.is_some()).then_some(period)

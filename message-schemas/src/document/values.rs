@@ -165,6 +165,11 @@ impl<'t> When<'t> {
     pub(super) fn dated(&self) -> Option<Stamp> {
         self.stamp.filter(|s| s.date().is_some())
     }
+
+    /// It begins after the other has begun.
+    pub(super) fn is_after(&self, other: Stamp) -> bool {
+        self.dated().is_some_and(|at| at.start() > other.start())
+    }
 }
 
 /// `PQ`: value and unit as sent.

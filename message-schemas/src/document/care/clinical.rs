@@ -29,7 +29,7 @@ pub(super) struct Frame<'f, 'a> {
     /// Who answers for the message.
     pub author: Option<&'f Reference<'a>>,
     /// When it was made.
-    pub generated: DateTime,
+    pub generated: (Stamp, DateTime),
 }
 
 /// What the message came to: resources by the chapter that names them, and the stay.
@@ -60,12 +60,12 @@ impl<'a, 't> Writer<'a, '_, 't, CareMessage<'t>> {
         }
         let mut diagnoses = Vec::new();
         for diagnosis in &body.diagnoses {
-            let id = self.diagnosis(diagnosis, false);
+            let id = self.diagnosis(diagnosis, false, frame);
             keep(Chapter::Diagnoses, id, &mut written);
             diagnoses.extend(id.map(|id| (is_main(diagnosis), id)));
         }
         for diagnosis in &body.period_diagnoses {
-            let id = self.diagnosis(diagnosis, true);
+            let id = self.diagnosis(diagnosis, true, frame);
             keep(Chapter::PeriodDiagnoses, id, &mut written);
         }
         for illness in &body.previous_illnesses {
@@ -189,12 +189,19 @@ impl<'a, 't> Writer<'a, '_, 't, CareMessage<'t>> {
         Some(id)
     }
 
-    fn diagnosis(&mut self, diagnosis: &'a Diagnosis<'t>, over_time: bool) -> Option<Uuid> {
+    fn diagnosis(
+        &mut self,
+        diagnosis: &'a Diagnosis<'t>,
+        over_time: bool,
+        frame: &Frame<'_, 'a>,
+    ) -> Option<Uuid> {
         let code = self.named(diagnosis.code.as_ref(), diagnosis.description.as_ref(), "Condition.code")?;
         let id = self.id("Condition", diagnosis.node, 1);
         let section = Chapter::PeriodDiagnoses.title();
         let onset = self.date_time(diagnosis.from.as_ref(), "Condition.onsetDateTime", section);
-        let abatement = self.date_time(diagnosis.to.as_ref(), "Condition.abatementDateTime", section);
+        // What is expected to end is not over: the text tells when.
+        let end = diagnosis.to.as_ref().filter(|to| !to.is_after(frame.generated.0));
+        let abatement = self.date_time(end, "Condition.abatementDateTime", section);
         let status = match (abatement, over_time) {
             (Some(_), _) => Some("resolved"),
             (None, true) => Some("active"),
@@ -289,7 +296,7 @@ impl<'a, 't> Writer<'a, '_, 't, CareMessage<'t>> {
             category: vec![hl7("http://terminology.hl7.org/CodeSystem/observation-category", "survey")],
             code: Some(code),
             subject: self.subject,
-            effective_date_time: Some(frame.generated),
+            effective_date_time: Some(frame.generated.1),
             performer: frame.author.cloned().into_iter().collect(),
             value_integer,
             data_absent_reason: absent

@@ -181,7 +181,7 @@ pub(super) fn translate(
     writer.complete_patient();
     let (authors, attesters) = writer.authors();
     // Without a patient there is nobody that a finding could be of: the text tells it all the same.
-    let frame = clinical::Frame { author: authors.first(), generated: generated.1 };
+    let frame = clinical::Frame { author: authors.first(), generated };
     let written = if patient.is_some() { writer.clinical(&frame) } else { clinical::Written::default() };
     let attachments = writer.attachments(body.attachments());
     if let Some(code) = &body.status {

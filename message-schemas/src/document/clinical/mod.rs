@@ -313,7 +313,7 @@ impl<'a, 't, B> Writer<'a, '_, 't, B> {
         // con-4 and con-5: what was entered in error has no clinical status, and what has none has no end.
         let end = item.end.as_ref().filter(|_| !frame.cancelled);
         // What is expected to end is not over: the text tells when.
-        let end = end.filter(|w| w.dated().is_none_or(|end| end.start() <= frame.generated.start()));
+        let end = end.filter(|end| !end.is_after(frame.generated));
         let abatement = self.date_time(end, "Condition.abatementDateTime", SECTION);
         let recorded = self.date_time(item.recorded.as_ref(), "Condition.recordedDate", SECTION);
         let recorder = item.parties.first().and_then(|p| self.role(p, false));

@@ -121,7 +121,8 @@ impl<'a, 't> Writer<'a, '_, 't, Discharge<'t>> {
         for place in &event.places {
             let Some(id) = self.location(place) else { continue };
             let when = period(place.start.as_ref(), place.end.as_ref());
-            for when in place.start.iter().chain(&place.end).filter(|w| w.dated().is_some()) {
+            let told = place.start.iter().chain(&place.end).filter(|w| w.dated().is_some());
+            for when in told.filter(|_| when.is_some()) {
                 when.mapped(&mut self.coverage, "Encounter.location.period");
             }
             let stay: &mut Hospitalization<'a> = match place.role.as_ref().and_then(Code::code) {
