@@ -2,6 +2,7 @@
 //! be seen nowhere.
 
 use crate::rig::{Rig, Series};
+use crate::{BORN, OTHER, PATIENT, of_another};
 use serde_json::Value;
 use system_tests::drive::sample;
 
@@ -21,12 +22,8 @@ timeout = "2s"
 practice = { list = "8655", code = "S03", name = "Indremedisin" }
 "#;
 
-/// Of whom the samples are, somebody else of the same population, and somebody whose id could be a living person's.
-const PATIENT: &str = "01815000036";
-const OTHER: &str = "02906130060";
+/// Somebody whose id could be a living person's.
 const LIVES: &str = "13116900216";
-/// When the first was born, as the samples say it: a document whose id says otherwise waits for a person.
-const BORN: &str = "1950-01-01";
 
 const REPORT: Series =
     Series { sample: "svarrapport/head-accepted-1.4", id: Some("RAPPORT-14-1"), number: 50 };
@@ -49,8 +46,7 @@ fn series_tells_what_stands_where_and_what_waits_for_a_person() {
 
     rig.publish(&REPORT.version(1, "N"));
     rig.publish(&REPORT.version(2, "M"));
-    let foreign =
-        rig.send(REPORT.text(3, "M").replace(PATIENT, OTHER).replace(BORN, "1961-10-02").as_bytes());
+    let foreign = rig.send(of_another(&REPORT.text(3, "M")).as_bytes());
     rig.come_to(&foreign, &["parked"; 2]);
     // By the id of a message, and by that of the document.
     let document = "RAPPORT-14-1-50";

@@ -36,8 +36,17 @@ const CHANGING: [Series; 4] = [
     Series { sample: "plo/innleggelsesrapport-1.6", id: None, number: 40 },
 ];
 
-/// Of whom the samples are.
+/// Of whom the samples are, and when they say that this one was born.
 const PATIENT: &str = "01815000036";
+const BORN: &str = "1950-01-01";
+
+/// Somebody else of the same population.
+const OTHER: &str = "02906130060";
+
+/// A message as of that one: a document whose birth date is not that of its id waits for a person.
+fn of_another(text: &str) -> String {
+    text.replace(PATIENT, OTHER).replace(BORN, "1961-10-02")
+}
 
 fn a_summary(number: u8) -> Vec<u8> {
     Series { number, ..CHANGING[1] }.version(1, "N")

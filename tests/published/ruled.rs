@@ -1,10 +1,7 @@
 //! What waits for a person, and how a person rules on it: publish it as it is, or leave it unpublished.
 
 use crate::rig::{Rig, Series};
-
-/// Of whom the samples are, and somebody else of the same population.
-const PATIENT: &str = "01815000036";
-const OTHER: &str = "02906130060";
+use crate::{PATIENT, of_another};
 
 const SUMMARY: Series = Series { sample: "epikrise/accepted-1.2", id: Some("RAPPORT-12-1"), number: 70 };
 
@@ -69,7 +66,7 @@ fn what_is_another_patients_is_left_or_stands_beside() {
     let series = Series { number: 71, ..SUMMARY };
     rig.publish(&series.version(1, "N"));
     let before = stores.seen();
-    let other = |number| series.text(number, "M").replace(PATIENT, OTHER);
+    let other = |number| of_another(&series.text(number, "M"));
     let left = rig.send(other(2).as_bytes());
     rig.come_to(&left, &["parked"; 2]);
     let (code, said) = rule(&rig, &left, "leave");
