@@ -243,7 +243,7 @@ async fn headers_nested_however_deep_end_nothing() {
     rig.queue("in", FieldTable::default()).await;
     rig.rabbit
         .eval(&format!(
-            r#"Deep = lists:foldl(fun(_, T) -> [{{<<>>, table, T}}] end, [], lists:seq(1, 20000)),
+            r#"Deep = lists:foldl(fun(_, T) -> [{{<<>>, table, T}}] end, [], lists:seq(1, 3000)),
             rabbit_basic:publish(rabbit_misc:r(<<"{}">>, exchange, <<>>), <<"in">>,
             {{'P_basic', undefined, undefined, [{{<<"navn">>, table, Deep}}], 2, undefined, undefined, undefined,
             undefined, <<"deep">>, undefined, undefined, undefined, undefined, undefined}}, <<"deep">>)."#,
