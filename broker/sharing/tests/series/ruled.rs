@@ -18,7 +18,13 @@ fn fates(versions: &[Version]) -> BTreeMap<String, Fate> {
         let fate = |fate: &Fate| match *fate {
             Fate::Superseded { by } => Fate::Superseded { by: name(by) },
             Fate::Withdrawn { by } => Fate::Withdrawn { by: name(by) },
-            other => other,
+            Fate::Repeat { of } => Fate::Repeat { of: name(of) },
+            same @ (Fate::Visible
+            | Fate::Cancels
+            | Fate::Hidden
+            | Fate::NotShown
+            | Fate::Left
+            | Fate::Parked { .. }) => same,
         };
         let all = order.iter().zip(&folded.fates).map(|(v, f)| (v.msg_id.clone(), fate(f)));
         all.collect::<BTreeMap<_, _>>()
@@ -104,7 +110,7 @@ fn of_another_patient_a_series_of_its_own_is_let_in() {
 fn what_is_left_unpublished_takes_no_part() {
     let mut m = version("m", 2, Changed);
     m.ruling.left = true;
-    let versions = [version("n", 1, New), m.clone()];
+    let versions = [version("n", 1, New), m];
     always(&versions, "n | n [n:]");
     assert_eq!(fates(&versions)["m"], Fate::Left);
     let mut late = version("late", 4, Changed);
