@@ -78,8 +78,15 @@ impl Trouble {
 #[derive(Debug, Clone, Default)]
 pub struct Health(Arc<Mutex<Troubles>>);
 
-/// Why, by what it is about: a queue, a destination, or nothing in particular.
-type Troubles = BTreeMap<Trouble, BTreeMap<String, String>>;
+/// What is said of each, by what it is about: a queue, a destination, or nothing in particular.
+type Troubles = BTreeMap<Trouble, BTreeMap<String, Said>>;
+
+/// Why something is not as it should be, and how often it was said.
+#[derive(Debug, Default)]
+struct Said {
+    why: String,
+    times: u64,
+}
 
 /// What `/health/ready` says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -102,7 +109,11 @@ impl Health {
 
     /// Says that something is wrong with one of several; true if that is news.
     pub fn trouble_of(&self, trouble: Trouble, what: &str, why: impl Into<String>) -> bool {
-        self.troubles().entry(trouble).or_default().insert(what.to_owned(), why.into()).is_none()
+        let mut troubles = self.troubles();
+        let said = troubles.entry(trouble).or_default().entry(what.to_owned()).or_default();
+        said.why = why.into();
+        said.times = said.times.saturating_add(1);
+        said.times == 1
     }
 
     /// Says that it is over; true if that is news.
@@ -121,10 +132,19 @@ impl Health {
         news
     }
 
+    /// How often it was said that this is wrong, as long as it is: a number that stands still is of something that nobody has
+    /// met again. Zero when it is over.
+    #[must_use]
+    pub fn times(&self, trouble: Trouble) -> u64 {
+        self.troubles().get(&trouble).and_then(|all| all.get("")).map_or(0, |said| said.times)
+    }
+
     /// How it is now.
     #[must_use]
     pub fn report(&self) -> Report {
-        let joined = |all: &BTreeMap<String, String>| all.values().cloned().collect::<Vec<_>>().join(" ");
+        let joined = |all: &BTreeMap<String, Said>| {
+            all.values().map(|said| said.why.as_str()).collect::<Vec<_>>().join(" ")
+        };
         let reasons: BTreeMap<_, _> = self.troubles().iter().map(|(t, all)| (*t, joined(all))).collect();
         Report { ready: !reasons.keys().any(|t| t.stops_intake()), reasons }
     }
@@ -142,6 +162,7 @@ mod tests {
         assert!(health.report().ready, "messages can still be taken in");
         assert!(health.trouble(Trouble::JournalFull, "No room."));
         assert!(!health.trouble(Trouble::JournalFull, "No room."), "it is no news the second time");
+        assert_eq!((health.times(Trouble::JournalFull), health.times(Trouble::ClockJumped)), (2, 0));
         let report = serde_json::to_value(health.report()).expect("JSON");
         assert_eq!(report["ready"], false);
         assert_eq!(report["reasons"]["journal_full"], "No room.");

@@ -23,6 +23,11 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// How often it is looked whether another broker has died.
 const TAKE_OVER: Duration = Duration::from_secs(5);
+
+/// When nobody has met a journal that fails for so long, it is asked again. Longer than any statement waits for a lock, so that
+/// one that takes a note and no message is not taken for well while messages come.
+const JOURNAL_QUIET: Duration = Duration::from_secs(60);
+
 /// Clocks that differ by less agree. The shortest deadline is 15 s (synchronous requests).
 const CLOCKS_AGREE: SignedDuration = SignedDuration::from_secs(2);
 
@@ -31,6 +36,9 @@ const SHARE_OF_CHECKS: u32 = 20;
 
 /// Deadlines handled in one go.
 const GROUP: usize = 500;
+
+/// How often a trouble of the journal had been met, and since when it has not been met again.
+type Failing = BTreeMap<Trouble, (u64, Duration)>;
 
 /// The timers of the process.
 pub struct Timers<S, C> {
@@ -55,6 +63,7 @@ impl<S: Store, C: Clock> Timers<S, C> {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut checked: Option<Duration> = None;
         let (mut pause, mut looked) = (self.check_every, Duration::ZERO);
+        let mut failing = Failing::new();
         loop {
             tokio::select! {
                 _ = tick.tick() => {}
@@ -66,6 +75,7 @@ impl<S: Store, C: Clock> Timers<S, C> {
             if now.saturating_sub(looked) >= TAKE_OVER {
                 looked = now;
                 self.take_over().await;
+                self.ask_the_journal(&mut failing, now).await;
                 self.compare_clocks();
             }
             if checked.is_none_or(|last| now.saturating_sub(last) >= pause) {
@@ -126,6 +136,26 @@ impl<S: Store, C: Clock> Timers<S, C> {
                 self.wake.ring_all();
             }
             Err(error) => telemetry::journal_failed(&self.health, "take_over", &error),
+        }
+    }
+
+    /// Whether a journal that failed takes something again. Intake and deliveries see it when something comes or goes; but where
+    /// a broker that is not ready is sent nothing, nothing comes.
+    async fn ask_the_journal(&self, failing: &mut Failing, now: Duration) {
+        for trouble in [Trouble::JournalFull, Trouble::JournalUnavailable] {
+            let times = self.health.times(trouble);
+            let seen = failing.entry(trouble).or_insert((times, now));
+            if times == 0 || seen.0 != times {
+                *seen = (times, now);
+            } else if now.saturating_sub(seen.1) >= JOURNAL_QUIET {
+                // Written, not read: a server may answer and take nothing. It tells in the books of what was, for later.
+                let sentence = "The journal takes what is written again.";
+                match self.store.note("journal", sentence, self.clock.now()).await {
+                    Ok(()) if self.health.over(trouble) => tracing::info!("{sentence}"),
+                    Ok(()) => {}
+                    Err(error) => telemetry::journal_failed(&self.health, "note", &error),
+                }
+            }
         }
     }
 
@@ -265,4 +295,46 @@ fn tell(overdue: &Overdue) {
     let (message, reason) = (overdue.message, reason(overdue.what));
     telemetry::reason(reason);
     alarm(reason, format_args!("Message {message} expired: {}.", reason.title()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use adapters::clock::SystemClock;
+    use adapters::memory::{Call, Fault, MemoryStore};
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[tokio::test]
+    async fn a_journal_that_is_there_again_is_seen_although_nothing_comes() {
+        let away = Arc::new(AtomicBool::new(true));
+        let switch = Arc::clone(&away);
+        let fails = move |_: Call| if switch.load(Ordering::Relaxed) { Fault::Fails } else { Fault::None };
+        let health = Health::default();
+        let timers = Timers {
+            store: Arc::new(MemoryStore::new().with_faults(fails)),
+            clock: Arc::new(Steady::new(SystemClock::new())),
+            wake: Wake::new([]),
+            health: health.clone(),
+            check_every: Duration::from_secs(3600),
+            requests: None,
+        };
+        let mut failing = Failing::new();
+        let mut seconds = 0;
+        let mut wait = async |more| {
+            seconds += more;
+            timers.ask_the_journal(&mut failing, Duration::from_secs(seconds)).await;
+            health.report().ready
+        };
+        assert!(wait(0).await);
+        timers.expire().await;
+        assert!(!wait(5).await, "it is away");
+        assert!(!wait(60).await, "it was asked, and is away still");
+        away.store(false, Ordering::Relaxed);
+        assert!(!wait(5).await && !wait(59).await, "it is not asked while it has just failed");
+        // Somebody meets it in the meantime.
+        health.trouble(Trouble::JournalUnavailable, "A commit failed.");
+        assert!(!wait(5).await && !wait(59).await);
+        assert!(wait(1).await, "it is there again");
+        assert!(wait(5).await);
+    }
 }
