@@ -99,3 +99,49 @@ async fn what_cannot_be_read_over_one_version_is_read_over_the_other() {
     assert!(came == offered, "each came once, as it was");
     std::fs::remove_dir_all(&region.folder).ok();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_that_has_gone_silent_is_left() {
+    let Some(rig) = Rig::new("silent").await else { return };
+    for queue in ["inbox", "specialist", "granheim"] {
+        rig.queue(queue, FieldTable::default()).await;
+    }
+    let letter = letters();
+    let put = async || {
+        let (id, letter) = letter();
+        let properties = BasicProperties::default().with_delivery_mode(2).with_message_id(id.into());
+        let options = BasicPublishOptions::default();
+        let publishing =
+            rig.channel.basic_publish("".into(), "inbox".into(), options, letter.as_bytes(), properties);
+        publishing.await.unwrap();
+    };
+    let region = Region::lay_out("silent", |settings| over_queues(&settings, &rig, "0-9-1")).unwrap();
+    let log = region.folder.join("broker.log");
+    let mut process = {
+        let (config, log) = (region.config(), log.clone());
+        tokio::task::spawn_blocking(move || start(&config, &log)).await.unwrap()
+    };
+    put().await;
+    rig.holds("specialist", 1).await;
+
+    // The connection and its heartbeats go on.
+    let suspended = rig
+        .rabbit
+        .eval(&format!(
+            r#"{{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"{}">>, queue, <<"inbox">>)),
+            length([ok = sys:suspend(element(1, C)) || C <- rabbit_amqqueue:consumers(Q)])."#,
+            rig.vhost
+        ))
+        .unwrap();
+    assert_eq!(suspended.trim(), "1");
+    for _ in 0..3 {
+        put().await;
+    }
+    for queue in ["specialist", "granheim"] {
+        rig.holds(queue, 4).await;
+    }
+    assert!(terminate(&mut process.0).unwrap(), "the broker does not end well");
+    let log = std::fs::read_to_string(log).unwrap();
+    assert!(log.contains("answers no more where this queue is read"), "{log}");
+    std::fs::remove_dir_all(&region.folder).ok();
+}

@@ -34,6 +34,10 @@ use tokio_util::sync::CancellationToken;
 const HOLD: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// So long is one message held while the journal takes nothing.
 const HELD: Duration = Duration::from_secs(300);
+/// How often the consumer's channel is asked for an answer. A queue that is empty and a channel that is dead look alike:
+/// RabbitMQ 3.10 loses what writes a channel's frames over some messages of AMQP 1.0 publishers, and may end the connection
+/// minutes after.
+const PROBE: Duration = Duration::from_secs(5);
 /// How often the server is asked how many messages wait.
 const COUNT: Duration = Duration::from_secs(15);
 /// So many messages that were offered again are remembered, to count how often.
@@ -48,6 +52,8 @@ pub(super) enum Ended {
     Over,
     /// The connection is gone.
     Lost(String),
+    /// The connection is there, and the channel does not answer.
+    Silent,
     /// This queue cannot be read; with what to do about it.
     Queue(String),
 }
@@ -100,7 +106,7 @@ impl<'s> Reading<'s> {
         };
         match ended {
             Ended::Lost(_) => Ended::Lost(lost.await),
-            Ended::Stopped | Ended::Over | Ended::Queue(_) => ended,
+            Ended::Stopped | Ended::Over | Ended::Silent | Ended::Queue(_) => ended,
         }
     }
 
@@ -119,9 +125,12 @@ impl<'s> Reading<'s> {
         };
         source.tell(QueueNews::Reading);
         tracing::info!(source = %source.name, "The queue of {} is being read.", source.name);
-        match reading.serve(until, stop).await {
-            Ok(ended) => ended,
-            Err(error) => ended(connection, &error),
+        let channel = reading.channel.clone();
+        let silent = silent(&channel, source.options.prefetch, source.link.server().patience);
+        tokio::select! {
+            biased;
+            served = reading.serve(until, stop) => served.unwrap_or_else(|error| ended(connection, &error)),
+            () = silent => Ended::Silent,
         }
     }
 
@@ -362,6 +371,19 @@ async fn next(consumer: &mut Option<Consumer>) -> Option<lapin::Result<Delivery>
     match consumer {
         Some(consumer) => consumer.next().await,
         None => std::future::pending().await,
+    }
+}
+
+/// Ends when the channel does not answer within `patience`. What the channel's end means is for others to say.
+async fn silent(channel: &Channel, prefetch: u16, patience: Duration) {
+    loop {
+        sleep(PROBE).await;
+        // Says what was said before: it holds for consumers that begin after it.
+        match timeout(patience, channel.basic_qos(prefetch, BasicQosOptions::default())).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => std::future::pending().await,
+            Err(_) => return,
+        }
     }
 }
 

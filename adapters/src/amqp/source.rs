@@ -93,7 +93,11 @@ impl Source {
             let since = Instant::now();
             let until = apart.then(|| since + APART);
             let ended = Box::pin(Reading::run(&self, &connection, until, &stop)).await;
-            if apart {
+            if matches!(ended, Ended::Silent) {
+                self.down("the server answers no more where this queue is read");
+            }
+            // A silent channel holds on to what it was given until its connection ends.
+            if apart || matches!(ended, Ended::Silent) {
                 close(&connection).await;
             }
             if since.elapsed() >= GOOD {
@@ -111,8 +115,8 @@ impl Source {
                         stop.run_until_cancelled(sleep(backoff.pause())).await;
                     }
                 }
-                Ended::Lost(_) if !apart => (apart, lost_soon) = (true, 0),
-                Ended::Lost(_) => {
+                Ended::Lost(_) | Ended::Silent if !apart => (apart, lost_soon) = (true, 0),
+                Ended::Lost(_) | Ended::Silent => {
                     self.unreadable(&stop, backoff.pause()).await;
                     lost_soon = 0;
                 }
