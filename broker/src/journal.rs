@@ -16,6 +16,7 @@ use message_schemas::MessageId;
 use routing_rules::DestinationId;
 use sharing::series::Strand;
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -74,12 +75,11 @@ pub fn options(config: &Config, mode: postgres::Mode) -> Result<postgres::Option
     let config::Journal { postgres, password_file, keep, keep_keys, .. } = &config.journal;
     let line = postgres.as_deref().unwrap_or_default();
     let place = line.parse().map_err(|e| Failure::Start(format!("journal.postgres: {e}")))?;
-    let password = match password_file {
-        Some(file) => Some(std::fs::read_to_string(file).map_err(Failure::file(file))?),
-        None => None,
-    };
+    if let Some(file) = password_file {
+        File::open(file).map_err(Failure::file(file))?;
+    }
     Ok(postgres::Options {
-        password: password.map(|text| text.trim_end_matches(['\r', '\n']).to_owned()),
+        password_file: password_file.clone(),
         owner: config.owner.as_str().into(),
         keep: keep.map(|messages| postgres::Keep { messages, keys: (*keep_keys).max(messages) }),
         ..postgres::Options::new(place, mode)

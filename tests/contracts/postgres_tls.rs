@@ -89,8 +89,8 @@ impl Secured {
     }
 
     fn options(&self, line: &str, mode: Mode) -> Options {
-        let password = Some(self.server.password().to_owned());
-        Options { password, ..Options::new(line.parse().expect("a line"), mode) }
+        let password_file = Some(self.server.password_file());
+        Options { password_file, ..Options::new(line.parse().expect("a line"), mode) }
     }
 
     /// Why the store is not opened.
@@ -170,7 +170,9 @@ async fn a_journal_is_reached_over_tls_by_brokers_with_a_certificate_and_by_nobo
         secured.assert_silent(&said);
     }
     let mut wrong = secured.options(&line, Mode::Run);
-    wrong.password = Some("sesame".to_owned());
+    let file = secured.folder.path().join("sesame");
+    fs::write(&file, "sesame\n").expect("written");
+    wrong.password_file = Some(file);
     let said = PostgresStore::open(wrong).await.expect_err("a wrong password").to_string();
     assert!(said.contains("SQLSTATE 28P01") && !said.contains("sesame"), "{said}");
 

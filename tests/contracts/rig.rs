@@ -133,8 +133,8 @@ impl PostgresRig {
 
     pub(crate) fn options(&self, mode: postgres::Mode) -> postgres::Options {
         let place = self.server.place(&self.database).parse().expect("a place");
-        let password = Some(self.server.password().to_owned());
-        postgres::Options { password, ..postgres::Options::new(place, mode) }
+        let password_file = Some(self.server.password_file());
+        postgres::Options { password_file, ..postgres::Options::new(place, mode) }
     }
 }
 

@@ -51,14 +51,41 @@ impl From<sqlx::Error> for Failure {
             }
             ("", _) if is_about_content(&error) => StoreError::Damaged(error.to_string()),
             // Everything else passes: connections, resources, shutdown, timeouts, deadlocks, rights.
+            ("", _) if matches!(error, sqlx::Error::PoolTimedOut) => {
+                StoreError::Unavailable(NO_CONNECTION.into())
+            }
             ("", _) => StoreError::Unavailable(protected::fault(&error).unwrap_or_else(|| error.to_string())),
-            (_, code) => StoreError::Unavailable(format!("{error} (SQLSTATE {code})")),
+            (_, code) => {
+                let advice = advice(code).map(|advice| format!("; {advice}")).unwrap_or_default();
+                StoreError::Unavailable(format!("{error} (SQLSTATE {code}){advice}"))
+            }
         };
         // unique_violation; serialization_failure and deadlock_detected; lock_not_available
         let again = code == "23505" || class == "40" || code == "55P03";
         // check_violation of a partitioned table says only this in words.
         let day = code == "23514" && error.to_string().contains("no partition");
         Self { error: sorted, again, day, elsewhere: code == "25006" }
+    }
+}
+
+/// While waiting for a connection, what the server says is not told: it may be starting, or be full.
+const NO_CONNECTION: &str = "no connection came about in time; the server is starting, has none left (max_connections), or \
+    answers too slowly";
+
+/// What to do about a fault that the server names, where its own words do not say it.
+fn advice(code: &str) -> Option<&'static str> {
+    match code {
+        // invalid_password, invalid_authorization_specification
+        "28P01" => Some(
+            "look at user and at what stands in journal.password_file; it is read again at every connecting",
+        ),
+        "28000" => Some("look at user, and at pg_hba.conf there"),
+        "53300" => Some("raise max_connections there, or find out who holds so many"),
+        // lock_not_available
+        "55P03" => {
+            Some("another session holds a table of the journal; pg_blocking_pids() of the server says which")
+        }
+        _ => None,
     }
 }
 

@@ -3,6 +3,7 @@
 //! Only the server's clock is read for that, so that it does not matter how the brokers' clocks differ. How far ours is from
 //! the server's is looked at with each word: deadlines in the journal are written by the brokers' clocks.
 
+use super::access::Access;
 use super::failure::Failure;
 use super::transaction::SILENCE;
 use crate::clock::SystemClock;
@@ -48,6 +49,7 @@ pub(super) async fn register(connection: &mut PgConnection, owner: &str, runs: b
 /// This broker among the others.
 #[derive(Debug)]
 pub(super) struct Presence {
+    access: Access,
     pub(super) pool: PgPool,
     pub(super) owner: Arc<str>,
     pub(super) instance: i64,
@@ -59,8 +61,9 @@ pub(super) struct Presence {
 }
 
 impl Presence {
-    pub(super) fn new(pool: PgPool, owner: Arc<str>, instance: i64) -> Self {
+    pub(super) fn new(access: Access, pool: PgPool, owner: Arc<str>, instance: i64) -> Self {
         Self {
+            access,
             pool,
             owner,
             instance,
@@ -76,6 +79,7 @@ impl Presence {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
+            self.access.renew(&self.pool);
             if let Ok(Ok(())) = tokio::time::timeout(WORD, self.word()).await {
                 let now = self.now();
                 // Only after a silence.

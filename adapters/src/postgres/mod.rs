@@ -7,6 +7,7 @@
 //!
 //! Times are kept to the microsecond.
 
+mod access;
 mod columns;
 mod days;
 mod failure;
@@ -34,6 +35,7 @@ use crate::journal::calls::{self, Answer, Call, Writer};
 use crate::journal::prepare::Prepared;
 use crate::journal::unreadable;
 use crate::records;
+use access::Access;
 use broker_core::ContentHash;
 use broker_core::journal::{
     CommitResult, Delivery, Document, Entry, EventRecord, Known, Ledger, Lookup, MessageRecord, Overdue,
@@ -52,6 +54,7 @@ use sharing::series::Strand;
 use sqlx::postgres::PgPoolOptions;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -77,12 +80,12 @@ pub enum Mode {
 }
 
 /// How to open a journal.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// Where it is.
     pub place: Place,
-    /// The password, where the server asks for one.
-    pub password: Option<String>,
+    /// File with the password (its first line), where the server asks for one; read at every connecting.
+    pub password_file: Option<PathBuf>,
     /// What for.
     pub mode: Mode,
     /// Whose rows: what is taken in belongs to this owner, and nothing of another is seen or touched.
@@ -93,21 +96,15 @@ pub struct Options {
     pub keep: Option<Keep>,
 }
 
-impl std::fmt::Debug for Options {
-    /// Never the password.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { place, password: _, mode, owner, readers, keep } = self;
-        let mut all = f.debug_struct("Options");
-        all.field("place", place).field("mode", mode).field("owner", owner);
-        all.field("readers", readers).field("keep", keep).finish_non_exhaustive()
-    }
-}
-
 impl Options {
     /// The defaults: the owner `default`, 6 readers, everything kept.
     #[must_use]
     pub fn new(place: Place, mode: Mode) -> Self {
-        Self { place, password: None, mode, owner: records::OWNER.into(), readers: 6, keep: None }
+        Self { place, password_file: None, mode, owner: records::OWNER.into(), readers: 6, keep: None }
+    }
+
+    fn access(&self) -> Access {
+        Access { place: self.place.clone(), password_file: self.password_file.clone() }
     }
 }
 
@@ -145,9 +142,8 @@ impl PostgresStore {
     /// [`StoreError::Newer`] if a newer program wrote it, [`StoreError::Unavailable`] if the server does not answer or
     /// there is no journal to read, [`StoreError::Damaged`] if what is there is none.
     pub async fn open(options: Options) -> Result<Self, StoreError> {
-        protected::readable(&options.place)?;
-        let place = options.place.options(options.password.as_deref());
-        let mut connection = writer::connect(&place).await?;
+        let access = options.access();
+        let mut connection = access.connect().await?;
         if options.mode == Mode::Run {
             schema::migrate(&mut connection).await?;
         } else {
@@ -155,9 +151,9 @@ impl PostgresStore {
         }
         let pool = PgPoolOptions::new()
             .max_connections(options.readers)
-            .acquire_timeout(writer::CONNECTING)
+            .acquire_timeout(access::CONNECTING)
             .idle_timeout(Duration::from_secs(300))
-            .connect_lazy_with(place.clone());
+            .connect_lazy_with(access.options()?);
         let instance = match options.mode {
             Mode::Run => instances::register(&mut connection, &options.owner, true).await?,
             Mode::Admin | Mode::Read => 0,
@@ -167,7 +163,7 @@ impl PostgresStore {
         } else {
             let (writer, queue) = calls::queue();
             let task = writer::Task {
-                place: place.clone(),
+                access: access.clone(),
                 owner: Arc::clone(&options.owner),
                 queue,
                 connection: Some(connection),
@@ -178,12 +174,13 @@ impl PostgresStore {
             };
             (Some(Arc::new(writer)), Some(tokio::spawn(task.run())))
         };
-        let presence = (options.mode == Mode::Run)
-            .then(|| Arc::new(Presence::new(pool.clone(), Arc::clone(&options.owner), instance)));
+        let presence = (options.mode == Mode::Run).then(|| {
+            Arc::new(Presence::new(access.clone(), pool.clone(), Arc::clone(&options.owner), instance))
+        });
         let upkeep = presence.as_ref().zip(writer.as_ref()).map(|(presence, writer)| {
             let upkeep = upkeep::Upkeep {
                 presence: Arc::clone(presence),
-                place,
+                access,
                 keep: options.keep,
                 writer: Arc::downgrade(writer),
             };
@@ -209,7 +206,7 @@ impl PostgresStore {
     /// # Errors
     /// [`StoreError::Unavailable`] if the server does not answer.
     pub async fn survey(options: &Options) -> Result<Survey, StoreError> {
-        Ok(survey::survey(&options.place, options.password.as_deref()).await?)
+        Ok(survey::survey(&options.access()).await?)
     }
 
     /// Drops what is older than it is to be kept, as the running broker does by itself.

@@ -1,9 +1,8 @@
 //! What the journal's promises rest on at the server: does it answer, and do its settings keep what it says it has?
 
+use super::access::Access;
 use super::failure::Failure;
-use super::place::Place;
 use super::protected;
-use super::writer;
 use sqlx::{Connection as _, Row as _};
 
 /// The oldest version that is tested against.
@@ -34,9 +33,9 @@ const SETTINGS: &str =
     current_setting('transaction_read_only')";
 
 /// Asks the server.
-pub(super) async fn survey(place: &Place, password: Option<&str>) -> Result<Survey, Failure> {
-    protected::readable(place)?;
-    let mut connection = writer::connect(&place.options(password)).await?;
+pub(super) async fn survey(access: &Access) -> Result<Survey, Failure> {
+    let place = &access.place;
+    let mut connection = access.connect().await?;
     let row = sqlx::query(SETTINGS).fetch_one(&mut connection).await?;
     let text = |column: usize| row.try_get::<&str, _>(column);
     let mut concerns = Vec::new();

@@ -1,15 +1,14 @@
 //! What a running broker does for the journal beside its messages: says that it lives, makes the tables of the next days,
 //! and drops old ones. Every broker does all of it; locks of the server keep them out of each other's way.
 
+use super::access::Access;
 use super::days::{self, Keep};
 use super::failure::Failure;
 use super::instances::Presence;
-use super::writer;
 use crate::clock::SystemClock;
 use crate::journal::calls::{Call, Writer};
 use broker_core::ports::{Clock as _, StoreError};
 use sqlx::Connection as _;
-use sqlx::postgres::PgConnectOptions;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ const ROUND: Duration = Duration::from_secs(600);
 
 pub(super) struct Upkeep {
     pub(super) presence: Arc<Presence>,
-    pub(super) place: PgConnectOptions,
+    pub(super) access: Access,
     pub(super) keep: Option<Keep>,
     pub(super) writer: Weak<Writer>,
 }
@@ -41,7 +40,7 @@ impl Upkeep {
     }
 
     async fn round(&self) -> Result<(), Failure> {
-        let mut connection = writer::connect(&self.place).await?;
+        let mut connection = self.access.connect().await?;
         days::ahead(&mut connection).await?;
         if let Some(keep) = self.keep {
             let cleared = days::clear(&mut connection, keep).await?;

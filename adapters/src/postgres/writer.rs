@@ -7,6 +7,7 @@
 //! is answered as the first time. What may have been claimed then, without anybody who knows of it, goes back before
 //! anything else is done on the next connection: this broker lives, so nobody would take it over.
 
+use super::access::{self, Access};
 use super::failure::Failure;
 use super::schema;
 use super::transaction::{self, Author, Done};
@@ -15,7 +16,6 @@ use crate::journal::calls::{self, Answer, Call, Job, Queue};
 use broker_core::journal::{RecipientId, Settlement};
 use broker_core::ports::StoreError;
 use jiff::Timestamp;
-use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgConnection};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,8 +28,6 @@ const ATTEMPTS: u32 = 6;
 /// No answer for so long: the connection is given up, and the server ends what it was doing when it sees that nobody
 /// listens. A batch takes milliseconds; a connection that is half gone must be noticed well within 30 seconds.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Connecting may take so long.
-pub(super) const CONNECTING: Duration = Duration::from_secs(5);
 /// What is owed is tried again after so long, if nobody calls before.
 const OWED_AGAIN: Duration = Duration::from_secs(1);
 /// Distinct provenances that are remembered.
@@ -37,7 +35,7 @@ const REMEMBERED_PROVENANCES: usize = 1000;
 
 /// The writer's task.
 pub(super) struct Task {
-    pub(super) place: PgConnectOptions,
+    pub(super) access: Access,
     pub(super) owner: Arc<str>,
     pub(super) queue: Queue,
     pub(super) connection: Option<PgConnection>,
@@ -167,7 +165,7 @@ impl Task {
     async fn roll_back(&mut self) {
         if let Some(mut connection) = self.connection.take() {
             let rolled_back = sqlx::raw_sql("ROLLBACK").execute(&mut connection);
-            if let Ok(Ok(_)) = tokio::time::timeout(CONNECTING, rolled_back).await {
+            if let Ok(Ok(_)) = tokio::time::timeout(access::CONNECTING, rolled_back).await {
                 self.connection = Some(connection);
             }
         }
@@ -176,7 +174,7 @@ impl Task {
     async fn attempt(&mut self, batch: &[Job]) -> Result<Vec<Done>, Failure> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => connect(&self.place).await?,
+            None => self.access.connect().await?,
         };
         // While it is in use it is not here: if this future is dropped in the middle, so is the connection.
         let result = self.transact(&mut connection, batch).await;
@@ -210,13 +208,5 @@ impl Task {
         let done = transaction::perform(connection, &author, batch, &mut self.attempted).await?;
         self.attempted.clear();
         Ok(done)
-    }
-}
-
-/// A connection, or why there is none.
-pub(super) async fn connect(place: &PgConnectOptions) -> Result<PgConnection, Failure> {
-    match tokio::time::timeout(CONNECTING, PgConnection::connect_with(place)).await {
-        Ok(connected) => Ok(connected?),
-        Err(_) => Err(StoreError::Unavailable("the server cannot be reached in time".into()).into()),
     }
 }
