@@ -18,6 +18,12 @@ const RECOVERY: Duration = Duration::from_secs(90);
 /// How long a fault lasts that is not over at once.
 const LASTS: Duration = Duration::from_secs(3);
 
+/// Longer than the brokers wait for a lock.
+const LOCKED: Duration = Duration::from_secs(7);
+
+/// So long that the other broker takes over what the frozen one had under way, and the frozen one knows nothing of it.
+const FROZEN: Duration = Duration::from_secs(22);
+
 /// Between two kills; an odd number, so that they fall on different moments of the other faults.
 const BETWEEN_KILLS: Duration = Duration::from_millis(3_700);
 
@@ -131,6 +137,28 @@ const OF_SERVERS: &[(&str, Give<Ways>)] = &[
         ways.cluster.rabbit.disk_alarm(true)?;
         std::thread::sleep(LASTS);
         ways.cluster.rabbit.disk_alarm(false)
+    }),
+    ("RabbitMQ's memory is full", |_, ways| {
+        ways.cluster.rabbit.memory_alarm(true)?;
+        std::thread::sleep(LASTS);
+        ways.cluster.rabbit.memory_alarm(false)
+    }),
+    ("somebody locks a table of the journal", |_, ways| {
+        ways.cluster.sql(&format!("LOCK TABLE pending; SELECT pg_sleep({})", LOCKED.as_secs())).map(drop)
+    }),
+    ("a table of the journal is written anew", |_, ways| {
+        ways.cluster.sql("VACUUM FULL pending").map(drop) // a statement of its own
+    }),
+    ("PostgreSQL has no connection left", |_, ways| {
+        ways.cluster.connections(false)?;
+        std::thread::sleep(LASTS);
+        ways.cluster.connections(true)
+    }),
+    ("a broker is frozen and thaws", |scene, _| {
+        let frozen = &scene.instances[0];
+        frozen.freeze()?;
+        std::thread::sleep(FROZEN);
+        frozen.thaw()
     }),
     ("the inbox is full", inbox_is_full),
     ("receivers' queues are full", queues_are_full),

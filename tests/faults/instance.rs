@@ -4,7 +4,7 @@ use servers::Proxy;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Child;
+use std::process::{Child, Command};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -57,6 +57,16 @@ impl Instance {
         self.kept_up.kill();
     }
 
+    /// It stands still where it is: connections stay open, and nothing answers.
+    pub(crate) fn freeze(&self) -> io::Result<()> {
+        self.kept_up.signal("-STOP")
+    }
+
+    /// Lets it go on after [`Self::freeze`], if it was not killed meanwhile.
+    pub(crate) fn thaw(&self) -> io::Result<()> {
+        self.kept_up.signal("-CONT")
+    }
+
     /// How often it was started.
     pub(crate) fn starts(&self) -> usize {
         self.kept_up.starts.load(Ordering::Relaxed)
@@ -93,6 +103,15 @@ impl KeptUp {
             }
             // As a service manager: not at once, so that what cannot start does not take the machine.
             std::thread::sleep(Duration::from_millis(300));
+        }
+    }
+
+    fn signal(&self, signal: &str) -> io::Result<()> {
+        match self.process.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            Some(process) => {
+                Command::new("kill").args([signal, &process.id().to_string()]).status().map(drop)
+            }
+            None => Ok(()),
         }
     }
 

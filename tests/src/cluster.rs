@@ -56,8 +56,31 @@ impl Cluster {
     /// # Errors
     /// If it is down, refuses, or answers otherwise.
     pub fn count(&self, query: &str) -> io::Result<u64> {
-        let answer = self.postgres.sql(&self.database, query)?;
+        let answer = self.sql(query)?;
         answer.trim().parse().map_err(|_| io::Error::other(format!("no number: {answer}")))
+    }
+
+    /// Runs statements in the journal's database as the superuser.
+    ///
+    /// # Errors
+    /// If it is down or refuses.
+    pub fn sql(&self, statements: &str) -> io::Result<String> {
+        self.postgres.sql(&self.database, statements)
+    }
+
+    /// Ends every connection to the journal and lets nobody connect, or lets everybody.
+    ///
+    /// # Errors
+    /// If it is down or refuses.
+    pub fn connections(&self, some: bool) -> io::Result<()> {
+        let limit = if some { -1 } else { 0 };
+        self.sql(&format!(
+            "ALTER DATABASE {} CONNECTION LIMIT {limit};
+             SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+                 WHERE datname = current_database() AND pid <> pg_backend_pid()",
+            self.database
+        ))?;
+        Ok(())
     }
 
     /// Queues of this pattern hold no more than so few messages that are not given out, and refuse others. All else is as

@@ -228,6 +228,21 @@ impl Rabbit {
         })
     }
 
+    /// Sets off the alarm of full memory, or ends it: as that of a full disk.
+    ///
+    /// # Errors
+    /// If the node is down.
+    pub fn memory_alarm(&self, on: bool) -> io::Result<()> {
+        let alarm = "{resource_limit, memory, node()}";
+        let change = if on { format!("set_alarm({{{alarm}, []}})") } else { format!("clear_alarm({alarm})") };
+        self.eval(&format!("rabbit_alarm:{change}."))?;
+        wait_for("the memory alarm", PATIENCE, || {
+            let alarms =
+                self.eval("length([a || {{resource_limit, memory, _}, _} <- rabbit_alarm:get_alarms()]).")?;
+            Ok(((alarms != "0") == on).then_some(()))
+        })
+    }
+
     /// Closes all its connections, as an operator would.
     ///
     /// # Errors
