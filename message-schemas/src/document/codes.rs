@@ -133,6 +133,15 @@ pub(super) fn words_of_list<'a>(code: &'a Code<'_>, list: u16) -> Option<Cow<'a,
     }
 }
 
+/// What a person reads where a code names what stands beside it: as [`spoken`], and what the sender gave as the text of the
+/// list where its own text is another.
+pub(super) fn heading<'a>(code: &'a Code<'_>) -> Option<Cow<'a, str>> {
+    match (code.own, code.display) {
+        (Some(own), Some(listed)) if !says(own, listed) => Some(Cow::Owned(format!("{own} ({listed})"))),
+        _ => spoken(code).map(Cow::Borrowed),
+    }
+}
+
 /// True if what was sent begins with the text of a list, but for case and what stands between letters.
 fn says(sent: &str, text: &str) -> bool {
     fn letters(text: &str) -> impl Iterator<Item = char> {

@@ -288,7 +288,7 @@ impl<'t> Individual<'t> {
         }
         if let Some(sex) = &self.sex {
             sex.told(coverage, section);
-            html.row("Kjønn", codes::words(sex, 3101).unwrap_or_default());
+            html.row("Kjønn", &codes::words_of_list(sex, 3101).unwrap_or_default());
         }
         row_words(html, labels[0], self.by_provider.as_ref());
         row_words(html, labels[1], self.by_requester.as_ref());

@@ -15,6 +15,7 @@ use super::parties::Party;
 use super::values::{Address, Amount, Code, Flag, Sourced, When, Words};
 use super::words::{amount_text, code_text, when_words};
 use crate::xml::Node;
+use std::borrow::Cow;
 
 /// Writes rows of a table, with a row of its own for the name of each group that has something in it.
 struct Teller<'h, 'c> {
@@ -143,7 +144,7 @@ impl Teller<'_, '_> {
         if let Some(code) = &code {
             code.told(self.coverage, self.section);
         }
-        let heading = code.as_ref().and_then(codes::spoken).map(str::to_owned);
+        let heading = code.as_ref().and_then(codes::heading).map(Cow::into_owned);
         let form = value.and_then(|v| (self.labels)(v.name())).map_or(Form::Words, |(_, form)| form);
         match (heading, value.and_then(|v| self.leaf(form, v))) {
             (Some(heading), Some(text)) => self.row(&heading, &text),
@@ -170,7 +171,7 @@ impl Teller<'_, '_> {
             Form::Listed(list) => {
                 let code = Code::read(node);
                 code.told(self.coverage, self.section);
-                codes::words(&code, list)?.to_owned()
+                codes::words_of_list(&code, list)?.into_owned()
             }
             Form::When => {
                 let when = When::read(node)?;
@@ -278,6 +279,20 @@ mod tests {
             html,
             "<table><tbody><tr><th>Funn</th><td>BT 120</td></tr><tr><th>Merknad</th><td>x</td></tr>\
              <tr><th>Notat</th><td>Funn</td></tr></tbody></table>"
+        );
+        assert!(unread.is_empty(), "{unread:?}");
+    }
+
+    #[test]
+    fn a_heading_of_two_texts_has_both_and_a_status_is_what_its_code_says() {
+        let (html, unread) = told(
+            "<InfoAndreViktigeOpplysninger><Journaltekst><Overskriftskode V='4' OT='Egen tekst' DN='Luftsmitte' S='2.16.578.1.12.4.1.1.9143'/>
+             <Notat>Tuberkulose</Notat></Journaltekst><InngaarIMultidose V='1' DN='Legemiddelet inngår'/></InfoAndreViktigeOpplysninger>",
+        );
+        assert_eq!(
+            html,
+            "<table><tbody><tr><th>Egen tekst (Luftsmitte)</th><td>Tuberkulose</td></tr><tr><th>Multidose</th>\
+             <td>Legemiddeldosering inngår ikke i en multidose (Legemiddelet inngår)</td></tr></tbody></table>"
         );
         assert!(unread.is_empty(), "{unread:?}");
     }

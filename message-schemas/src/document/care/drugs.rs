@@ -28,7 +28,7 @@ impl<'a, 't> Writer<'a, '_, 't, CareMessage<'t>> {
         }
         if let Some(code) = &p.multidose {
             code.mapped(&mut self.coverage, "MedicationStatement.note");
-            if let Some(words) = codes::words(code, 9103).map(|w| format!("Multidose: {w}")) {
+            if let Some(words) = codes::words_of_list(code, 9103).map(|w| format!("Multidose: {w}")) {
                 note.push(Annotation { text: Cow::Owned(words) });
             }
         }

@@ -113,7 +113,7 @@ impl<'a, 't> Writer<'a, '_, 't, CareMessage<'t>> {
         html.raw("</tr></thead><tbody>");
         for p in &body.prescriptions {
             let code = |c: &Option<Code<'t>>, list| {
-                c.as_ref().and_then(|c| codes::words(c, list)).unwrap_or_default().to_owned()
+                c.as_ref().and_then(|c| codes::words_of_list(c, list)).unwrap_or_default().into_owned()
             };
             let words = |w: &Option<Words<'t>>| w.as_ref().map(|w| w.value.to_string()).unwrap_or_default();
             let when = |w: &Option<When<'t>>| w.as_ref().map(when_words).unwrap_or_default();

@@ -279,7 +279,7 @@ fn status_words<'d>(drug: &'d Drug<'_>, newer: bool) -> Cow<'d, str> {
     };
     match (list, code.code()) {
         (0, Some(value)) if code.display.is_none() => Cow::Owned(format!("Status {value}")),
-        _ => Cow::Borrowed(codes::words(code, list).unwrap_or_default()),
+        _ => codes::words_of_list(code, list).unwrap_or_default(),
     }
 }
 
