@@ -72,7 +72,7 @@ settings! {
         /// tools take it. A server on another machine is asked for a certificate that leads to a known CA and bears its
         /// name, unless sslmode says otherwise.
         postgres: Option<String> = None,
-        /// A file with the password for the database, where it asks for one.
+        /// A file with the password for the database in its first line, where it asks for one; read at every connecting.
         password_file: Option<PathBuf> = None,
         /// For how long messages are kept in the database. Days that are older go as a whole, with all that belongs to
         /// their messages, as soon as nothing in them is open or parked. None: for ever.
