@@ -121,7 +121,7 @@ impl Stamp {
     }
 
     /// Where it begins: a day at midnight, a month or year on its first day, in Norwegian local time. None
-    /// for a time alone. For comparing what was sent with different precision.
+    /// for a time alone, and beyond the calendar's range. For comparing what was sent with different precision.
     #[must_use]
     pub fn start(&self) -> Option<Timestamp> {
         match self.precision {
@@ -133,14 +133,24 @@ impl Stamp {
         }
     }
 
+    /// The same for what must be compared in any case: what lies beyond the calendar's range, as the last day of the year 9999
+    /// does, is its edge.
+    pub(crate) fn start_or_edge(&self) -> Option<Timestamp> {
+        let edge = if self.date.year() > 0 { Timestamp::MAX } else { Timestamp::MIN };
+        self.start().or_else(|| self.date().map(|_| edge))
+    }
+
     /// As a Norwegian clock shows it: sent with another zone, it is moved; a day, month or year is its first
     /// moment, a time alone stands on an empty day.
     #[must_use]
     pub fn oslo(&self) -> Option<DateTime> {
-        if self.precision == Precision::Full && self.zone != Zone::Local {
-            let at = self.instant()?;
+        if self.precision == Precision::Full
+            && self.zone != Zone::Local
+            && let Some(at) = self.instant()
+        {
             return Some(oslo_zone().to_datetime(at));
         }
+        // Beyond the calendar's range, what was sent is all that can be shown.
         Some(self.date.to_datetime(self.time))
     }
 
@@ -178,7 +188,8 @@ impl Stamp {
                 let utc = Offset::UTC.to_datetime(self.instant()?);
                 let (y, mo, d, h, mi, s) =
                     (utc.year(), utc.month(), utc.day(), utc.hour(), utc.minute(), utc.second());
-                Some(format!("{y:04}{mo:02}{d:02}{h:02}{mi:02}{s:02}"))
+                // The first hour of the year 1 is of none before it.
+                (y > 0).then(|| format!("{y:04}{mo:02}{d:02}{h:02}{mi:02}{s:02}"))
             }
         }
     }
@@ -248,11 +259,9 @@ impl FhirDateTime {
             Precision::TimeOfDay => Written::new(),
             Precision::Full => {
                 // Out of the calendar's range by its offset alone: the day is still true.
-                let Some((at, mut offset)) = stamp.resolved() else { return day(d) };
-                // Local mean time (before 1895) has seconds in its offset, which FHIR cannot write.
-                if offset.seconds() % 60 != 0 {
-                    offset = Offset::UTC;
-                }
+                let Some((at, offset)) = stamp.resolved() else { return day(d) };
+                // Local mean time (before 1895) has seconds in its offset, which FHIR cannot write: they go, so that the
+                // clock stays as it was sent, and with it the day.
                 let local = offset.to_datetime(at);
                 let mut text = day(local.date()).mark(b'T').number(local.hour(), 2);
                 text = text.mark(b':').number(local.minute(), 2).mark(b':').number(local.second(), 2);
@@ -389,7 +398,8 @@ mod tests {
         ),
         ("2019-07-01T08:00:00+00:00", Some("2019-07-01T08:00:00+00:00"), Some("20190701080000")),
         ("2019-07-01T08:00Z", Some("2019-07-01T08:00:00Z"), Some("20190701080000")),
-        ("1890-07-01T08:00:00", Some("1890-07-01T07:06:32Z"), Some("18900701070632")),
+        ("0001-01-01T00:00:00", Some("0001-01-01T00:00:00+00:53"), None),
+        ("1890-07-01T08:00:00", Some("1890-07-01T08:00:00+00:53"), Some("18900701070632")),
         (" 2019-07-01\n", Some("2019-07-01"), Some("20190701")),
         ("08:00:00", None, None),
     ];
@@ -433,6 +443,19 @@ mod tests {
         ] {
             assert_eq!(Stamp::parse(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn the_last_day_that_can_be_written_is_after_all_others() {
+        let at = |text: &str| Stamp::parse(text).and_then(|s| s.start_or_edge());
+        for last in
+            ["9999-12-31", "9999-12-31T00:00:00", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59.999+01:00"]
+        {
+            assert!(at(last) > at("2026-11-23") && at(last) >= at("9999-12-30"), "{last}");
+            assert!(Stamp::parse(last).unwrap().oslo().is_some(), "{last}");
+        }
+        assert!(at("0001-01-01T00:00:00") < at("0001-01-02"));
+        assert_eq!(at("08:00:00"), None);
     }
 
     #[test]

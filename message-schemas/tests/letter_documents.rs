@@ -248,6 +248,21 @@ fn stays_have_class_status_and_ranked_diagnoses() {
 }
 
 #[test]
+fn a_warning_without_end_holds_however_far_off_its_end_is_written() {
+    let at = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/epikrise/document-stay-1.2/in.xml");
+    let text = std::fs::read_to_string(at).expect("in.xml");
+    for end in ["9999-12-31", "9999-12-31T23:59:59", "9999-12-31T00:00:00Z"] {
+        let message = text.replace("EndDateTime V=\"2025-01\"", &format!("EndDateTime V=\"{end}\""));
+        let documents = read(message.as_bytes()).translate(&Options::default()).expect("a document");
+        let flags = all(&documents[0], "Flag");
+        let flag =
+            flags.iter().find(|f| f["code"]["text"] == "Reagerte på kontrastvæske").expect("the warning");
+        assert_eq!(flag["status"], "active", "{end}");
+        assert!(flag["period"]["end"].as_str().is_some_and(|e| e.starts_with("9999-12-31")), "{flag}");
+    }
+}
+
+#[test]
 fn warnings_and_drugs_are_what_they_say() {
     let document = ours("epikrise/document-stay-1.2");
     let flags = all(&document, "Flag");

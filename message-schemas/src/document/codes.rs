@@ -142,16 +142,24 @@ pub(super) fn heading<'a>(code: &'a Code<'_>) -> Option<Cow<'a, str>> {
     }
 }
 
-/// True if what was sent begins with the text of a list, but for case and what stands between letters.
+/// True if what was sent begins with the text of a list, or is the beginning of it and leaves out nothing that denies it, but
+/// for case and what stands between letters.
 fn says(sent: &str, text: &str) -> bool {
     fn letters(text: &str) -> impl Iterator<Item = char> {
         text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase)
     }
+    let begins = |long: &str, short: &str| {
+        let mut long = letters(long);
+        letters(short).all(|letter| long.next() == Some(letter))
+    };
+    let denies = |text: &str| {
+        let words = text.split(|c: char| !c.is_alphanumeric());
+        words.map(str::to_lowercase).any(|word| matches!(&*word, "ikke" | "ingen" | "uten"))
+    };
     // Nearly all is sent in the list's own words.
-    sent.starts_with(text) || {
-        let mut sent = letters(sent);
-        letters(text).all(|letter| sent.next() == Some(letter))
-    }
+    sent.starts_with(text)
+        || begins(sent, text)
+        || (letters(sent).nth(3).is_some() && begins(text, sent) && denies(text) == denies(sent))
 }
 
 /// What a person reads for a code that names its own list, as [`words`].
@@ -174,6 +182,13 @@ mod tests {
     use crate::xml::Tree;
 
     #[test]
+    fn the_beginning_of_a_text_says_it_unless_the_rest_denies_it() {
+        assert!(says("Elektiv", "Elektiv/Ordinær (elektiv)"));
+        assert!(!says("Dosering inngår", "Dosering inngår ikke i en multidose"));
+        assert!(!says("Ja, samtykke", "Nei, pasienten har ikke samtykket"));
+    }
+
+    #[test]
     fn a_text_does_not_speak_against_its_code() {
         for (attributes, shown) in [
             (
@@ -183,6 +198,8 @@ mod tests {
             ("V='1' DN='Over øvre referansegrense'", "Over øvre referansegrense"),
             ("V='2' DN='under nedre  Referansegrense.'", "under nedre  Referansegrense."),
             ("V='2'", "Under nedre referansegrense"),
+            ("V='1' DN='Over øvre'", "Over øvre"),
+            ("V='1' DN='O'", "Over øvre referansegrense (O)"),
             ("V='GT' DN='Større'", "Større"),
             ("DN='Over'", "Over"),
             ("V='9'", "9"),

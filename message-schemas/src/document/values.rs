@@ -168,7 +168,7 @@ impl<'t> When<'t> {
 
     /// It begins after the other has begun.
     pub(super) fn is_after(&self, other: Stamp) -> bool {
-        self.dated().is_some_and(|at| at.start() > other.start())
+        self.dated().is_some_and(|at| at.start_or_edge() > other.start_or_edge())
     }
 }
 

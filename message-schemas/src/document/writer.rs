@@ -413,7 +413,7 @@ fn comparable((start, stop): (Stamp, Option<Stamp>)) -> (Stamp, Option<Stamp>) {
     };
     if shared && coarse.precision() != fine.precision() {
         (coarse, Some(coarse))
-    } else if stop.start() < start.start() {
+    } else if stop.start_or_edge() < start.start_or_edge() {
         (start, Some(start))
     } else {
         (start, Some(stop))

@@ -151,7 +151,8 @@ impl<'a, 't, B> Writer<'a, '_, 't, B> {
         for when in start.into_iter().chain(end).filter(|w| w.dated().is_some()) {
             when.mapped(&mut self.coverage, "Flag.period");
         }
-        let ended = end.and_then(When::dated).is_some_and(|e| e.start() < frame.generated.start());
+        let ended =
+            end.and_then(When::dated).is_some_and(|e| e.start_or_edge() < frame.generated.start_or_edge());
         let category = Coding::fixed(
             System::Uri("http://terminology.hl7.org/CodeSystem/flag-category"),
             "safety",

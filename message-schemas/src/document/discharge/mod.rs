@@ -274,7 +274,10 @@ impl<'t> Discharge<'t> {
         let starts = told.clone().filter_map(|e| e.start.as_ref().and_then(When::dated));
         let ends = told.filter_map(|e| e.end.as_ref().and_then(When::dated));
         let issued = self.issued.as_ref().and_then(When::dated);
-        (starts.min_by_key(Stamp::start).or(issued).unwrap_or(generated), ends.max_by_key(Stamp::start))
+        (
+            starts.min_by_key(Stamp::start_or_edge).or(issued).unwrap_or(generated),
+            ends.max_by_key(Stamp::start_or_edge),
+        )
     }
 
     fn size(&self) -> usize {

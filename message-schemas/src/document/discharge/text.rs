@@ -89,8 +89,8 @@ impl<'a, 't> Writer<'a, '_, 't, Discharge<'t>> {
         for when in event.start.iter().chain(&event.end) {
             when.told(&mut self.coverage, EVENTS);
         }
-        if let Some(words) = event.admission.as_ref().and_then(|a| codes::words(a, 8240)) {
-            html.row("Omsorgsnivå", words);
+        if let Some(words) = event.admission.as_ref().and_then(|a| codes::words_of_list(a, 8240)) {
+            html.row("Omsorgsnivå", &words);
         }
         row_code(&mut html, "Tjeneste", event.service.as_ref());
         row_code(&mut html, "Fagområde", event.speciality.as_ref());
@@ -130,10 +130,10 @@ impl<'a, 't> Writer<'a, '_, 't, Discharge<'t>> {
         self.places_told(event, &mut html);
         for party in &event.parties {
             party.told(&mut self.coverage, EVENTS);
-            let label = party.relation.as_ref().and_then(|r| codes::words(r, 8254));
+            let label = party.relation.as_ref().and_then(|r| codes::words_of_list(r, 8254));
             let mut words = String::new();
             party.describe(&mut words);
-            html.row(label.unwrap_or("Deltaker"), &words);
+            html.row(label.as_deref().unwrap_or("Deltaker"), &words);
         }
         c.named(EVENTS).add_rows(PLAIN, &html);
     }
@@ -258,12 +258,12 @@ impl<'a, 't> Writer<'a, '_, 't, Discharge<'t>> {
             }
         }
         for party in body.responsible.iter().chain(&body.related) {
-            let label = party.relation.as_ref().and_then(|r| codes::words(r, 8254));
+            let label = party.relation.as_ref().and_then(|r| codes::words_of_list(r, 8254));
             if relation(party).is_some() {
                 // Everybody with a part in it is a resource of the section.
                 self.role(party, false);
             }
-            self.party_row(label.unwrap_or("Tjenesteyter"), party, CONTACTS, c);
+            self.party_row(label.as_deref().unwrap_or("Tjenesteyter"), party, CONTACTS, c);
         }
         for reference in self.party_references() {
             if let Some(urn) = reference.reference {
@@ -274,8 +274,8 @@ impl<'a, 't> Writer<'a, '_, 't, Discharge<'t>> {
 
     fn request_told(&mut self, request: &'a Request<'t>, c: &mut Chapters<'a>) {
         let mut html = Html::new();
-        if let Some(words) = request.category.as_ref().and_then(|m| codes::words(m, 8455)) {
-            html.row("Type henvisning", words);
+        if let Some(words) = request.category.as_ref().and_then(|m| codes::words_of_list(m, 8455)) {
+            html.row("Type henvisning", &words);
         }
         row_words(&mut html, "Beskrivelse", request.description.as_ref());
         row_when(&mut html, "Utstedt", request.issued.as_ref());

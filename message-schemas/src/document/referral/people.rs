@@ -13,6 +13,7 @@ use crate::document::surroundings;
 use crate::document::values::{Code, Sourced};
 use crate::document::writer::Writer;
 use crate::time::Precision;
+use std::borrow::Cow;
 use uuid::Uuid;
 
 impl<'a, 't> Writer<'a, '_, 't, Referral<'t>> {
@@ -62,20 +63,22 @@ impl<'a, 't> Writer<'a, '_, 't, Referral<'t>> {
             "patient-privacy",
             Some("Privacy Consent"),
         );
-        let words = code.and_then(|c| codes::words(c, 9064)).unwrap_or("Samtykke, ikke nærmere angitt");
+        let words = code.and_then(|c| codes::words_of_list(c, 9064));
+        let words = words.unwrap_or(Cow::Borrowed("Samtykke, ikke nærmere angitt"));
         let category = code.and_then(|c| codes::concept(c, Some(9064), mode));
         if let Some(code) = code {
             code.mapped(&mut self.coverage, "Consent.category");
         }
         let denied = code.and_then(Code::code) == Some("4");
+        let policy = CodeableConcept::text(words);
         let out = fhir::Consent {
             id: Some(id),
             status: Some("active"),
             scope: Some(CodeableConcept::of(scope)),
-            category: vec![category.unwrap_or_else(|| CodeableConcept::text(words))],
+            category: vec![category.unwrap_or_else(|| policy.clone())],
             patient: self.subject,
             date_time: self.date_time(consent.date.as_ref(), "Consent.dateTime", CONSENT),
-            policy_rule: Some(CodeableConcept::text(words)),
+            policy_rule: Some(policy),
             provision: denied.then_some(Provision { kind: "deny" }),
         };
         self.push(id, Resource::Consent(Box::new(out)));

@@ -111,8 +111,8 @@ impl<'a, 't> Writer<'a, '_, 't, Referral<'t>> {
         let body = self.body;
         let mut html = Html::new();
         let listed = |label: &str, list: u16, code: Option<&Code<'_>>, html: &mut Html| {
-            if let Some(words) = code.and_then(|code| codes::words(code, list)) {
-                html.row(label, words);
+            if let Some(words) = code.and_then(|code| codes::words_of_list(code, list)) {
+                html.row(label, &words);
             }
         };
         listed("Type henvisning", 8455, body.category.as_ref(), &mut html);
@@ -146,8 +146,8 @@ impl<'a, 't> Writer<'a, '_, 't, Referral<'t>> {
         for (n, consent) in self.body.consents.iter().enumerate() {
             let mut chapter = c.named(CONSENT);
             let html = chapter.rows(PLAIN);
-            if let Some(words) = consent.status.as_ref().and_then(|s| codes::words(s, 9064)) {
-                html.row("Samtykke", words);
+            if let Some(words) = consent.status.as_ref().and_then(|s| codes::words_of_list(s, 9064)) {
+                html.row("Samtykke", &words);
             }
             row_when(html, "Dato", consent.date.as_ref());
             row_words(html, "Gitt av", consent.given_by.as_ref());
