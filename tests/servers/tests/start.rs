@@ -57,7 +57,7 @@ fn a_node_keeps_its_definitions_over_every_kind_of_end() {
     // What ops/ sets, and what a node here sets instead.
     assert_eq!(
         server.eval("element(2, application:get_env(rabbit, max_message_size)).").unwrap(),
-        "16777216"
+        "16000000"
     );
     assert_eq!(server.eval("rabbit_disk_monitor:get_disk_free_limit().").unwrap(), "50000000");
     for end in [Rabbit::stop, Rabbit::kill] {
