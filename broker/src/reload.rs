@@ -3,7 +3,8 @@
 //! Their files are looked at every few seconds, and at once on SIGHUP. A change is read and proved as a
 //! whole; only then does it take the place of the old one, in one step, so every message is judged by one
 //! consistent set. A change that is faulty is refused, told, and tried again when the files change again;
-//! until then the old set holds.
+//! until then the old set holds. A file that is being written is left alone until it looks the same twice, and from some
+//! parties to none is a fault: a share that is not mounted looks like that, and its messages would be refused for good.
 
 use crate::config::Config;
 use crate::config::read::Fault;
@@ -48,6 +49,7 @@ impl<S: Store, F: RevocationSource> Reload<S, F> {
     /// Runs until `shutdown`.
     pub async fn run(self, shutdown: CancellationToken) {
         let mut seen = self.look().await;
+        let mut last = seen.clone();
         loop {
             let asked = tokio::select! {
                 () = tokio::time::sleep(self.config.reload_every) => false,
@@ -55,10 +57,11 @@ impl<S: Store, F: RevocationSource> Reload<S, F> {
                 () = shutdown.cancelled() => return,
             };
             let look = self.look().await;
-            if asked || look != seen {
-                seen = look;
+            if asked || (look != seen && look == last) {
+                seen.clone_from(&look);
                 self.reload().await;
             }
+            last = look;
         }
     }
 
@@ -66,11 +69,30 @@ impl<S: Store, F: RevocationSource> Reload<S, F> {
         let config = Arc::clone(&self.config);
         let read = tokio::task::spawn_blocking(move || read(&config)).await;
         match read {
+            Ok(Ok((tables, _))) if self.parties() > 0 && tables.parties.iter().next().is_none() => {
+                self.refused(
+                    "Changed parties hold none any more; the old ones hold. Is the folder mounted?"
+                        .to_owned(),
+                )
+                .await;
+            }
             Ok(Ok((tables, material))) => {
+                let (before, now) = (self.parties(), tables.parties.iter().count());
                 self.take_over(tables, material).await;
                 self.health.over(Trouble::ReloadRefused);
                 telemetry::reloaded("taken");
-                tracing::info!("Parties, rules, keys and certificates were read again and hold from now on.");
+                tracing::info!(
+                    before,
+                    now,
+                    "Parties, rules, keys and certificates were read again and hold from now on."
+                );
+                if now < before {
+                    tracing::warn!(
+                        before,
+                        now,
+                        "{now} parties are known, {before} were before: what comes for one that is gone is refused."
+                    );
+                }
                 self.note("reload", "parties, rules, keys and certificates taken over").await;
             }
             Ok(Err(faults)) => {
@@ -85,6 +107,10 @@ impl<S: Store, F: RevocationSource> Reload<S, F> {
             }
             Err(_) => self.refused("Changed files cannot be read; the old ones hold.".to_owned()).await,
         }
+    }
+
+    fn parties(&self) -> usize {
+        self.world.load().parties.iter().count()
     }
 
     async fn take_over(&self, tables: Tables, material: Option<Material>) {

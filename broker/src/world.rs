@@ -240,7 +240,8 @@ pub fn toml_files(path: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(path)? {
         let path = entry?.path();
-        if path.extension().is_some_and(|e| e == "toml") && path.is_file() {
+        // A link to nowhere is a fault that reading it tells of, and not a file less.
+        if path.extension().is_some_and(|e| e == "toml") && !path.is_dir() {
             files.push(path);
         }
     }
