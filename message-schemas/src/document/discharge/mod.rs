@@ -150,10 +150,8 @@ pub(super) fn translate(
     let mut paths = Paths::default();
     let mut ids = Ids::new(&keys, &mut paths);
     let patient = body.patient.as_ref().map(|who| ids.make("Patient", who.node, 1, &mut coverage));
-    // FHIR wants a subject of nearly everything, also where nobody is named.
-    let nobody =
-        || Reference { display: Some(Cow::Borrowed("Pasient ikke oppgitt")), ..Reference::default() };
-    let subject = body.patient.as_ref().map_or_else(nobody, |who| who.subject(patient, judged.as_ref()));
+    let subject =
+        body.patient.as_ref().map_or_else(Reference::no_patient, |who| who.subject(patient, judged.as_ref()));
     let mut writer = Writer {
         options,
         body: &body,

@@ -123,6 +123,11 @@ impl Reference<'_> {
     pub(in crate::document) fn to(id: Uuid) -> Self {
         Self { reference: Some(Urn(id)), identifier: None, display: None }
     }
+
+    /// FHIR wants a subject of nearly everything, also where no patient is named.
+    pub(in crate::document) fn no_patient() -> Self {
+        Self { display: Some(Cow::Borrowed("Pasient ikke oppgitt")), ..Self::default() }
+    }
 }
 
 /// A measured value.

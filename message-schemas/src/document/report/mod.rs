@@ -196,10 +196,7 @@ fn subject<'a>(
             let display = name.map_or(Cow::Borrowed(kind), Cow::Owned);
             Some(Reference { display: Some(display), ..Reference::default() })
         }
-        // Orders must be somebody's in FHIR.
-        Subject::Nobody => {
-            Some(Reference { display: Some(Cow::Borrowed("Pasient ikke oppgitt")), ..Reference::default() })
-        }
+        Subject::Nobody => Some(Reference::no_patient()),
     }
 }
 
