@@ -258,3 +258,18 @@ fn unreadable(path: &Path, error: &io::Error) -> Fault {
         remedy: "Name a file or folder that this user may read.".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_to_nowhere_is_a_fault_and_not_a_file_less() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("below.toml")).unwrap();
+        std::os::unix::fs::symlink("/no/such/file", folder.path().join("b.toml")).unwrap();
+        let mut faults = Vec::new();
+        assert!(texts(&[folder.path().to_path_buf()], &mut faults).is_empty());
+        assert!(faults.len() == 1 && faults[0].file.ends_with("b.toml"), "{faults:?}");
+    }
+}

@@ -37,7 +37,7 @@ fn a_message_goes_through_and_nothing_is_lost_by_a_repeat_a_reload_a_stop_or_a_k
     home.wait_for("the refusal of faulty parties", || home.log().contains("the old ones hold"));
     fs::write(home.at("parties.toml"), format!("{PARTIES}\n# changed\n")).unwrap();
     home.wait_for("the reload", || home.log().contains("were read again and hold from now on"));
-    // As a share looks that is not mounted, and a link whose target is gone.
+    // As a share looks that is not mounted.
     fs::write(home.at("parties.toml"), "").unwrap();
     home.wait_for("no parties are refused", || home.log().contains("hold none any more; the old ones hold"));
     fs::write(home.at("parties.toml"), PARTIES).unwrap();
