@@ -592,7 +592,7 @@ with_server! {
 async fn insist(store: &PostgresStore, n: u128) -> usize {
     let entry =
         message(n).to("folder:a").duplicate_key("HER:1", &n.to_string(), "").idempotency_key(&n.to_string());
-    for attempt in 1..=600 {
+    for attempt in 1..=3000 {
         match store.commit(vec![entry.clone()]).await {
             Ok(results) => {
                 assert!(matches!(results.as_slice(), [CommitResult::Committed(_)]), "{results:?}");
