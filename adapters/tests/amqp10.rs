@@ -120,7 +120,8 @@ impl<'a> Place<'a> {
 
     fn destination(&self, server: Server) -> Destination {
         let connection = Connection::new("bus", server, Arc::new(Nobody)).unwrap();
-        let options = DestinationOptions { timeout: Duration::from_secs(10), message_bytes: 1_000_000 };
+        let options =
+            DestinationOptions { timeout: Duration::from_secs(10), message_bytes: 1_000_000, many: false };
         Destination::new(connection, options, Arc::new(addressed))
     }
 }

@@ -14,8 +14,11 @@
 //! **On shutdown** nothing new is claimed; what is under way is finished and settled, and what came through the door and is
 //! not under way goes back to wait.
 
+mod receivers;
 #[cfg(test)]
 pub(crate) mod tests;
+
+use receivers::Receivers;
 
 use crate::door::{Door, Handed, Place};
 use crate::health::{Health, Trouble};
@@ -29,7 +32,7 @@ use dead_letter::{
     after_attempt,
 };
 use jiff::{SignedDuration, Timestamp};
-use message_schemas::MessageId;
+use message_schemas::{HerId, MessageId};
 use routing_rules::DestinationId;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -76,6 +79,7 @@ pub struct Loop<S, D> {
     next_look: Duration,
     health: Health,
     breaker: Breaker,
+    receivers: Receivers,
     flying: JoinSet<(Attempt, Duration)>,
     claimed: HashMap<Id, Claimed>,
     done: Vec<Settlement>,
@@ -90,6 +94,7 @@ type Finished = Result<(Id, (Attempt, Duration)), JoinError>;
 struct Claimed {
     recipient: RecipientId,
     message: MessageId,
+    receiver: Option<HerId>,
     tries: u32,
     expires: Option<Timestamp>,
     /// It came through the door: none of the journal waits for it to be settled.
@@ -112,6 +117,7 @@ impl<S: Store, D: Destination> Loop<S, D> {
         health: Health,
     ) -> Self {
         let breaker = Breaker::new(options.breaker.clone());
+        let receivers = Receivers::new(options.breaker.clone(), options.schedule.max);
         options.concurrency = options.concurrency.min(MOST_SLOTS);
         let handed = door.serve(options.concurrency);
         Self {
@@ -124,6 +130,7 @@ impl<S: Store, D: Destination> Loop<S, D> {
             next_look: Duration::ZERO,
             health,
             breaker,
+            receivers,
             flying: JoinSet::new(),
             claimed: HashMap::new(),
             done: Vec::new(),
@@ -173,7 +180,11 @@ impl<S: Store, D: Destination> Loop<S, D> {
 
     /// Claims what is due, when there may be something. Returns how long there is nothing more to do.
     async fn look(&mut self) -> Duration {
-        let left = self.next_look.saturating_sub(self.clock.monotonic());
+        let now = self.clock.monotonic();
+        if self.receivers.forget_old(now) {
+            self.show_receivers();
+        }
+        let left = self.next_look.saturating_sub(now);
         if left.is_zero() { self.claim().await } else { left }
     }
 
@@ -285,6 +296,7 @@ impl<S: Store, D: Destination> Loop<S, D> {
         let claimed = Claimed {
             recipient: delivery.recipient,
             message: delivery.message,
+            receiver: delivery.receiver,
             tries: delivery.tries.saturating_add(1),
             expires: delivery.expires,
             direct,
@@ -331,10 +343,10 @@ impl<S: Store, D: Destination> Loop<S, D> {
         };
         let Some(claimed) = self.claimed.remove(&id) else { return };
         let (for_breaker, for_retry) = (self.roll(), self.roll());
-        let steady = self.steady();
+        let ended = self.clock.monotonic();
         let destination = self.options.destination.as_str();
         telemetry::attempt(destination, &attempt, took);
-        match self.breaker.record(&attempt, steady, for_breaker) {
+        match self.breaker.record(&attempt, steady(ended.saturating_sub(took)), steady(ended), for_breaker) {
             Change::None => {}
             Change::Opened => {
                 alarm(
@@ -344,6 +356,24 @@ impl<S: Store, D: Destination> Loop<S, D> {
             }
             Change::Closed => {
                 tracing::info!(destination, "Destination {destination} answers again.");
+            }
+        }
+        if let Some(receiver) = claimed.receiver {
+            match self.receivers.record(receiver, &attempt, took, ended) {
+                Change::None => {}
+                Change::Opened => {
+                    alarm(
+                        Reason::ReceiverAway,
+                        format_args!(
+                            "The queue of receiver {receiver} at {destination} takes nothing; its messages wait."
+                        ),
+                    );
+                    self.show_receivers();
+                }
+                Change::Closed => {
+                    tracing::info!(destination, "Receiver {receiver} at {destination} is reached again.");
+                    self.show_receivers();
+                }
             }
         }
         // Also where nobody hears of it: a probe that failed leaves it open.
@@ -407,10 +437,8 @@ impl<S: Store, D: Destination> Loop<S, D> {
         JOURNAL_PAUSE
     }
 
-    /// The monotonic clock as a time, for the breaker: pauses are lengths of time and know no time of day.
     fn steady(&self) -> Timestamp {
-        let passed = SignedDuration::try_from(self.clock.monotonic()).unwrap_or(SignedDuration::MAX);
-        Timestamp::UNIX_EPOCH.checked_add(passed).unwrap_or(Timestamp::MAX)
+        steady(self.clock.monotonic())
     }
 
     fn roll(&mut self) -> u64 {
@@ -434,6 +462,21 @@ impl<S: Store, D: Destination> Loop<S, D> {
             self.health.over_of(Trouble::DestinationDown, destination);
         }
     }
+
+    fn show_receivers(&self) {
+        let destination = self.options.destination.as_str();
+        let what = format!("{destination}, receivers");
+        match self.receivers.named() {
+            Some(named) => {
+                let code = Reason::ReceiverAway;
+                let why = format!(
+                    "{destination} takes nothing for receiver {named}; their messages wait ({code})."
+                );
+                self.health.trouble_of(Trouble::DestinationDown, &what, why);
+            }
+            None => drop(self.health.over_of(Trouble::DestinationDown, &what)),
+        }
+    }
 }
 
 /// The next that comes through the door; none if it is shut for good. Cancel safe.
@@ -442,6 +485,12 @@ async fn next(handed: &mut Option<UnboundedReceiver<Handed>>) -> Option<Handed> 
         Some(handed) => handed.recv().await,
         None => None,
     }
+}
+
+/// The monotonic clock as a time, for breakers: pauses are lengths of time and know no time of day.
+fn steady(passed: Duration) -> Timestamp {
+    let passed = SignedDuration::try_from(passed).unwrap_or(SignedDuration::MAX);
+    Timestamp::UNIX_EPOCH.checked_add(passed).unwrap_or(Timestamp::MAX)
 }
 
 fn until(then: Timestamp, now: Timestamp) -> Duration {
@@ -463,6 +512,7 @@ fn settlement(recipient: RecipientId, attempt: Attempt, next: Next) -> Settlemen
         Attempt::NothingToDo { why } => Some(format!("{NOTHING_TO_PUBLISH}: {why}")),
         Attempt::Refused { why }
         | Attempt::SetAside { why, .. }
+        | Attempt::ReceiverAway { why }
         | Attempt::Retry { why, .. }
         | Attempt::Unsure { why } => Some(why),
     };
@@ -476,6 +526,7 @@ fn said(attempt: &Attempt) -> &str {
         Attempt::NothingToDo { why }
         | Attempt::Refused { why }
         | Attempt::SetAside { why, .. }
+        | Attempt::ReceiverAway { why }
         | Attempt::Retry { why, .. }
         | Attempt::Unsure { why } => why,
     }

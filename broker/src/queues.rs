@@ -140,7 +140,7 @@ impl Queues {
         let Way { addressing, many } = way;
         Ok(match server.protocol {
             Protocol::V10 => {
-                let options = amqp10::DestinationOptions { timeout, message_bytes };
+                let options = amqp10::DestinationOptions { timeout, message_bytes, many };
                 let connection = self.connection(connection)?;
                 Destination::V10(Box::new(amqp10::Destination::new(connection, options, addressing)))
             }

@@ -274,6 +274,7 @@ pub fn attempt(destination: &str, attempt: &Attempt, took: Duration) {
         Attempt::Refused { .. } => "refused",
         Attempt::SetAside { .. } => "set_aside",
         Attempt::Retry { .. } => "retry",
+        Attempt::ReceiverAway { .. } => "receiver_away",
         Attempt::Unsure { .. } => "unsure",
     };
     metrics::counter!(names::ATTEMPTS.name, "destination" => destination.to_owned(), "outcome" => outcome)

@@ -267,7 +267,7 @@ impl Region {
                         (Event::HandOver, None, None)
                     }
                     Attempt::SetAside { reason, .. } => (Event::Park, Some(*reason), None),
-                    Attempt::Refused { why } => panic!("{why}"),
+                    Attempt::Refused { why } | Attempt::ReceiverAway { why } => panic!("{why}"),
                     Attempt::Retry { .. } => (Event::Retry, None, Some(now())),
                     Attempt::Unsure { .. } => (Event::LoseSight, None, Some(now())),
                 };

@@ -38,6 +38,12 @@ pub enum Attempt {
         /// How long it asks us to wait, if it said so.
         after: Option<Duration>,
     },
+    /// It lives, but the place of this receiver there (its queue) surely did not take the message, and may do so later. Of its
+    /// other receivers that says nothing.
+    ReceiverAway {
+        /// What stood in the way.
+        why: String,
+    },
     /// It may or may not have taken the message: the bytes were out, and no answer came.
     Unsure {
         /// What was seen.
@@ -81,6 +87,7 @@ pub fn after_attempt(
         Attempt::Refused { .. } => return Next::Park(Reason::RefusedByDestination),
         Attempt::SetAside { reason, .. } => return Next::Park(*reason),
         Attempt::Retry { after, .. } => (false, after.unwrap_or_default().min(LONGEST_WISH)),
+        Attempt::ReceiverAway { .. } => (false, Duration::ZERO),
         Attempt::Unsure { .. } => (true, Duration::ZERO),
     };
     let over = expires.is_some_and(|end| end <= now);
@@ -124,6 +131,7 @@ mod tests {
         let endless = Schedule::default();
         let three = Schedule { attempts: Some(3), ..Schedule::default() };
         let refused = Attempt::Refused { why: "403".into() };
+        let away = Attempt::ReceiverAway { why: "no queue".into() };
         let (soon, late, past) = (Some(at(2)), Some(at(9999)), Some(at(0)));
         let cases = [
             // attempt, tries, schedule, expires => next
@@ -144,6 +152,9 @@ mod tests {
             (retry(None), 3, &endless, late, Next::RetryAt(at(20))),
             (retry(None), 2, &three, late, Next::RetryAt(at(10))),
             (retry(None), 3, &three, late, Next::Park(Reason::AttemptsExhausted)),
+            (away.clone(), 1, &endless, None, Next::RetryAt(at(5))),
+            (away.clone(), 3, &three, late, Next::Park(Reason::AttemptsExhausted)),
+            (away, 1, &endless, past, Next::Expire),
             // The last attempt is made when the time ends.
             (retry(None), 1, &endless, soon, Next::RetryAt(at(2))),
             (retry(None), 1, &endless, past, Next::Expire),

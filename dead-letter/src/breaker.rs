@@ -2,14 +2,16 @@
 //! single one through from time to time to see whether the destination is back.
 //!
 //! ```text
-//!             failures in a row                pause over
+//!         failures in a row, for a while       pause over
 //!   Closed ----------------------> Open ----------------------> HalfOpen
 //!     ^                             ^                              |  |
 //!     |                             +---- the probe fails ---------+  |
 //!     +----------------------- the destination answers ---------------+
 //! ```
 //!
-//! A refusal is an answer: the destination lives. Only `Retry` and `Unsure` count as failures.
+//! A refusal is an answer: the destination lives, and so it is if one receiver alone cannot be reached there. Only `Retry` and `Unsure` count as failures. They must have gone on for a
+//! while too: a connection that is lost and made anew within a second fails everything that was under way, and that is no
+//! reason to leave the destination alone, or to wake anybody.
 
 use crate::attempt::{Attempt, later};
 use crate::schedule::Schedule;
@@ -23,6 +25,9 @@ use std::time::Duration;
 pub struct BreakerSettings {
     /// Failures in a row that open it. Default 5.
     pub failures: u32,
+    /// How long they must have gone on, from the beginning of the first. Default 2 s.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub lasting: Duration,
     /// How long it stays open: grows with each failed probe. Default 10 s doubling to 5 min, jitter 0.2.
     pub pause: Schedule,
 }
@@ -34,7 +39,7 @@ impl Default for BreakerSettings {
             max: Duration::from_secs(5 * 60),
             ..Schedule::default()
         };
-        Self { failures: 5, pause }
+        Self { failures: 5, lasting: Duration::from_secs(2), pause }
     }
 }
 
@@ -90,13 +95,15 @@ pub enum Change {
 pub struct Breaker {
     settings: BreakerSettings,
     state: BreakerState,
+    /// When the first failure of the row began; none if there is no row.
+    failing: Option<Timestamp>,
 }
 
 impl Breaker {
     /// A closed breaker.
     #[must_use]
     pub const fn new(settings: BreakerSettings) -> Self {
-        Self { settings, state: BreakerState::Closed { failures: 0 } }
+        Self { settings, state: BreakerState::Closed { failures: 0 }, failing: None }
     }
 
     /// Where it stands.
@@ -125,8 +132,8 @@ impl Breaker {
         }
     }
 
-    /// Records the outcome of an attempt; `chance` is any random number.
-    pub fn record(&mut self, attempt: &Attempt, now: Timestamp, chance: u64) -> Change {
+    /// Records the outcome of an attempt that began at `began` and ended now; `chance` is any random number.
+    pub fn record(&mut self, attempt: &Attempt, began: Timestamp, now: Timestamp, chance: u64) -> Change {
         let failed = match attempt {
             // Nobody was asked, so nothing is known of how the destination is.
             Attempt::NothingToDo { .. } => {
@@ -136,9 +143,11 @@ impl Breaker {
             Attempt::HandedOver
             | Attempt::AlreadyThere
             | Attempt::Refused { .. }
+            | Attempt::ReceiverAway { .. }
             | Attempt::SetAside { .. } => false,
             Attempt::Retry { .. } | Attempt::Unsure { .. } => true,
         };
+        self.failing = failed.then(|| self.failing.map_or(began, |since| since.min(began)));
         match (self.state, failed) {
             (BreakerState::Closed { .. }, false) => {
                 self.state = BreakerState::Closed { failures: 0 };
@@ -150,7 +159,8 @@ impl Breaker {
             }
             (BreakerState::Closed { failures }, true) => {
                 let failures = failures.saturating_add(1);
-                if failures < self.settings.failures {
+                let lasted = self.failing.is_some_and(|since| later(since, self.settings.lasting) <= now);
+                if failures < self.settings.failures || !lasted {
                     self.state = BreakerState::Closed { failures };
                     return Change::None;
                 }
@@ -182,7 +192,7 @@ mod tests {
     }
 
     fn breaker() -> Breaker {
-        Breaker::new(BreakerSettings { failures: 2, ..BreakerSettings::default() })
+        Breaker::new(BreakerSettings { failures: 2, lasting: Duration::ZERO, ..BreakerSettings::default() })
     }
 
     fn failed() -> Attempt {
@@ -207,6 +217,7 @@ mod tests {
             (closed(1), Attempt::AlreadyThere, closed(0), Change::None),
             (closed(1), Attempt::NothingToDo { why: "withdrawn".into() }, closed(1), Change::None),
             (closed(1), refused(), closed(0), Change::None),
+            (closed(1), Attempt::ReceiverAway { why: "no queue".into() }, closed(0), Change::None),
             (closed(0), failed(), closed(1), Change::None),
             (closed(1), failed(), open(10, 1), Change::Opened),
             (closed(1), unsure(), open(10, 1), Change::Opened),
@@ -224,7 +235,7 @@ mod tests {
         ];
         for (before, attempt, after, change) in cases {
             let mut breaker = Breaker { state: before, ..breaker() };
-            assert_eq!(breaker.record(&attempt, at(0), 0), change, "{before:?}, {attempt:?}");
+            assert_eq!(breaker.record(&attempt, at(0), at(0), 0), change, "{before:?}, {attempt:?}");
             assert_eq!(breaker.state(), after, "{before:?}, {attempt:?}");
         }
     }
@@ -235,7 +246,7 @@ mod tests {
         assert_eq!((breaker.permit(at(6)), breaker.permit(at(6))), (Permit::Probe, Permit::Wait(at(306))));
         breaker.unused(at(7));
         assert_eq!(breaker.permit(at(7)), Permit::Probe);
-        breaker.record(&failed(), at(8), 0);
+        breaker.record(&failed(), at(8), at(8), 0);
         assert_eq!(breaker.state(), BreakerState::Open { until: at(8 + 40), times: 3 });
         // Where it is closed there is nothing to give back.
         let mut closed = Breaker { state: BreakerState::Closed { failures: 1 }, ..breaker };
@@ -246,14 +257,41 @@ mod tests {
     #[test]
     fn an_open_breaker_lets_one_probe_through_after_its_pause() {
         let mut breaker = breaker();
-        breaker.record(&failed(), at(0), 0);
+        breaker.record(&failed(), at(0), at(0), 0);
         assert_eq!(breaker.permit(at(0)), Permit::Go);
-        assert_eq!(breaker.record(&failed(), at(0), 0), Change::Opened);
+        assert_eq!(breaker.record(&failed(), at(0), at(0), 0), Change::Opened);
         assert_eq!(breaker.permit(at(9)), Permit::Wait(at(10)));
         assert_eq!(breaker.permit(at(10)), Permit::Probe);
         assert_eq!(breaker.permit(at(11)), Permit::Wait(at(310)), "one probe at a time");
-        assert_eq!(breaker.record(&Attempt::HandedOver, at(12), 0), Change::Closed);
+        assert_eq!(breaker.record(&Attempt::HandedOver, at(12), at(12), 0), Change::Closed);
         assert_eq!(breaker.permit(at(12)), Permit::Go);
+    }
+
+    #[test]
+    fn failures_that_are_over_within_a_moment_do_not_open_it() {
+        let mut breaker = Breaker::new(BreakerSettings {
+            failures: 5,
+            lasting: Duration::from_secs(2),
+            ..breaker().settings
+        });
+        for _ in 0..40 {
+            // All that was under way when the connection was lost, begun over half a second.
+            assert_eq!(breaker.record(&unsure(), at(0), at(1), 0), Change::None);
+        }
+        assert_eq!(breaker.permit(at(1)), Permit::Go);
+        assert_eq!(breaker.record(&failed(), at(2), at(2), 0), Change::Opened, "it did not come back");
+
+        // Where one hangs, its own time is counted: the fifth that had no answer opens it.
+        let mut breaker = Breaker { state: BreakerState::Closed { failures: 0 }, failing: None, ..breaker };
+        let changes = [0; 5].map(|began| breaker.record(&unsure(), at(began), at(30), 0));
+        assert_eq!(changes[3..], [Change::None, Change::Opened]);
+
+        // An answer in between, and the row begins anew.
+        let mut breaker =
+            Breaker { state: BreakerState::Closed { failures: 4 }, failing: Some(at(0)), ..breaker };
+        breaker.record(&Attempt::HandedOver, at(1), at(1), 0);
+        let changes = [9; 5].map(|began| breaker.record(&failed(), at(began), at(10), 0));
+        assert_eq!(changes, [Change::None; 5]);
     }
 
     #[test]
@@ -279,7 +317,7 @@ mod tests {
                     prop_assert_ne!(breaker.clone().permit(until), Permit::Wait(until));
                 }
                 let attempt = [Attempt::HandedOver, refused(), failed(), unsure()][usize::from(outcome)].clone();
-                breaker.record(&attempt, at(now), chance);
+                breaker.record(&attempt, at(now), at(now), chance);
             }
         }
     }

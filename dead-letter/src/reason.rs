@@ -190,6 +190,8 @@ reasons! {
     DatedAhead = "P65", Day, "dated in the future";
     /// A target does not take a form of a new version, and the form that stood there is gone.
     FormNotTaken = "P66", Day, "form of a new version not taken";
+    /// The queue of one receiver takes nothing, while its destination lives; what is for it waits.
+    ReceiverAway = "P67", Night, "a receiver's queue takes nothing";
 }
 
 impl fmt::Display for Reason {

@@ -151,6 +151,7 @@ fn again(record: &ParkedRecord, confirmed: bool, now: Timestamp) -> Result<Again
         | R::AttemptsExhausted
         | R::TimeToLiveOver
         | R::DestinationDown
+        | R::ReceiverAway
         | R::ReceiptDeadlinePassed
         // What the target is told is made anew, from what is known of the series then.
         | R::SeriesOtherPatient

@@ -47,7 +47,7 @@ fn without(envelope: &Envelope, name: &str) -> Envelope {
     Envelope { properties, ..envelope.clone() }
 }
 
-fn with(envelope: &Envelope, name: &str, value: &str) -> Envelope {
+pub(crate) fn with(envelope: &Envelope, name: &str, value: &str) -> Envelope {
     let mut changed = without(envelope, name);
     changed.properties.insert(name, value);
     changed

@@ -78,6 +78,7 @@ fn why(attempt: &Attempt) -> &str {
     match attempt {
         Attempt::Retry { why, .. }
         | Attempt::Refused { why }
+        | Attempt::ReceiverAway { why }
         | Attempt::SetAside { why, .. }
         | Attempt::NothingToDo { why }
         | Attempt::Unsure { why } => why,
@@ -121,6 +122,28 @@ async fn a_full_queue_takes_nothing_and_says_so() {
     assert!(why(&attempts[0]).contains("full"), "{attempts:?}");
     rig.drain("full").await;
     assert_eq!(to.send(&delivery(10, "full")).await, Attempt::HandedOver);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_there_are_many_a_queue_that_takes_nothing_is_its_receivers_fault_alone() {
+    let Some(rig) = Rig::new("many").await else { return };
+    let mut limit = FieldTable::default();
+    limit.insert("x-max-length".into(), AMQPValue::LongInt(1));
+    limit.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
+    rig.queue("full", limit).await;
+    rig.queue("out", FieldTable::default()).await;
+    let to = destination(&rig, DestinationOptions { many: true, ..options() }).await;
+    assert_eq!(to.send(&delivery(0, "full")).await, Attempt::HandedOver);
+    for queue in ["full", "nowhere"] {
+        let attempt = to.send(&delivery(1, queue)).await;
+        assert!(matches!(attempt, Attempt::ReceiverAway { .. }), "{queue}: {attempt:?}");
+        assert_eq!(to.send(&delivery(2, "out")).await, Attempt::HandedOver);
+    }
+    let wrong = DestinationOptions { exchange: Some("NoExchange".into()), many: true, ..options() };
+    let wrong = Destination::build(rig.link(Direction::Out), wrong, addressing()).unwrap();
+    let attempt = Arc::new(wrong);
+    let attempt = send(&attempt, [delivery(3, "out")]).await.remove(0);
+    assert!(matches!(attempt, Attempt::Retry { .. }), "all of them: {attempt:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -215,6 +238,7 @@ async fn through_alarms_restarts_and_kills_nothing_is_said_to_be_sent_that_is_no
                     Attempt::Retry { .. } | Attempt::Unsure { .. } => {}
                     Attempt::AlreadyThere
                     | Attempt::NothingToDo { .. }
+                    | Attempt::ReceiverAway { .. }
                     | Attempt::Refused { .. }
                     | Attempt::SetAside { .. } => panic!("{attempt:?}"),
                 }

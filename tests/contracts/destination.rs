@@ -426,8 +426,11 @@ async fn a_queue_over_amqp_1_0_keeps_it() {
             ..amqp10::Server::new("127.0.0.1")
         };
         let connection = amqp10::Connection::new("bus", server, Arc::new(amqp::Nobody)).unwrap();
-        let options =
-            amqp10::DestinationOptions { timeout: Duration::from_secs(60), message_bytes: 16_000_000 };
+        let options = amqp10::DestinationOptions {
+            timeout: Duration::from_secs(60),
+            message_bytes: 16_000_000,
+            many: false,
+        };
         amqp10::Destination::new(connection, options, to_the_queue())
     })
     .await;

@@ -70,16 +70,17 @@ impl broker_core::ports::Destination for Destination {
         let id = addressed.envelope.message_id.unwrap_or_default().into();
         let publication = Publication { routing_key, properties, body: addressed.envelope.body, id };
         let retry = |why| Attempt::Retry { why, after: None };
+        let of_queue = |why| if self.options.many { Attempt::ReceiverAway { why } } else { retry(why) };
         match self.publisher.publish(publication, self.options.timeout).await {
             Outcome::Taken => Attempt::HandedOver,
             Outcome::NotTaken(why) => retry(why),
+            Outcome::Declined(why) => of_queue(why),
             Outcome::Unroutable(said) => {
                 let why = format!(
                     "no queue takes it ({said}): look at the queue's name, and at upper and lower case in it"
                 );
-                // A queue may be made any moment, so this is no refusal for good; but trying again and again would be
-                // taken for a destination that is down.
-                if self.options.many { refused(why) } else { retry(why) }
+                // A queue may be made any moment, so this is no refusal for good.
+                of_queue(why)
             }
             Outcome::Refused(why) => refused(why),
             Outcome::Unsure(why) => Attempt::Unsure { why },

@@ -39,6 +39,8 @@ pub(super) enum Outcome {
     Taken,
     /// The server surely does not have it.
     NotTaken(String),
+    /// The queue that it went to did not take it.
+    Declined(String),
     /// No queue takes it.
     Unroutable(String),
     /// The server will never take it.
@@ -291,7 +293,7 @@ impl Task {
         let outcome = match fate {
             Fate::Taken => Outcome::Taken,
             Fate::NotTaken => {
-                Outcome::NotTaken("the server did not take it (its queue is full, or in trouble)".to_owned())
+                Outcome::Declined("the server did not take it (its queue is full, or in trouble)".to_owned())
             }
             Fate::Returned(words) => Outcome::Unroutable(words),
             Fate::Unknown => Outcome::Unsure("the channel ended before it was certain".to_owned()),

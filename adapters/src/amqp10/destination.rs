@@ -29,6 +29,8 @@ pub struct Options {
     pub timeout: Duration,
     /// The largest message that the server takes, in bytes.
     pub message_bytes: usize,
+    /// It leads to the queues of many: what one of them lacks says nothing of the others, who must not wait for it.
+    pub many: bool,
 }
 
 /// A destination that is reached over AMQP 1.0. Its links are kept and used again.
@@ -88,6 +90,33 @@ impl Destination {
         }
     }
 
+    /// What the server's word means. Its own text is not repeated.
+    fn judge(&self, outcome: Outcome) -> Attempt {
+        match outcome {
+            Outcome::Accepted(_) => Attempt::HandedOver,
+            Outcome::Released(_) => self.of_queue("the server has no queue for it"),
+            Outcome::Modified(modified) if modified.undeliverable_here == Some(true) => {
+                Attempt::Refused { why: "the server says that it cannot be delivered there".into() }
+            }
+            Outcome::Modified(_) => self.of_queue("the server gave it back"),
+            Outcome::Rejected(rejected) => match rejected.error.map(|error| error.condition) {
+                Some(ErrorCondition::LinkError(LinkError::MessageSizeExceeded)) => {
+                    Attempt::Refused { why: "the server takes no message of this size".into() }
+                }
+                Some(ErrorCondition::AmqpError(AmqpError::DecodeError | AmqpError::InvalidField)) => {
+                    Attempt::Refused { why: "the server cannot read the message".into() }
+                }
+                // A full queue, a missing right: what an operator mends, or time.
+                _ => self.of_queue("the server rejected it"),
+            },
+        }
+    }
+
+    /// One queue did not take it: where there are others, that says nothing of them.
+    fn of_queue(&self, why: &str) -> Attempt {
+        if self.options.many { Attempt::ReceiverAway { why: why.into() } } else { retry(why) }
+    }
+
     /// Forgets a link that failed, unless another has taken its place.
     async fn forget(place: &Mutex<Option<Link>>, made: Instant) {
         let mut place = place.lock().await;
@@ -113,6 +142,7 @@ impl broker_core::ports::Destination for Destination {
             let mut kept = place.lock().await;
             let link = match Box::pin(self.ready(&queue, &mut kept)).await {
                 Ok(link) => link,
+                Err(error @ Error::NotAttached(_)) => return self.of_queue(&error.to_string()),
                 Err(error) => return retry(&error.to_string()),
             };
             let made = link.made;
@@ -135,34 +165,12 @@ impl broker_core::ports::Destination for Destination {
         let answer = timeout(self.options.timeout, answer).await;
         drop(unconfirmed);
         let why = match answer {
-            Ok(Ok(outcome)) => return judge(outcome),
+            Ok(Ok(outcome)) => return self.judge(outcome),
             Ok(Err(_)) => "the link ended before the server said what became of the message",
             Err(_) => "the server did not say in time what became of the message",
         };
         Self::forget(&place, made).await;
         unsure(why)
-    }
-}
-
-/// What the server's word means. Its own text is not repeated.
-fn judge(outcome: Outcome) -> Attempt {
-    match outcome {
-        Outcome::Accepted(_) => Attempt::HandedOver,
-        Outcome::Released(_) => retry("the server has no queue for it"),
-        Outcome::Modified(modified) if modified.undeliverable_here == Some(true) => {
-            Attempt::Refused { why: "the server says that it cannot be delivered there".into() }
-        }
-        Outcome::Modified(_) => retry("the server gave it back"),
-        Outcome::Rejected(rejected) => match rejected.error.map(|error| error.condition) {
-            Some(ErrorCondition::LinkError(LinkError::MessageSizeExceeded)) => {
-                Attempt::Refused { why: "the server takes no message of this size".into() }
-            }
-            Some(ErrorCondition::AmqpError(AmqpError::DecodeError | AmqpError::InvalidField)) => {
-                Attempt::Refused { why: "the server cannot read the message".into() }
-            }
-            // A full queue, a missing right: what an operator mends, or time.
-            _ => retry("the server rejected it"),
-        },
     }
 }
 

@@ -332,6 +332,7 @@ mod tests {
             | Attempt::AlreadyThere
             | Attempt::NothingToDo { .. }
             | Attempt::Refused { .. }
+            | Attempt::ReceiverAway { .. }
             | Attempt::SetAside { .. }
             | Attempt::Unsure { .. }) => panic!("{other:?}"),
         };

@@ -33,7 +33,7 @@ impl Default for KeptOptions {
             max: Duration::from_secs(5 * 60),
             ..Schedule::default()
         };
-        Self { folder: None, breaker: BreakerSettings { failures: 2, pause } }
+        Self { folder: None, breaker: BreakerSettings { failures: 2, lasting: Duration::ZERO, pause } }
     }
 }
 
@@ -171,7 +171,7 @@ impl<F: RevocationSource> Inner<F> {
             let now = self.clock.now();
             let chance = self.chance.hash_one(now);
             let mut state = self.state();
-            state.breaker(&question, &self.breaker).record(&attempt(&answer), now, chance);
+            state.breaker(&question, &self.breaker).record(&attempt(&answer), now, now, chance);
             state.under_way.remove(&question);
         }
         tell.send_replace(Some(answer));

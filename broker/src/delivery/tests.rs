@@ -113,7 +113,7 @@ impl Rig {
             concurrency: self.slots,
             timeout: Duration::from_secs(30),
             schedule: quick.clone(),
-            breaker: BreakerSettings { failures: 2, pause: quick },
+            breaker: BreakerSettings { failures: 2, lasting: Duration::ZERO, pause: quick },
         };
         let served = Loop::new(
             options,

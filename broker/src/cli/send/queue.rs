@@ -189,9 +189,10 @@ impl Queue {
             Attempt::HandedOver | Attempt::AlreadyThere | Attempt::NothingToDo { .. } => {
                 Outcome::Acknowledged
             }
-            Attempt::Refused { why } | Attempt::SetAside { why, .. } | Attempt::Retry { why, .. } => {
-                Outcome::Refused(why)
-            }
+            Attempt::Refused { why }
+            | Attempt::SetAside { why, .. }
+            | Attempt::ReceiverAway { why }
+            | Attempt::Retry { why, .. } => Outcome::Refused(why),
             Attempt::Unsure { why } => Outcome::Lost(why),
         }
     }
