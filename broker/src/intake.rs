@@ -6,8 +6,10 @@
 //!                      window    fetch -+ (revocation, once)        +------ stale ------+
 //! ```
 //!
-//! Each step works on whatever has gathered while it was busy, so groups grow with the load and a lone
-//! message waits for nobody. One transaction takes in a whole group; only then are its sources answered.
+//! Each step works on whatever has gathered while it was busy, so groups grow with the load. What the journal is asked
+//! and told costs much for each group and little for each message: while others are under way, groups begin a few
+//! milliseconds apart. A lone message waits for nobody. One transaction takes in a whole group; only then are its
+//! sources answered.
 //!
 //! **Invariant:** every offer is answered exactly once: with the proof of a durable commit, or with why not.
 //!
@@ -22,6 +24,7 @@
 
 mod direct;
 mod fetching;
+mod pace;
 
 pub use fetching::Fetching;
 
@@ -40,6 +43,7 @@ use dead_letter::Reason;
 use direct::Direct;
 use fetching::{Wanting, without_more};
 use message_schemas::{Findings, MessageId};
+use pace::Pace;
 use routing_rules::DestinationId;
 use std::sync::Arc;
 use std::time::Duration;
@@ -133,17 +137,24 @@ impl<S: Store, F: RevocationSource> Intake<S, F> {
         let (waiting_in, waiting) = mpsc::unbounded_channel();
         let (wanting_in, wanting) = mpsc::unbounded_channel();
         let steps = Steps { wanting: wanting_in, waiting: waiting_in, ready: ready_in };
+        let window = Arc::new(Semaphore::new(intake.options.window));
+        let pace = || Pace::new(Arc::clone(&window), intake.options.window, Arc::clone(&intake.clock));
         tokio::join!(
-            Arc::clone(&intake).admit(offers, steps, shutdown),
+            Arc::clone(&intake).admit(offers, steps, Arc::clone(&window), shutdown),
             Arc::clone(&intake).fetch(wanting),
-            Arc::clone(&intake).look_up(waiting),
-            Arc::clone(&intake).commit(ready),
+            Arc::clone(&intake).look_up(waiting, pace()),
+            Arc::clone(&intake).commit(ready, pace()),
         );
     }
 
     /// Lets as many messages in as the window allows.
-    async fn admit(self: Arc<Self>, mut offers: Receiver<Offer>, steps: Steps, shutdown: CancellationToken) {
-        let window = Arc::new(Semaphore::new(self.options.window));
+    async fn admit(
+        self: Arc<Self>,
+        mut offers: Receiver<Offer>,
+        steps: Steps,
+        window: Arc<Semaphore>,
+        shutdown: CancellationToken,
+    ) {
         while let Some(offer) = offers.recv().await {
             let Ok(permit) = Arc::clone(&window).acquire_owned().await else { return };
             let message = Message {
@@ -203,9 +214,9 @@ impl<S: Store, F: RevocationSource> Intake<S, F> {
     }
 
     /// Fetches what the waiting messages need to know, for all that have gathered in one go.
-    async fn look_up(self: Arc<Self>, mut waiting: UnboundedReceiver<Waiting>) {
+    async fn look_up(self: Arc<Self>, mut waiting: UnboundedReceiver<Waiting>, mut pace: Pace) {
         let mut group = Vec::new();
-        while waiting.recv_many(&mut group, self.options.commit).await > 0 {
+        while pace.gather(&mut waiting, &mut group, self.options.commit).await {
             let lookups: Vec<_> = group.iter_mut().map(|w| std::mem::take(&mut w.lookups)).collect();
             match self.store.look_up(&lookups).await {
                 Ok(known) => {
@@ -251,9 +262,9 @@ impl<S: Store, F: RevocationSource> Intake<S, F> {
     }
 
     /// Commits whatever has gathered, group by group.
-    async fn commit(self: Arc<Self>, mut ready: UnboundedReceiver<Ready>) {
+    async fn commit(self: Arc<Self>, mut ready: UnboundedReceiver<Ready>, mut pace: Pace) {
         let mut group = Vec::new();
-        while ready.recv_many(&mut group, self.options.commit).await > 0 {
+        while pace.gather(&mut ready, &mut group, self.options.commit).await {
             let mut pending = Vec::with_capacity(group.len());
             let mut entries = Vec::with_capacity(group.len());
             for Ready { message, mut entry, prepared } in group.drain(..) {
