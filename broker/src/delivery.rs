@@ -5,7 +5,7 @@
 //!
 //! What can be sent at once comes through the [`Door`], claimed by the commit that took it in. All else is claimed from the
 //! journal. Claims and settlements are made in groups, since each group costs one durable write: new work is claimed when
-//! half of the slots are free, and results are gathered for a few milliseconds.
+//! half of the slots are free, and results gather for a few milliseconds.
 //!
 //! **Invariant:** a claimed recipient is settled. While the journal does not answer, results are held and
 //! offered again; if the process dies first, the journal makes the recipient `unsure` at the next start, and
@@ -15,10 +15,12 @@
 //! not under way goes back to wait.
 
 mod receivers;
+mod settling;
 #[cfg(test)]
 pub(crate) mod tests;
 
 use receivers::Receivers;
+use settling::Settling;
 
 use crate::door::{Door, Handed, Place};
 use crate::health::{Health, Trouble};
@@ -42,8 +44,8 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-/// Results are gathered for so long before they are settled.
-const LINGER: Duration = Duration::from_millis(4);
+/// So soon is it looked again where there may be more, or a slot.
+const SHORTLY: Duration = Duration::from_millis(4);
 
 /// No sleep is longer, so that nothing depends on one missed bell.
 const LONGEST_SLEEP: Duration = Duration::from_secs(5);
@@ -82,7 +84,7 @@ pub struct Loop<S, D> {
     receivers: Receivers,
     flying: JoinSet<(Attempt, Duration)>,
     claimed: HashMap<Id, Claimed>,
-    done: Vec<Settlement>,
+    settling: Settling<S>,
     chance: RandomState,
     rolled: u64,
 }
@@ -120,6 +122,7 @@ impl<S: Store, D: Destination> Loop<S, D> {
         let receivers = Receivers::new(options.breaker.clone(), options.schedule.max);
         options.concurrency = options.concurrency.min(MOST_SLOTS);
         let handed = door.serve(options.concurrency);
+        let settling = Settling::new(Arc::clone(&store), options.concurrency / 2);
         Self {
             options,
             store,
@@ -133,7 +136,7 @@ impl<S: Store, D: Destination> Loop<S, D> {
             receivers,
             flying: JoinSet::new(),
             claimed: HashMap::new(),
-            done: Vec::new(),
+            settling,
             chance: RandomState::new(),
             rolled: 0,
         }
@@ -149,26 +152,19 @@ impl<S: Store, D: Destination> Loop<S, D> {
             if stopping {
                 self.turn_back();
             }
-            let settled = self.settle().await;
             if stopping && self.flying.is_empty() {
-                if !settled {
-                    tokio::time::sleep(JOURNAL_PAUSE).await;
-                    self.settle().await;
-                }
-                return self.done.len();
+                return self.end().await;
             }
-            let pause = if !settled {
-                JOURNAL_PAUSE
-            } else if stopping {
-                LONGEST_SLEEP
-            } else {
-                self.look().await
-            };
+            let pause = if stopping || self.settling.is_held() { LONGEST_SLEEP } else { self.look().await };
+            let pause = self.offer().map_or(pause, |due| due.min(pause));
             tokio::select! {
                 finished = self.flying.join_next_with_id(), if !self.flying.is_empty() => {
                     self.finished(finished);
-                    self.linger().await;
+                    while let Some(finished) = self.flying.try_join_next_with_id() {
+                        self.finished(Some(finished));
+                    }
                 }
+                settled = self.settling.settled(), if self.settling.is_under_way() => self.settled(settled),
                 Some(handed) = next(&mut self.handed) => self.take_over(handed),
                 () = door.rung(), if !stopping => self.next_look = Duration::ZERO,
                 () = door.given_back(), if !stopping => {}
@@ -214,7 +210,7 @@ impl<S: Store, D: Destination> Loop<S, D> {
         };
         let Some(mut slots) = self.door.take(limit) else {
             self.breaker.unused(self.steady());
-            return LINGER;
+            return SHORTLY;
         };
         self.show_breaker();
         let now = self.clock.now();
@@ -239,7 +235,7 @@ impl<S: Store, D: Destination> Loop<S, D> {
         if full {
             // There may be more, and a place for it as soon as one is finished.
             self.door.shut();
-            return if limit == free { LONGEST_SLEEP } else { LINGER };
+            return if limit == free { LONGEST_SLEEP } else { SHORTLY };
         }
         match self.due_in().await {
             Ok(Some(Duration::ZERO)) => Duration::from_millis(1),
@@ -277,14 +273,15 @@ impl<S: Store, D: Destination> Loop<S, D> {
         handed.close();
         let now = self.clock.now();
         while let Ok(Handed { delivery, .. }) = handed.try_recv() {
-            self.done.push(Settlement {
+            let back = Settlement {
                 recipient: delivery.recipient,
                 from: State::Sending,
                 event: Event::Retry,
                 reason: None,
                 next_attempt: Some(now),
                 detail: Some("claimed but not sent".to_owned()),
-            });
+            };
+            self.settling.push(back, true, self.clock.monotonic());
         }
     }
 
@@ -312,25 +309,6 @@ impl<S: Store, D: Destination> Loop<S, D> {
             (attempt, clock.monotonic().saturating_sub(began))
         });
         self.claimed.insert(task.id(), claimed);
-    }
-
-    /// Gathers further results for a moment, and starts what comes meanwhile.
-    async fn linger(&mut self) {
-        let enough = self.options.concurrency / 2;
-        let gather = async {
-            while self.done.len() < enough && !self.flying.is_empty() {
-                tokio::select! {
-                    finished = self.flying.join_next_with_id() => self.finished(finished),
-                    Some(handed) = next(&mut self.handed) => self.take_over(handed),
-                }
-            }
-        };
-        // Cancel safe: what is waited for is, and there is no other point to wait at.
-        if tokio::time::timeout(LINGER, gather).await.is_err() {
-            while let Some(finished) = self.flying.try_join_next_with_id() {
-                self.finished(Some(finished));
-            }
-        }
     }
 
     fn finished(&mut self, finished: Option<Finished>) {
@@ -385,11 +363,9 @@ impl<S: Store, D: Destination> Loop<S, D> {
         let next =
             after_attempt(&attempt, claimed.tries, &self.options.schedule, now, claimed.expires, for_retry);
         self.log(&claimed, &attempt, next);
-        if !(claimed.direct && matches!(next, Next::Done)) {
-            // It will be due again, or the next of its order key is.
-            self.next_look = Duration::ZERO;
-        }
-        self.done.push(settlement(claimed.recipient, attempt, next));
+        // It will be due again, or the next of its order key is.
+        let frees = !(claimed.direct && matches!(next, Next::Done));
+        self.settling.push(settlement(claimed.recipient, attempt, next), frees, ended);
     }
 
     fn log(&self, claimed: &Claimed, attempt: &Attempt, next: Next) {
@@ -413,21 +389,51 @@ impl<S: Store, D: Destination> Loop<S, D> {
         }
     }
 
-    /// Records results; false if the journal did not take them.
-    async fn settle(&mut self) -> bool {
-        if self.done.is_empty() {
-            return true;
+    /// Offers results to the journal if it is time; in how long it will be, if there are any.
+    fn offer(&mut self) -> Option<Duration> {
+        let due = self.settling.due_in(self.flying.is_empty(), self.clock.monotonic())?;
+        if due.is_zero() {
+            self.settling.offer(self.clock.now());
+            return None;
         }
-        match self.store.settle(&self.done, self.clock.now()).await {
-            Ok(_) => {
-                self.done.clear();
+        Some(due)
+    }
+
+    fn settled(&mut self, settled: Result<bool, StoreError>) {
+        match settled {
+            Ok(frees) => {
+                if frees {
+                    self.next_look = Duration::ZERO;
+                }
                 self.health.over(Trouble::JournalUnavailable);
-                true
             }
             Err(error) => {
-                self.journal_failed("settle", &error);
-                false
+                let pause = self.journal_failed("settle", &error);
+                self.settling.hold(pause, self.clock.monotonic());
             }
+        }
+    }
+
+    /// Nothing is under way any more: what is not settled is offered, and once more if the journal does not take it. Returns
+    /// how many are left.
+    async fn end(&mut self) -> usize {
+        let mut tried_again = false;
+        loop {
+            if self.settling.is_under_way() {
+                let settled = self.settling.settled().await;
+                self.settled(settled);
+            }
+            if self.settling.is_empty() {
+                return 0;
+            }
+            if self.settling.is_held() {
+                if tried_again {
+                    return self.settling.len();
+                }
+                tried_again = true;
+                tokio::time::sleep(JOURNAL_PAUSE).await;
+            }
+            self.settling.offer(self.clock.now());
         }
     }
 

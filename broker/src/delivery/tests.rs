@@ -227,6 +227,49 @@ async fn one_that_failed_is_tried_again_from_the_journal() {
     assert_eq!(rig.end().await, 0);
 }
 
+/// While the journal does not take results, none is lost, and what was sent is not sent again.
+#[tokio::test]
+async fn results_are_offered_until_the_journal_takes_them() {
+    let mut rig = Rig::new(4);
+    let refused = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&refused);
+    rig.store = rig.store.with_faults(move |call| {
+        let settles = if call == Call::Settle { counted.fetch_add(1, Ordering::SeqCst) + 1 } else { 0 };
+        match settles {
+            1 => Fault::Fails,
+            2 => Fault::AnswerLost,
+            _ => Fault::None,
+        }
+    });
+    rig.begin(rig.there.clone());
+    rig.until("the loop has looked", |rig| rig.door.is_open()).await;
+    for n in 1..=3 {
+        rig.send_at_once(n, rig.door.slot(10).expect("a slot")).await;
+    }
+    for n in 1..=3 {
+        rig.settled(n).await;
+    }
+    assert!(refused.load(Ordering::SeqCst) >= 2, "it was refused first");
+    assert_eq!((rig.there.arrived().len(), rig.there.attempts()), (3, 3));
+    assert_eq!(rig.end().await, 0);
+}
+
+#[tokio::test]
+async fn results_that_the_journal_does_not_take_at_the_end_are_counted() {
+    let mut rig = Rig::new(4);
+    rig.store = rig.store.with_faults(|call| if call == Call::Settle { Fault::Fails } else { Fault::None });
+    rig.begin(rig.there.clone());
+    rig.until("the loop has looked", |rig| rig.door.is_open()).await;
+    for n in 1..=2 {
+        rig.send_at_once(n, rig.door.slot(10).expect("a slot")).await;
+    }
+    rig.until("both have arrived", |rig| rig.there.arrived().len() == 2).await;
+    let store = rig.store.clone();
+    assert_eq!(rig.end().await, 2);
+    let one = store.message(MessageId(Uuid::from_u128(1))).await.expect("a search").expect("the message");
+    assert_eq!(one.recipients[0].state, State::Sending, "the next start makes it unsure");
+}
+
 #[tokio::test]
 async fn what_was_not_begun_at_the_end_goes_back_to_wait() {
     let mut rig = Rig::new(4);
