@@ -13,7 +13,9 @@ use broker_core::series::{Ruled, Showing};
 use jiff::Timestamp;
 use message_schemas::MessageId;
 use routing_rules::DestinationId;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 /// A batch takes in at most so many rows and bytes, unless one call alone is larger.
@@ -23,6 +25,11 @@ const BATCH_BYTES: usize = 8 << 20;
 const CLAIM_FINDS: usize = 16;
 /// Calls that may wait; further callers wait for a place.
 const QUEUE_CALLS: usize = 1024;
+
+/// Results alone wait so long for a commit to go with, if one has come lately: a transaction more costs the journal several times
+/// what they add to that one, and whoever settles goes on meanwhile.
+const COMPANY: Duration = Duration::from_millis(15);
+const LATELY: Duration = Duration::from_millis(100);
 
 /// One claim stops at so many bytes, or a backlog of large messages would fill the memory.
 pub(crate) const CLAIM_BYTES: i64 = 32 << 20;
@@ -114,13 +121,15 @@ pub(crate) struct Writer {
 pub(crate) struct Queue {
     waiting: mpsc::Receiver<Job>,
     calls: mpsc::WeakSender<Job>,
+    /// When the last commit was taken out.
+    committed: Option<Instant>,
 }
 
 /// Makes a queue.
 pub(crate) fn queue() -> (Writer, Queue) {
     let (calls, waiting) = mpsc::channel(QUEUE_CALLS);
     let weak = calls.downgrade();
-    (Writer { calls }, Queue { waiting, calls: weak })
+    (Writer { calls }, Queue { waiting, calls: weak, committed: None })
 }
 
 impl Writer {
@@ -151,17 +160,35 @@ impl Queue {
 
     /// A batch that begins with this call: as many of those that wait as it takes, those that make others possible
     /// first. What has just been settled or taken in can be claimed at once.
-    pub(crate) fn batch(&mut self, first: Job) -> Vec<Job> {
-        let (mut rows, mut bytes) = first.call.weight();
+    pub(crate) async fn batch(&mut self, first: Job) -> Vec<Job> {
         let mut batch = vec![first];
+        self.fill(&mut batch);
+        let now = Instant::now();
+        if self.committed.is_some_and(|then| now.duration_since(then) < LATELY) {
+            while batch.iter().all(|job| matches!(job.call, Call::Settle(..)))
+                && let Ok(Some(next)) = timeout_at(now + COMPANY, self.waiting.recv()).await
+            {
+                batch.push(next);
+                self.fill(&mut batch);
+            }
+        }
+        if batch.iter().any(|job| matches!(job.call, Call::Commit(_))) {
+            self.committed = Some(Instant::now());
+        }
+        batch.sort_by_key(|job| job.call.order());
+        batch
+    }
+
+    /// Adds what waits, as far as there is room.
+    fn fill(&mut self, batch: &mut Vec<Job>) {
+        let weights = batch.iter().map(|job| job.call.weight());
+        let (mut rows, mut bytes) = weights.fold((0, 0), |(rows, bytes), (r, b)| (rows + r, bytes + b));
         while rows < BATCH_ROWS && bytes < BATCH_BYTES {
             let Ok(next) = self.waiting.try_recv() else { break };
             let (more_rows, more_bytes) = next.call.weight();
             (rows, bytes) = (rows + more_rows, bytes + more_bytes);
             batch.push(next);
         }
-        batch.sort_by_key(|job| job.call.order());
-        batch
     }
 }
 
@@ -312,5 +339,60 @@ impl Call {
             | Self::Show(..)
             | Self::Rule(..) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn results() -> Job {
+        let (answer, _) = oneshot::channel();
+        Job { call: Call::Settle(Vec::new(), Timestamp::UNIX_EPOCH), answer }
+    }
+
+    fn commit() -> Job {
+        let (answer, _) = oneshot::channel();
+        Job { call: Call::Commit(Vec::new()), answer }
+    }
+
+    fn kinds(batch: &[Job]) -> String {
+        let kind = |job: &Job| if matches!(job.call, Call::Commit(_)) { 'c' } else { 's' };
+        batch.iter().map(kind).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn results_wait_a_moment_for_a_commit_if_one_has_come_lately() {
+        let (writer, mut queue) = queue();
+        let waited = async |queue: &mut Queue, first: Job| {
+            let began = Instant::now();
+            let batch = queue.batch(first).await;
+            (kinds(&batch), began.elapsed())
+        };
+        assert_eq!(waited(&mut queue, results()).await, ("s".to_owned(), Duration::ZERO), "none has come");
+        assert_eq!(waited(&mut queue, commit()).await, ("c".to_owned(), Duration::ZERO));
+        let (calls, soon) = (writer.calls.clone(), COMPANY / 3);
+        tokio::spawn(async move {
+            for job in [results(), commit()] {
+                tokio::time::sleep(soon).await;
+                calls.send(job).await.expect("the queue is there");
+            }
+        });
+        let (kinds, time) = waited(&mut queue, results()).await;
+        assert_eq!(kinds, "ssc", "results come first");
+        assert!(time < COMPANY, "{time:?}");
+        let (kinds, time) = waited(&mut queue, results()).await;
+        assert_eq!(kinds, "s", "none came after all");
+        assert!((COMPANY..COMPANY * 2).contains(&time), "{time:?}");
+        tokio::time::sleep(LATELY).await;
+        assert_eq!(waited(&mut queue, results()).await, ("s".to_owned(), Duration::ZERO), "it was long ago");
+        queue.batch(commit()).await;
+        drop(writer);
+        assert_eq!(
+            waited(&mut queue, results()).await,
+            ("s".to_owned(), Duration::ZERO),
+            "all callers have gone"
+        );
+        assert!(queue.next().await.is_none());
     }
 }

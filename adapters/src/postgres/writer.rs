@@ -63,7 +63,7 @@ impl Task {
                 next
             };
             let Some(first) = next else { break };
-            let batch = self.queue.batch(first);
+            let batch = self.queue.batch(first).await;
             self.perform(batch).await;
         }
         if let Some(connection) = self.connection.take()

@@ -46,7 +46,7 @@ impl Task {
                     continue;
                 }
             };
-            let batch = self.queue.batch(first);
+            let batch = self.queue.batch(first).await;
             self.perform(batch).await;
             self.log.shorten(&mut self.connection, self.room.is_tight()).await;
         }
