@@ -3,7 +3,7 @@
 
 use super::amqp::{Amqp, Protocol};
 use super::read::Fault;
-use super::{Config, targets};
+use super::{Config, partners, targets};
 use crate::exit::Failure;
 use crate::journal;
 use crate::protection::{self, Material};
@@ -72,6 +72,9 @@ pub fn check(file: &Path, config: &Config) -> Checked {
             token(file, "registry.token_file", &mut faults);
         }
         can_be_made(&registry.cache, "registry.cache", &mut faults);
+    }
+    if let Some(tables) = &tables {
+        warnings.extend(partners::warnings(config, &tables.parties));
     }
     let targets = targets::check(file, config);
     faults.extend(targets.faults);

@@ -6,6 +6,7 @@
 
 pub mod amqp;
 pub mod check;
+mod partners;
 pub mod publish;
 pub mod read;
 pub mod registry;
