@@ -367,7 +367,7 @@ fn image(node: Node<'_>, html: &mut Html, flow: &mut Flow, coverage: &mut Covera
 }
 
 /// What is inside `root` as plain text: every element but the inline ones stands on lines of its own, cells are
-/// divided by a tab, and what is struck through is said to be so. A raised or lowered number is kept apart from the
+/// divided by a tab, what is preformatted keeps its lines and blanks, and what is struck through is said to be so. A raised or lowered number is kept apart from the
 /// digits beside it: `10<sup>9</sup>` is `10^9`.
 pub(super) fn plain(root: Node<'_>) -> String {
     enum Step<'t> {
@@ -377,7 +377,11 @@ pub(super) fn plain(root: Node<'_>) -> String {
         Struck,
         /// The end of a raised or lowered text.
         Script,
+        /// The end of a preformatted text.
+        Preformatted,
     }
+    // How many preformatted texts are open around what comes next.
+    let mut preformatted = 0usize;
     let mut out = String::new();
     // What is to be written before a digit, should it come next behind another.
     let mut between = None;
@@ -390,6 +394,10 @@ pub(super) fn plain(root: Node<'_>) -> String {
             Step::Tab => out.push('\t'),
             Step::Struck => out.push(']'),
             Step::Script => between = Some(' '),
+            Step::Preformatted => {
+                preformatted = preformatted.saturating_sub(1);
+                end_line(&mut out);
+            }
             Step::Open(node) if !node.is_element() => {
                 let text = node.own_text();
                 if let Some(mark) = between.filter(|_| !text.is_empty()) {
@@ -400,7 +408,11 @@ pub(super) fn plain(root: Node<'_>) -> String {
                     }
                     between = None;
                 }
-                collapse(text, &mut out);
+                if preformatted > 0 {
+                    out.push_str(text);
+                } else {
+                    collapse(text, &mut out);
+                }
             }
             Step::Open(node) => {
                 let name = node.name().to_ascii_lowercase();
@@ -421,6 +433,11 @@ pub(super) fn plain(root: Node<'_>) -> String {
                         end_line(&mut out);
                         collapse(node.attr("alt").unwrap_or_default(), &mut out);
                         work.push(Step::Break);
+                    }
+                    "pre" => {
+                        end_line(&mut out);
+                        preformatted += 1;
+                        work.push(Step::Preformatted);
                     }
                     _ if !inline => {
                         end_line(&mut out);
@@ -580,6 +597,13 @@ mod tests {
         ] {
             assert_eq!(both(inside).1, text, "{inside}");
         }
+    }
+
+    #[test]
+    fn preformatted_text_keeps_its_lines_and_blanks() {
+        let (html, text) = both("Svar: <pre>Na   140\n  K  4,1 <b>H</b>\n</pre> Vel  bekomme");
+        assert_eq!(text, "Svar:\nNa   140\n  K  4,1 H\nVel bekomme");
+        assert!(html.contains("<pre>Na   140\n  K  4,1 <b>H</b>\n</pre>"), "{html}");
     }
 
     #[test]
