@@ -84,6 +84,7 @@ pub fn decode(bytes: &[u8]) -> Result<Decoded<'_>, Finding> {
     if encoding.encoding == UTF_8 {
         return match std::str::from_utf8(body) {
             Ok(text) => Ok(Decoded { text: Cow::Borrowed(text), encoding: "UTF-8", bom, note }),
+            Err(_) if let Some(what) = something_else(body) => Err(what),
             Err(error) => Err(not_text("UTF-8", body.get(..error.valid_up_to()).unwrap_or_default())),
         };
     }
@@ -140,6 +141,26 @@ fn not_text(name: &str, readable: &[u8]) -> Finding {
     })
 }
 
+/// What the bytes are by how they begin, where they are no text: the encoding is not what their sender must mend then.
+fn something_else(bytes: &[u8]) -> Option<Finding> {
+    const UNPACKED: &str = "Send the message itself, not packed.";
+    let (what, remedy) = match bytes {
+        [0x1F, 0x8B, ..] => ("compressed by gzip", UNPACKED),
+        [b'P', b'K', 3, 4, ..] => ("a ZIP archive", UNPACKED),
+        [b'%', b'P', b'D', b'F', ..] => {
+            ("a PDF document", "Send the message; a document goes into it as an attachment.")
+        }
+        // A sequence of more bytes than one can count.
+        [0x30, 0x80..=0x84, ..] => (
+            "signed or sealed (CMS), or another DER file",
+            "Where nothing is opened, send the XML itself; to be opened, it takes trust in the settings.",
+        ),
+        _ => return None,
+    };
+    let message = format!("The bytes are no XML: they are {what}, by how they begin.");
+    Some(Finding::new(Code::Encoding, message, remedy).at(Place { line: 1, column: 1 }))
+}
+
 /// The first bytes of a UTF-16 document, one a letter, for reading its declaration.
 fn narrow(bytes: &[u8], encoding: &'static Encoding) -> Vec<u8> {
     let odd = usize::from(encoding == UTF_16BE);
@@ -155,4 +176,26 @@ fn declared_encoding(head: &[u8]) -> Option<String> {
     let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''))?;
     let label = value.strip_prefix(quote)?.split(quote).next()?;
     Some(label.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_text_at_all_is_called_what_it_is() {
+        for (bytes, what) in [
+            (&b"\x1f\x8b\x08\0\0"[..], "gzip"),
+            (b"PK\x03\x04\x14\0\xff", "ZIP"),
+            (b"%PDF-1.7\n%\xe2\xe3", "PDF"),
+            (b"\x30\x82\x10\0\xff", "CMS"),
+            (b"\x30\x80\x06", "CMS"),
+        ] {
+            let found = decode(bytes).expect_err(what);
+            assert!(found.code == Code::Encoding && found.message.contains(what), "{found:?}");
+        }
+        // Text may begin so too.
+        assert!(decode(b"PK\x03\x04").is_ok() && decode(b"%PDF").is_ok());
+        assert!(decode(b"<a>\x1f\x8b</a>").is_err_and(|found| found.message.contains("UTF-8")));
+    }
 }
