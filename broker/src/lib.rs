@@ -11,6 +11,7 @@ pub mod exit;
 pub mod health;
 pub mod intake;
 pub mod journal;
+pub mod listed;
 pub mod mask;
 pub mod pool;
 pub mod proof;

@@ -3,12 +3,10 @@
 
 use super::Config;
 use super::read::Fault;
+use crate::listed::listed;
 use broker_core::protection::gets;
 use routing_rules::{Gets, Parties};
 use std::collections::BTreeMap;
-
-/// So many parties are named; of the rest the number is told.
-const NAMED: usize = 5;
 
 /// What should be looked at before messages come.
 pub(super) fn warnings(config: &Config, parties: &Parties) -> Vec<Fault> {
@@ -40,17 +38,13 @@ pub(super) fn warnings(config: &Config, parties: &Parties) -> Vec<Fault> {
         let to_partners = config.destinations.get(to).is_some_and(|d| d.amqp.is_some() && d.queue.is_none());
         let (gets, _) = gets(party, parties, &config.policy.protection);
         if to_partners && gets == Gets::Plain {
-            plain.entry(to).or_default().push(party.her_id.to_string());
+            plain.entry(to).or_default().push(party.her_id);
         }
     }
-    for (to, mut parties) in plain {
-        let others = parties.split_off(parties.len().min(NAMED)).len();
-        if others > 0 {
-            parties.push(format!("{others} others"));
-        }
+    for (to, parties) in plain {
+        let named = listed(parties).unwrap_or_default();
         let message = format!(
-            "What we write for {} is neither signed nor sealed, and does not leave so over AMQP ({to}, P18).",
-            parties.join(", ")
+            "What we write for {named} is neither signed nor sealed, and does not leave so over AMQP ({to}, P18)."
         );
         warn(
             "party.protection.gets",

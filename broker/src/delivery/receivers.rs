@@ -4,15 +4,13 @@
 //! must not be silent.
 
 use super::steady;
+use crate::listed::listed;
 use dead_letter::{Attempt, Breaker, BreakerSettings, Change};
 use jiff::{SignedDuration, Timestamp};
 use message_schemas::HerId;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
-
-/// So many are named; of the rest the number is told.
-const NAMED: usize = 5;
 
 /// The receivers of one destination that are away, or have just failed.
 pub(super) struct Receivers {
@@ -86,12 +84,7 @@ impl Receivers {
 
     /// Those that are away, in words; none if none is.
     pub(super) fn named(&self) -> Option<String> {
-        let mut named: Vec<_> = self.away().take(NAMED).map(|receiver| receiver.to_string()).collect();
-        let others = self.away().count().saturating_sub(named.len());
-        if others > 0 {
-            named.push(format!("{others} others"));
-        }
-        (!named.is_empty()).then(|| named.join(", "))
+        listed(self.away())
     }
 }
 
@@ -146,7 +139,7 @@ mod tests {
             record(&mut these, receiver, &away(), 1);
             record(&mut these, receiver, &away(), 4);
         }
-        assert_eq!(these.named().as_deref(), Some("1, 2, 3, 4, 5, 4 others"));
+        assert_eq!(these.named().as_deref(), Some("1, 2, 3, 4, 5 and 4 more"));
         record(&mut these, 3, &away(), 200);
         assert!(!these.forget_old(second(264)));
         assert!(these.forget_old(second(265)) && !these.forget_old(second(265)));
