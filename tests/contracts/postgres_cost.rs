@@ -55,6 +55,46 @@ async fn what_is_claimed_at_intake_costs_the_server_less() {
     assert!(store.ledger().await.expect("the books").balances());
 }
 
+/// A day begins without statistics, and nobody knows then what is choosy: a group that read what the day holds so far would
+/// take longer with each group. One broker takes in, and another delivers, so that it reads everything back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_day_without_statistics_is_not_read_again_for_each_group() {
+    if servers::postgres("a_day_without_statistics").is_none() {
+        return;
+    }
+    let server = Postgres::start(&[("autovacuum", "off")]).expect("a server of its own");
+    let database = server.database("journal").expect("a database");
+    let rig = PostgresRig { server: Box::leak(Box::new(server)), database };
+    let (store, other) = (rig.open().await, rig.open().await);
+    for group in 0..GROUPS {
+        let batch: Vec<Entry> = (group * SIZE..(group + 1) * SIZE)
+            .map(|n| {
+                let entry = message(n as u128).head(&format!("m-{n}")).to("folder:a");
+                entry.duplicate_key("HER:1", &n.to_string(), "9")
+            })
+            .collect();
+        store.commit(batch).await.expect("a commit");
+        let sent = claim(&other, "folder:a", 5000, 100).await;
+        let done: Vec<_> = sent.iter().map(|id| settlement(*id, Event::HandOver)).collect();
+        assert_eq!(other.settle(&done, at(5000)).await, Ok(SIZE));
+    }
+    // What a connection has read is told when it ends, at the latest.
+    drop((store, other));
+    let connected = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'budstikke'";
+    while rig.sql(connected).trim() != "0" {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let read = "SELECT relname, coalesce(seq_tup_read, 0) + coalesce(i.read, 0) FROM pg_stat_user_tables
+        LEFT JOIN (SELECT relid, sum(idx_tup_read) AS read FROM pg_stat_user_indexes GROUP BY relid) i USING (relid)
+        WHERE relname ~ '^(message|body|recipient|event)_' OR relname IN ('pending', 'duplicate_key')";
+    for line in rig.sql(read).lines() {
+        let (table, read) = line.split_once('|').expect("two columns");
+        let rows: usize = read.parse().expect("a number");
+        eprintln!("Rows of {table} read for a message: {:.1}", rows as f64 / (SIZE * GROUPS) as f64);
+        assert!(rows < 10 * SIZE * GROUPS, "{line}");
+    }
+}
+
 /// Entries in the server's log until now. A connection tells what it wrote with the end of a transaction, once a second.
 async fn entries_of_the_log(rig: &PostgresRig, store: &PostgresStore) -> usize {
     tokio::time::sleep(Duration::from_millis(1200)).await;

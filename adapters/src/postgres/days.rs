@@ -95,11 +95,7 @@ async fn drop_day(connection: &mut PgConnection, day: i32) -> Result<bool, Failu
     if !first || sqlx::query_scalar(IN_USE).bind(day).fetch_one(&mut *tx).await? {
         return Ok(false);
     }
-    let name: String = sqlx::query_scalar("SELECT to_char(date '1970-01-01' + $1, 'YYYYMMDD')")
-        .bind(day)
-        .fetch_one(&mut *tx)
-        .await?;
-    let tables: Vec<String> = OF_A_DAY.iter().map(|parent| format!("{parent}_{name}")).collect();
+    let tables: Vec<String> = OF_A_DAY.iter().map(|parent| schema::table(parent, day)).collect();
     let lock = format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", tables.join(", "));
     sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut *tx).await?;
     // A replay may have been faster than the lock.
@@ -107,11 +103,8 @@ async fn drop_day(connection: &mut PgConnection, day: i32) -> Result<bool, Failu
         return Ok(false);
     }
     sqlx::query(REMEMBER).bind(day).execute(&mut *tx).await?;
-    let before: String = sqlx::query_scalar("SELECT to_char(date '1970-01-01' + $1 - 1, 'YYYYMMDD')")
-        .bind(day)
-        .fetch_one(&mut *tx)
-        .await?;
-    let drop = format!("DROP TABLE {}; DROP TABLE IF EXISTS evidence_{before}", tables.join(", "));
+    let evidence = schema::table("evidence", day - 1);
+    let drop = format!("DROP TABLE {}; DROP TABLE IF EXISTS {evidence}", tables.join(", "));
     sqlx::raw_sql(AssertSqlSafe(drop)).execute(&mut *tx).await?;
     tx.commit().await?;
     Ok(true)

@@ -62,13 +62,14 @@ macro_rules! line_lock {
 }
 pub(super) use line_lock;
 
+/// The lines of pending recipients; most have none.
+const LINES: &str = "SELECT DISTINCT destination, order_key FROM pending
+    WHERE id = ANY($1) AND order_key IS NOT NULL AND destination IS NOT NULL";
+
 const LOCK_LINES: &str = concat!(
     "SELECT count(",
     line_lock!("pg_advisory_xact_lock", "$1", "l.destination", "l.order_key"),
-    ") FROM (SELECT destination, order_key FROM (
-        SELECT destination, order_key FROM pending
-            WHERE id = ANY($2) AND order_key IS NOT NULL AND destination IS NOT NULL
-        UNION SELECT * FROM unnest($3, $4)) l(destination, order_key)
+    ") FROM (SELECT * FROM unnest($2, $3) l(destination, order_key)
         ORDER BY hashtextextended(length(destination) || ':' || destination || order_key,
             hashtextextended($1, 0))) l"
 );
@@ -87,12 +88,12 @@ macro_rules! decided {
 
 const PENDING: &str = decided!(
     "",
-    ", next_attempt, instance FROM pending WHERE owner = $1 AND id = ANY($2) ORDER BY seq FOR UPDATE"
+    ", next_attempt, instance FROM pending WHERE owner || '' = $1 AND id = ANY($2) ORDER BY seq FOR UPDATE"
 );
 
 const SET_ASIDE: &str = decided!(
     "",
-    ", NULL::bigint, NULL::bigint FROM recipient WHERE owner = $1 AND id = ANY($2) AND day BETWEEN $3 AND $4
+    ", NULL::bigint, NULL::bigint FROM recipient WHERE owner || '' = $1 AND id = ANY($2) AND day BETWEEN $3 AND $4
         ORDER BY seq FOR UPDATE"
 );
 
@@ -107,13 +108,14 @@ const SENDING: &str = decided!(
 );
 
 /// Entries are offered again soon, if at all; another decision may come at any time.
-const MESSAGES: &str = "SELECT id, content_hash, day, seq FROM message
-    WHERE owner = $1 AND id = ANY($2) AND day BETWEEN $3 AND $4";
+const MESSAGES: &str = "SELECT m.id, m.content_hash, m.day, m.seq FROM unnest($2::uuid[]) AS k(id) CROSS JOIN LATERAL
+    (SELECT id, content_hash, day, seq FROM message WHERE id = k.id AND owner || '' = $1 AND day >= $3 LIMIT 1) m";
 
 const IDEMPOTENCY: &str = "SELECT k.source, k.key, i.message, i.content_hash
     FROM unnest($2, $3, $4) AS k(source, key, hash) JOIN idempotency_key i ON i.owner = $1 AND i.key = k.hash";
 
-const DUPLICATES: &str = "SELECT key FROM duplicate_key WHERE owner = $1 AND key = ANY($2)";
+const DUPLICATES: &str = "SELECT d.key FROM unnest($2::bytea[]) AS k(key)
+    CROSS JOIN LATERAL (SELECT key FROM duplicate_key WHERE owner = $1 AND key = k.key LIMIT 1) d";
 
 /// Locks the own chain, and takes numbers.
 pub(super) async fn begin(
@@ -144,12 +146,16 @@ pub(super) async fn lock_lines(
     of: &[Uuid],
     lines: &BTreeSet<Line>,
 ) -> Result<(), Failure> {
-    if of.is_empty() && lines.is_empty() {
+    let mut lines: BTreeSet<(String, String)> = lines.iter().map(|(to, key)| line(to, key)).collect();
+    if !of.is_empty() {
+        let query = sqlx::query_as(LINES).bind(of);
+        lines.extend(query.fetch_all(&mut *connection).await?);
+    }
+    if lines.is_empty() {
         return Ok(());
     }
-    let (to, keys): (Vec<&str>, Vec<String>) =
-        lines.iter().map(|(to, key)| (to.as_str(), order_key(key))).unzip();
-    sqlx::query(LOCK_LINES).bind(owner).bind(of).bind(to).bind(keys).execute(connection).await?;
+    let (to, keys): (Vec<String>, Vec<String>) = lines.into_iter().unzip();
+    sqlx::query(LOCK_LINES).bind(owner).bind(to).bind(keys).execute(connection).await?;
     Ok(())
 }
 
@@ -166,9 +172,8 @@ impl Begun {
         self.recipients(connection, owner, instance, &wanted.recipients).await?;
         if !wanted.messages.is_empty() {
             let ids: Vec<Uuid> = wanted.messages.iter().map(|m| m.0).collect();
-            let recent = Days { from: self.day - 2, to: i32::MAX };
-            let days = if judged_again { Days::ALL } else { recent };
-            let query = sqlx::query(MESSAGES).bind(owner).bind(ids).bind(days.from).bind(days.to);
+            let from = if judged_again { i32::MIN } else { self.day - 2 };
+            let query = sqlx::query(MESSAGES).bind(owner).bind(ids).bind(from);
             for row in query.fetch_all(&mut *connection).await? {
                 let at = At { day: row.try_get(2)?, seq: row.try_get(3)?, pending: false };
                 let known = (content_hash(&row, 1)?, Some(at));

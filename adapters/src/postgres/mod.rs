@@ -5,6 +5,11 @@
 //! with their rows locked, past those that others have locked; what a broker was sending that has died is taken over by
 //! the others, by the server's clock.
 //!
+//! A day begins without statistics, and to the planner `owner`, the day, or a range of days then look as choosy as an id, though
+//! each is the whole day. So statements leave it no other way than by the id: rows are looked up one by one (`LATERAL` with
+//! `LIMIT 1`), from a first day on (of one-sided ranges it expects much), with `owner || ''` where its index must not serve,
+//! and rows are changed in the table of their day by its name.
+//!
 //! Times are kept to the microsecond.
 
 mod access;

@@ -38,16 +38,18 @@ const ORIGINALS: &str = "SELECT k.place, o.message, o.recipient, p.state, o.gene
 const SENT: &str =
     "SELECT k.place, r.id, r.message, coalesce(p.state, r.state), r.receiver, r.label, m.transport
     FROM unnest($2) WITH ORDINALITY AS k(id, place)
-    JOIN recipient r ON r.id = k.id AND r.owner = $1 AND r.day BETWEEN $3 AND $4
-    JOIN message m ON m.id = r.message AND m.day = r.message_day LEFT JOIN pending p ON p.id = r.id";
+    CROSS JOIN LATERAL (SELECT * FROM recipient WHERE id = k.id AND owner || '' = $1 AND day >= $3 LIMIT 1) r
+    CROSS JOIN LATERAL (SELECT transport FROM message WHERE id = r.message AND day >= r.message_day LIMIT 1) m
+    LEFT JOIN pending p ON p.id = r.id";
 
 const ERRORS: &str = "SELECT k.place, count(*) FROM unnest($2, $3) WITH ORDINALITY AS k(party, since, place)
     JOIN recipient r ON r.owner = $1 AND r.receiver = k.party AND r.received >= k.since
     WHERE r.kind = 'transport-error' GROUP BY k.place";
 
 /// How recipients stand that are not pending.
-const STATES: &str = "SELECT r.id, r.state FROM unnest($1, $2) AS k(day, seq)
-    JOIN recipient r ON r.day = k.day AND r.seq = k.seq WHERE r.day BETWEEN $3 AND $4";
+const STATES: &str =
+    "SELECT r.id, r.state FROM unnest($1::int[], $2::bigint[]) AS k(day, seq) CROSS JOIN LATERAL
+    (SELECT id, state FROM recipient WHERE day = k.day AND seq = k.seq AND day BETWEEN $3 AND $4 LIMIT 1) r";
 
 /// Answers look-ups, in order.
 pub(super) async fn look_up(from: &Reader, lookups: &[Vec<Lookup>]) -> Result<Vec<Known>, Failure> {
@@ -135,7 +137,7 @@ pub(super) async fn look_up(from: &Reader, lookups: &[Vec<Lookup>]) -> Result<Ve
 
 async fn what_was_sent(from: &Reader, ids: Vec<Uuid>) -> Result<Vec<PgRow>, Failure> {
     let days = Days::of(ids.iter().copied());
-    let query = sqlx::query(SENT).bind(&*from.owner).bind(ids).bind(days.from).bind(days.to);
+    let query = sqlx::query(SENT).bind(&*from.owner).bind(ids).bind(days.from);
     Ok(query.fetch_all(&from.pool).await?)
 }
 
@@ -197,10 +199,11 @@ pub(super) async fn first_under(from: &Reader, keys: &[(String, String)]) -> Res
     query.fetch_all(&from.pool).await?.iter().map(|row| Ok(MessageId(row.try_get(0)?))).collect()
 }
 
-const BODIES: &str = "SELECT b.day, b.seq, b.codec, b.size, b.bytes FROM unnest($1, $2) AS k(day, seq)
-    JOIN body b ON b.day = k.day AND b.seq = k.seq WHERE b.day BETWEEN $3 AND $4";
+const BODIES: &str = "SELECT b.* FROM unnest($1::int[], $2::bigint[]) AS k(day, seq) CROSS JOIN LATERAL
+    (SELECT day, seq, codec, size, bytes FROM body WHERE day = k.day AND seq = k.seq AND day BETWEEN $3 AND $4 LIMIT 1) b";
 
-const FACTS: &str = "SELECT id, test, family FROM message WHERE id = ANY($1) AND day BETWEEN $2 AND $3";
+const FACTS: &str = "SELECT m.id, m.test, m.family FROM unnest($1::uuid[]) AS k(id)
+    CROSS JOIN LATERAL (SELECT id, test, family FROM message WHERE id = k.id AND day >= $2 LIMIT 1) m";
 
 /// Fetches the bytes of what was claimed, and what else goes with them, as far as they are not at hand.
 pub(super) async fn deliveries(
@@ -260,8 +263,7 @@ impl Kept {
         }
         let ids: Vec<Uuid> = claimed.iter().map(|c| c.message.0).collect();
         let first = claimed.iter().map(|c| c.message_day).min().unwrap_or_default();
-        let last = claimed.iter().map(|c| c.message_day).max().unwrap_or_default();
-        for row in sqlx::query(FACTS).bind(ids).bind(first).bind(last).fetch_all(&from.pool).await? {
+        for row in sqlx::query(FACTS).bind(ids).bind(first).fetch_all(&from.pool).await? {
             kept.facts.insert(row.try_get(0)?, (row.try_get(1)?, row.try_get(2)?));
         }
         Ok(kept)

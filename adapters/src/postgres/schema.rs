@@ -7,6 +7,8 @@
 
 use super::failure::Failure;
 use broker_core::ports::StoreError;
+use jiff::SignedDuration;
+use jiff::civil::Date;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 /// All versions: number, name, statements.
@@ -25,6 +27,12 @@ const MAKING_DAYS: i64 = 0x4275_6473_0000_0002;
 
 /// Tables are made so many days ahead of today.
 const AHEAD: i32 = 2;
+
+/// The name of the table that holds a day of `parent`. Days are counted from 1970-01-01.
+pub(super) fn table(parent: &str, day: i32) -> String {
+    let date = Date::constant(1970, 1, 1).saturating_add(SignedDuration::from_hours(24 * i64::from(day)));
+    format!("{parent}_{}", date.strftime("%Y%m%d"))
+}
 
 /// Brings a journal to the newest version. Whoever comes second waits, and finds it done.
 pub(super) async fn migrate(connection: &mut PgConnection) -> Result<(), Failure> {

@@ -3,6 +3,7 @@
 use super::columns::{Query, key, maybe_text, micros, order_key, rows, text, unnest, whole};
 use super::failure::Failure;
 use super::load::{At, line};
+use super::schema;
 use crate::journal::batch::{Batch, Chained, Head, Line, Loaded};
 use crate::journal::body::Body;
 use crate::journal::prepare::{Prepared, PreparedRecipient};
@@ -181,33 +182,30 @@ static STAY: LazyLock<String> = LazyLock::new(|| {
     format!("UPDATE pending p SET {set} FROM {} WHERE p.id = k.id", unnest(Moves::COLUMNS, 1))
 });
 
-/// Not pending after: the row of its day says again how it stands.
-static LEAVE: LazyLock<String> = LazyLock::new(|| {
-    let (set, first) = (set(CHANGED), 3);
+/// Not pending after: the row of its day, in this table, says again how it stands.
+fn leave(table: &str) -> String {
+    let (set, rows) = (set(CHANGED), unnest(Moves::COLUMNS, 1));
     format!(
         "WITH k AS MATERIALIZED (SELECT k.* FROM {rows}),
          gone AS (DELETE FROM pending p USING k WHERE p.id = k.id)
-         UPDATE recipient r SET {set} FROM k WHERE r.day = k.day AND r.seq = k.seq AND r.day BETWEEN $1 AND $2",
-        rows = unnest(Moves::COLUMNS, first),
+         UPDATE {table} r SET {set} FROM k WHERE r.day = k.day AND r.seq = k.seq"
     )
-});
+}
 
 /// Pending again.
-static ENTER: LazyLock<String> = LazyLock::new(|| {
+fn enter(table: &str) -> String {
     let facts = "day, seq, owner, id, message, message_day, book, receiver, kind, document, body_day, body, size, \
                  order_key, receipt_written, received, label";
     let qualified = facts.split(", ").map(|c| format!("r.{}", c.trim())).collect::<Vec<_>>().join(", ");
     let changed = [CHANGED, OWN].concat();
     let values = changed.iter().map(|c| format!("k.{c}")).collect::<Vec<_>>().join(", ");
+    let (rows, changed) = (unnest(Moves::COLUMNS, 1), changed.join(", "));
     format!(
         "WITH k AS MATERIALIZED (SELECT k.* FROM {rows}),
-         r AS (UPDATE recipient r SET state = 'pending' FROM k
-               WHERE r.day = k.day AND r.seq = k.seq AND r.day BETWEEN $1 AND $2 RETURNING r.*)
-         INSERT INTO pending ({facts}, {changed}) SELECT {qualified}, {values} FROM r JOIN k ON k.id = r.id",
-        rows = unnest(Moves::COLUMNS, 3),
-        changed = changed.join(", "),
+         r AS (UPDATE {table} r SET state = 'pending' FROM k WHERE r.day = k.day AND r.seq = k.seq RETURNING r.*)
+         INSERT INTO pending ({facts}, {changed}) SELECT {qualified}, {values} FROM r JOIN k ON k.id = r.id"
     )
-});
+}
 
 /// A line's turn is taken from whoever has it and given to the oldest open one, unless one of the line is being
 /// sent.
@@ -545,14 +543,15 @@ pub(super) async fn change(
     recipients: &mut HashMap<RecipientId, Loaded<At>>,
     lines: &BTreeSet<Line>,
 ) -> Result<(), Failure> {
-    let (mut stay, mut leave, mut enter) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    let mut stay = BTreeMap::new();
+    let (mut gone, mut come) = (BTreeMap::<_, BTreeMap<_, _>>::new(), BTreeMap::<_, BTreeMap<_, _>>::new());
     for (id, loaded) in recipients.iter_mut().filter(|(_, loaded)| loaded.moved) {
         loaded.moved = false;
         let pending = is_pending(&loaded.standing);
         let rows = match (loaded.at.pending, pending) {
             (true, true) => &mut stay,
-            (_, false) => &mut leave,
-            (false, true) => &mut enter,
+            (_, false) => gone.entry(loaded.at.day).or_default(),
+            (false, true) => come.entry(loaded.at.day).or_default(),
         };
         rows.insert(loaded.at.seq, moved(*id, loaded, place.instance));
         loaded.at.pending = pending;
@@ -561,12 +560,11 @@ pub(super) async fn change(
         let rows: Moves = stay.into_values().collect();
         rows.bind(sqlx::query(AssertSqlSafe(STAY.as_str()))).execute(&mut *connection).await?;
     }
-    for (sql, rows) in [(&LEAVE, leave), (&ENTER, enter)] {
-        let days = rows.values().map(|row| row.day);
-        let (Some(from), Some(to)) = (days.clone().min(), days.max()) else { continue };
-        let rows: Moves = rows.into_values().collect();
-        let query = sqlx::query(AssertSqlSafe(sql.as_str())).bind(from).bind(to);
-        rows.bind(query).execute(&mut *connection).await?;
+    for (sql, rows) in [(leave as fn(&str) -> String, gone), (enter, come)] {
+        for (day, rows) in rows {
+            let query = sqlx::query(AssertSqlSafe(sql(&schema::table("recipient", day))));
+            rows.into_values().collect::<Moves>().bind(query).execute(&mut *connection).await?;
+        }
     }
     if !lines.is_empty() {
         let (to, keys): (Vec<String>, Vec<String>) = lines.iter().map(|(to, key)| line(to, key)).unzip();
