@@ -7,6 +7,7 @@
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Something that is not as it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -82,10 +83,19 @@ pub struct Health(Arc<Mutex<Troubles>>);
 type Troubles = BTreeMap<Trouble, BTreeMap<String, Said>>;
 
 /// Why something is not as it should be, and how often it was said.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Said {
     why: String,
     times: u64,
+    since: Instant,
+    /// Somebody was told that it lasts.
+    lasting: bool,
+}
+
+impl Default for Said {
+    fn default() -> Self {
+        Self { why: String::new(), times: 0, since: Instant::now(), lasting: false }
+    }
 }
 
 /// What `/health/ready` says.
@@ -139,6 +149,15 @@ impl Health {
         self.troubles().get(&trouble).and_then(|all| all.get("")).map_or(0, |said| said.times)
     }
 
+    /// True once, when something has been wrong for so long.
+    pub fn has_lasted(&self, trouble: Trouble, so_long: Duration) -> bool {
+        let mut troubles = self.troubles();
+        let said = troubles.get_mut(&trouble).and_then(|all| all.get_mut(""));
+        said.is_some_and(|said| {
+            said.since.elapsed() >= so_long && !std::mem::replace(&mut said.lasting, true)
+        })
+    }
+
     /// How it is now.
     #[must_use]
     pub fn report(&self) -> Report {
@@ -168,6 +187,18 @@ mod tests {
         assert_eq!(report["reasons"]["journal_full"], "No room.");
         assert!(health.over(Trouble::JournalFull));
         assert!(health.report().ready);
+    }
+
+    #[test]
+    fn what_lasts_is_news_once() {
+        let (health, away) = (Health::default(), Trouble::JournalUnavailable);
+        assert!(!health.has_lasted(away, Duration::ZERO), "nothing is wrong");
+        for _ in 0..2 {
+            health.trouble(away, "It does not answer.");
+            assert!(!health.has_lasted(away, Duration::from_secs(60)), "it has only begun");
+            assert!(health.has_lasted(away, Duration::ZERO) && !health.has_lasted(away, Duration::ZERO));
+            assert!(health.over(away));
+        }
     }
 
     #[test]

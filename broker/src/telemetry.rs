@@ -452,7 +452,10 @@ pub fn certificates(lasting: &[Lasting]) {
     }
 }
 
-/// The journal did not do what was asked: told once for as long as it lasts.
+/// A journal that is away for so long wakes somebody: a server that restarts, or gives way to another, takes less.
+const JOURNAL_AWAY: Duration = Duration::from_secs(30);
+
+/// The journal did not do what was asked: told once for as long as it lasts, and once more if that is long.
 pub fn journal_failed(health: &Health, step: &str, error: &StoreError) {
     let (trouble, reason) = match error {
         StoreError::Full => (Trouble::JournalFull, Some(Reason::StoreFull)),
@@ -463,8 +466,13 @@ pub fn journal_failed(health: &Health, step: &str, error: &StoreError) {
     if health.trouble(trouble, format!("The journal failed at {step}: {error}.")) {
         match reason {
             Some(reason) => alarm(reason, format_args!("The journal failed at {step}: {error}.")),
-            None => tracing::error!(step, "The journal failed at {step}: {error}."),
+            None => tracing::warn!(step, "The journal failed at {step}: {error}."),
         }
+    }
+    let away = matches!(error, StoreError::Unavailable(_));
+    if away && health.has_lasted(trouble, JOURNAL_AWAY) {
+        let away = JOURNAL_AWAY.as_secs();
+        alarm(Reason::StoreAway, format_args!("The journal has been away for {away} s: {error}."));
     }
 }
 

@@ -192,6 +192,8 @@ reasons! {
     FormNotTaken = "P66", Day, "form of a new version not taken";
     /// The queue of one receiver takes nothing, while its destination lives; what is for it waits.
     ReceiverAway = "P67", Night, "a receiver's queue takes nothing";
+    /// The journal has not answered for half a minute; intake stands still.
+    StoreAway = "P68", Night, "store away";
 }
 
 impl fmt::Display for Reason {

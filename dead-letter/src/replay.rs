@@ -209,6 +209,7 @@ fn again(record: &ParkedRecord, confirmed: bool, now: Timestamp) -> Result<Again
         | R::StoreNewer
         | R::StoreInUse
         | R::StoreDamaged
+        | R::StoreAway
         | R::CertificateExpiring
         | R::OwnCertificateExpired
         | R::TestMode
