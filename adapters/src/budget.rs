@@ -59,6 +59,12 @@ impl Budget {
         self.message_bytes
     }
 
+    /// All messages together that may be in flight, in bytes.
+    #[must_use]
+    pub const fn total_bytes(&self) -> usize {
+        self.total_bytes
+    }
+
     /// Bytes reserved now.
     #[must_use]
     pub fn in_flight(&self) -> usize {

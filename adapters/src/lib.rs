@@ -21,6 +21,7 @@ pub mod sqlite;
 pub mod tls;
 
 mod answer;
+mod appetite;
 mod backoff;
 mod chain;
 mod journal;

@@ -29,6 +29,7 @@ over_both!(
     what_is_in_hand_is_settled_on_the_way_down_and_the_rest_stays,
     what_is_not_taken_stays_whatever_is_taken_after_it,
     while_the_journal_takes_nothing_the_queue_is_left_alone,
+    no_more_are_in_hand_than_fit,
     a_queue_that_is_not_there_stops_alone_and_says_what_to_look_at,
     a_queue_that_is_deleted_and_made_again_is_read_again,
 );
@@ -101,6 +102,41 @@ async fn what_is_not_taken_stays_whatever_is_taken_after_it(over: Over) {
         take(offer);
     }
     rig.holds("in", 0).await;
+    reader.end().await;
+}
+
+/// The budget holds 20 of the largest, and the queue may give 100 at a time.
+async fn no_more_are_in_hand_than_fit(over: Over) {
+    let Some(rig) = Rig::new("fit").await else { return };
+    rig.queue("in", FieldTable::default()).await;
+    let large = "x".repeat(900_000);
+    for _ in 0..50 {
+        rig.put("in", &large).await;
+    }
+    for n in 0..400 {
+        rig.put("in", &n.to_string()).await;
+    }
+    let mut reader = rig.read_over(over, "in", 100);
+    for n in 0..50 {
+        let offer = reader.next().await;
+        assert_eq!(body(&offer).len(), large.len(), "in their order");
+        if n % 10 == 0 {
+            assert!((1..=22).contains(&rig.given_out("in")), "{}", rig.given_out("in"));
+        }
+        take(offer);
+    }
+    // Small ones come by the hundred, and in their order still.
+    let mut most = 0;
+    for n in 0..300 {
+        let offer = reader.next().await;
+        assert_eq!(body(&offer), n.to_string());
+        take(offer);
+        if n % 15 == 0 {
+            most = most.max(rig.given_out("in"));
+        }
+    }
+    // Over 0-9-1 what is in hand of one consumer does not count for the next: 20, 40 and 80 before the 100.
+    assert!((60..=240).contains(&most), "{most}");
     reader.end().await;
 }
 

@@ -117,7 +117,8 @@ impl Rig {
     }
 
     pub(crate) async fn put(&self, queue: &str, body: &str) {
-        let properties = BasicProperties::default().with_delivery_mode(2).with_message_id(body.into());
+        let id = body.get(..100).unwrap_or(body);
+        let properties = BasicProperties::default().with_delivery_mode(2).with_message_id(id.into());
         self.channel
             .basic_publish(
                 "".into(),
@@ -134,6 +135,10 @@ impl Rig {
 
     pub(crate) fn messages(&self, queue: &str) -> u64 {
         self.rabbit.messages(&self.vhost, queue).unwrap_or(u64::MAX)
+    }
+
+    pub(crate) fn given_out(&self, queue: &str) -> u64 {
+        self.rabbit.given_out(&self.vhost, queue).unwrap_or(u64::MAX)
     }
 
     pub(crate) async fn holds(&self, queue: &str, wanted: u64) {
@@ -165,7 +170,7 @@ impl Rig {
     /// Begins to read a queue, over this version of AMQP.
     pub(crate) fn read_over(&self, over: Over, queue: &str, prefetch: u16) -> Reader {
         let (offers, offered) = mpsc::channel(4);
-        let budget = Budget::new(BudgetOptions { message_bytes: 1_000_000, total_bytes: 4_000_000 });
+        let budget = Budget::new(BudgetOptions { message_bytes: 1_000_000, total_bytes: 20_000_000 });
         let intake = Intake::new(offers, budget, Arc::new(SystemClock::new()));
         let arriving = Arc::new(|intake: &Intake, envelope: amqp_profile::Envelope| {
             let key = repeat_key(&envelope);

@@ -11,6 +11,7 @@ use super::link::{lost, words};
 use super::news::QueueNews;
 use super::publisher::advice;
 use super::source::Source;
+use crate::appetite::Appetite;
 use crate::backoff::Backoff;
 use crate::intake::Told;
 use amqp_profile::Envelope;
@@ -25,6 +26,7 @@ use lapin::types::{FieldTable, ShortString};
 use lapin::{Acker, Channel, Connection, Consumer};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
@@ -77,6 +79,9 @@ pub(super) struct Reading<'s> {
     connection: &'s Connection,
     channel: Channel,
     consumer: Option<Consumer>,
+    appetite: Appetite,
+    /// What the appetite is, for consumers that begin.
+    prefetch: Arc<AtomicU16>,
     ledger: Ledger<Held>,
     tell: Tell,
     told: mpsc::UnboundedReceiver<(u64, Answer)>,
@@ -125,8 +130,8 @@ impl<'s> Reading<'s> {
         };
         source.tell(QueueNews::Reading);
         tracing::info!(source = %source.name, "The queue of {} is being read.", source.name);
-        let channel = reading.channel.clone();
-        let silent = silent(&channel, source.options.prefetch, source.link.server().patience);
+        let (channel, prefetch) = (reading.channel.clone(), Arc::clone(&reading.prefetch));
+        let silent = silent(&channel, &prefetch, source.link.server().patience);
         tokio::select! {
             biased;
             served = reading.serve(until, stop) => served.unwrap_or_else(|error| ended(connection, &error)),
@@ -136,7 +141,6 @@ impl<'s> Reading<'s> {
 
     async fn open(source: &'s Source, connection: &'s Connection) -> lapin::Result<Self> {
         let channel = connection.create_channel().await?;
-        channel.basic_qos(source.options.prefetch, BasicQosOptions::default()).await?;
         let (tell, told) = mpsc::unbounded_channel();
         let (offering, _) = mpsc::unbounded_channel();
         let mut reading = Self {
@@ -144,6 +148,8 @@ impl<'s> Reading<'s> {
             connection,
             channel,
             consumer: None,
+            appetite: Appetite::new(source.options.prefetch.into(), source.intake.budget()),
+            prefetch: Arc::default(),
             ledger: Ledger::default(),
             tell,
             told,
@@ -158,10 +164,7 @@ impl<'s> Reading<'s> {
 
     /// Begins to take deliveries, and to offer them.
     async fn consume(&mut self) -> lapin::Result<()> {
-        let queue = ShortString::from(self.source.options.queue.as_str());
-        let (options, table) = (BasicConsumeOptions::default(), FieldTable::default());
-        let consumer = self.channel.basic_consume(queue, ShortString::default(), options, table).await?;
-        self.consumer = Some(consumer);
+        self.ask().await?;
         self.enough = CancellationToken::new();
         let (offering, to_offer) = mpsc::unbounded_channel();
         self.offering = offering;
@@ -173,6 +176,29 @@ impl<'s> Reading<'s> {
         };
         tokio::spawn(offerer.run(to_offer));
         Ok(())
+    }
+
+    /// Asks the server for as many as may be in hand now.
+    async fn ask(&mut self) -> lapin::Result<()> {
+        let now = u16::try_from(self.appetite.now()).unwrap_or(u16::MAX);
+        self.prefetch.store(now, Ordering::Release);
+        self.channel.basic_qos(now, BasicQosOptions::default()).await?;
+        let queue = ShortString::from(self.source.options.queue.as_str());
+        let (options, table) = (BasicConsumeOptions::default(), FieldTable::default());
+        self.consumer =
+            Some(self.channel.basic_consume(queue, ShortString::default(), options, table).await?);
+        Ok(())
+    }
+
+    /// Asks anew for more or fewer at a time. What was on its way is taken, so that nothing goes back into the queue; the server
+    /// counts what comes from now on by itself, so that for a moment more may be in hand.
+    async fn ask_anew(&mut self) -> lapin::Result<()> {
+        let Some(mut consumer) = self.consumer.take() else { return Ok(()) };
+        self.channel.basic_cancel(consumer.tag(), BasicCancelOptions::default()).await?;
+        while let Some(delivery) = consumer.next().await {
+            self.take(delivery?);
+        }
+        self.ask().await
     }
 
     async fn serve(&mut self, until: Option<Instant>, stop: &CancellationToken) -> lapin::Result<Ended> {
@@ -205,7 +231,9 @@ impl<'s> Reading<'s> {
                 () = stop.cancelled(), if self.consumer.is_some() => {}
                 () = sleep_until(deadline), if self.consumer.is_some() => {}
                 came = next(&mut self.consumer) => match came {
-                    Some(Ok(delivery)) => self.take(delivery),
+                    Some(Ok(delivery)) => if self.take(delivery) {
+                        self.ask_anew().await?;
+                    },
                     Some(Err(error)) => return Err(error),
                     None => return Ok(self.cancelled()),
                 },
@@ -222,19 +250,22 @@ impl<'s> Reading<'s> {
         }
     }
 
-    fn take(&mut self, mut delivery: Delivery) {
+    /// Offers one. True if more or fewer may be in hand from now on.
+    fn take(&mut self, mut delivery: Delivery) -> bool {
         self.source.tell(QueueNews::Came);
         let mut envelope = envelope::read(&delivery);
         envelope.body = envelope::body(&mut delivery);
         if envelope.redelivered {
             self.count_again(&mut envelope);
         }
+        let changes = self.appetite.came(envelope.body.len());
         let tag = delivery.delivery_tag;
         self.ledger.came(tag, Held { acker: delivery.acker, envelope: envelope.clone() });
         if let Err(gone) = self.offering.send((tag, envelope)) {
             let (tag, _) = gone.0;
             drop(self.tell.send((tag, Answer::Untouched))); // we hold the other end
         }
+        changes
     }
 
     /// Servers do not always count how often they offer a message (classic queues never do); then we do.
@@ -375,10 +406,11 @@ async fn next(consumer: &mut Option<Consumer>) -> Option<lapin::Result<Delivery>
 }
 
 /// Ends when the channel does not answer within `patience`. What the channel's end means is for others to say.
-async fn silent(channel: &Channel, prefetch: u16, patience: Duration) {
+async fn silent(channel: &Channel, prefetch: &AtomicU16, patience: Duration) {
     loop {
         sleep(PROBE).await;
         // Says what was said before: it holds for consumers that begin after it.
+        let prefetch = prefetch.load(Ordering::Acquire);
         match timeout(patience, channel.basic_qos(prefetch, BasicQosOptions::default())).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) => std::future::pending().await,

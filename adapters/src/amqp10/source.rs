@@ -8,6 +8,7 @@
 use super::link::{Content, Received, Receiving};
 use super::server::{Error, Server};
 use crate::amqp::{QueueNews, Watch};
+use crate::appetite::Appetite;
 use crate::backoff::Backoff;
 use crate::budget::Room;
 use crate::intake::{Intake, Told};
@@ -183,6 +184,7 @@ struct Serving<'a> {
     told: mpsc::UnboundedReceiver<(Held, Told)>,
     /// Taken from the queue and not settled.
     in_hand: u32,
+    appetite: Appetite,
     /// Taken from the queue so far.
     count: u64,
     /// Waits for room, then for intake.
@@ -195,12 +197,14 @@ struct Serving<'a> {
 impl<'a> Serving<'a> {
     fn new(source: &'a Source, receiving: Receiving) -> Self {
         let (tell, told) = mpsc::unbounded_channel();
+        let most = usize::try_from(source.options.prefetch).unwrap_or(usize::MAX);
         Self {
             source,
             receiving,
             tell,
             told,
             in_hand: 0,
+            appetite: Appetite::new(most, source.intake.budget()),
             count: 0,
             offering: None,
             kept: None,
@@ -261,6 +265,9 @@ impl<'a> Serving<'a> {
             Content::Unreadable => return self.reject(info, "is no AMQP message").await,
         };
         self.count += 1;
+        if self.appetite.came(envelope.body.len()) {
+            self.ask_for_more().await?;
+        }
         self.offer(Held { number: self.count, info, envelope });
         Ok(())
     }
@@ -363,17 +370,17 @@ impl<'a> Serving<'a> {
         self.ask_for_more().await
     }
 
-    /// Lets the server send so many that never more than the prefetch are in hand; not for each one alone, and none
-    /// while the journal takes nothing.
+    /// Lets the server send so many that never more are in hand than may be; not for each one alone, and none while the
+    /// journal takes nothing. Only when everything has come that was asked for before: classic queues of RabbitMQ 3.x take what
+    /// is asked for as coming on top of what is on its way.
     async fn ask_for_more(&mut self) -> Result<(), Lost> {
         if self.kept.is_some() {
             // What was asked for is not taken back: messages on their way then would be more than asked for, and end the link.
             return Ok(());
         }
-        let given = self.receiving.receiver.credit();
-        let prefetch = self.source.options.prefetch.max(1);
-        let wanted = prefetch.saturating_sub(self.in_hand);
-        if wanted > given && (wanted - given) * 4 >= prefetch {
+        let most = u32::try_from(self.appetite.now()).unwrap_or(u32::MAX);
+        let wanted = most.saturating_sub(self.in_hand);
+        if self.receiving.receiver.credit() == 0 && wanted.saturating_mul(4) >= most {
             self.receiving.receiver.set_credit(wanted).await?;
         }
         Ok(())

@@ -207,9 +207,21 @@ impl Rabbit {
     /// # Errors
     /// If there is no such queue, or the node is down.
     pub fn messages(&self, vhost: &str, queue: &str) -> io::Result<u64> {
+        self.number(vhost, queue, "messages")
+    }
+
+    /// How many messages of a queue are given out and not yet settled.
+    ///
+    /// # Errors
+    /// As [`Self::messages`].
+    pub fn given_out(&self, vhost: &str, queue: &str) -> io::Result<u64> {
+        self.number(vhost, queue, "messages_unacknowledged")
+    }
+
+    fn number(&self, vhost: &str, queue: &str, of: &str) -> io::Result<u64> {
         let answer = self.eval(&format!(
             r#"{{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"{vhost}">>, queue, <<"{queue}">>)),
-            proplists:get_value(messages, rabbit_amqqueue:info(Q, [messages]))."#
+            proplists:get_value({of}, rabbit_amqqueue:info(Q, [{of}]))."#
         ))?;
         answer.parse().map_err(|_| io::Error::other(format!("no number: {answer}")))
     }
