@@ -37,7 +37,10 @@ pub(super) struct Sample {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Fresh {
     MessageId,
-    DocumentId,
+    DocumentId {
+        /// Receipts answer this one: of a message without MsgHead they name the document (kith-messages §4.5).
+        answered: bool,
+    },
     /// With as much as the sample gives: date or time, with or without a zone.
     Time(TimeForm),
 }
@@ -94,7 +97,10 @@ impl Sample {
         }
         if let Some(document) = head.document_id.as_deref().filter(|document| *document != id.as_str()) {
             for node in elements().filter(|n| DOCUMENT_IDS.contains(&n.name())) {
-                add(content(node, &decoded.text, document), Fresh::DocumentId);
+                add(
+                    content(node, &decoded.text, document),
+                    Fresh::DocumentId { answered: !head.under_msg_head },
+                );
             }
         }
         if let Some(made) = elements().find(|n| n.name() == "GenDate") {
@@ -157,12 +163,23 @@ pub(super) fn label(head: &MessageHead) -> Label {
     }
 }
 
+/// How a document's id begins that receipts answer.
+const ANSWERED: char = 'A';
+
+/// The message that a receipt answers, if it names the message, or the document where it is to name that.
+pub(super) fn answered(original: MsgId) -> MsgId {
+    let document = original.as_str().strip_prefix(ANSWERED).filter(|id| id.len() == 32);
+    let message = document.and_then(|id| Uuid::try_parse(id).ok());
+    message.and_then(|id| MsgId::new(&id.to_string())).unwrap_or(original)
+}
+
 impl Fresh {
     fn text(&self, id: Uuid, now: Timestamp) -> String {
         match self {
             Self::MessageId => id.to_string(),
             // Not the message's: whoever takes one for the other is to be found out.
-            Self::DocumentId => format!("D{}", id.simple()),
+            Self::DocumentId { answered: false } => format!("D{}", id.simple()),
+            Self::DocumentId { answered: true } => format!("{ANSWERED}{}", id.simple()),
             Self::Time(form) => {
                 let here = now.to_zoned(TimeZone::get("Europe/Oslo").unwrap_or(TimeZone::UTC));
                 let form = match form {
@@ -311,6 +328,9 @@ mod tests {
             assert_eq!(after.valid, before.valid, "{}", file.display());
             let (before, after) = (before.head.expect("read"), after.head.expect("read"));
             assert_eq!(after.msg_id, Some(one.id.clone()), "{}", file.display());
+            let document =
+                after.document_id.as_deref().filter(|_| !after.under_msg_head).and_then(MsgId::new);
+            assert_eq!(answered(document.unwrap_or_else(|| one.id.clone())), one.id, "{}", file.display());
             let generated = after.generated.and_then(|g| g.instant);
             if before.generated.is_some() {
                 let day = |t: Timestamp| t.in_tz("Europe/Oslo").expect("a zone").date();

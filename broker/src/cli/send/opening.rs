@@ -4,6 +4,7 @@
 //! whose receipt it is: a tool that takes whatever comes measures less than a partner's system does. Without, receipts in the clear are taken at their word, and
 //! what is sealed is told as refused.
 
+use super::fresh::answered;
 use super::summary::kind;
 use crate::cli::material::{Keys, Trust, Trusting};
 use crate::exit::Failure;
@@ -118,7 +119,7 @@ impl Opener {
         xml::read(&decoded.text, &self.limits, &mut reader).ok()?;
         let head = reader.finish(&Settings::default()).ok()?;
         let receipt = head.receipt?;
-        Some(Answer { id: receipt.original_id?, kind: kind(receipt.status), sender: head.sender })
+        Some(Answer { id: answered(receipt.original_id?), kind: kind(receipt.status), sender: head.sender })
     }
 
     /// What is less than it should be.
