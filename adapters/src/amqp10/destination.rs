@@ -142,6 +142,8 @@ impl broker_core::ports::Destination for Destination {
             let mut kept = place.lock().await;
             let link = match Box::pin(self.ready(&queue, &mut kept)).await {
                 Ok(link) => link,
+                // All that is for anybody goes through the exchange.
+                Err(Error::NotAttached(why)) if why.contains("no exchange") => return retry(&why),
                 Err(error @ Error::NotAttached(_)) => return self.of_queue(&error.to_string()),
                 Err(error) => return retry(&error.to_string()),
             };

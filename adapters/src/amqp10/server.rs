@@ -150,7 +150,7 @@ impl Server {
             .idle_time_out(idle)
             .open_with_stream(io)
             .await
-            .map_err(|error| Error::NotOpened(error.to_string()))
+            .map_err(|error| Error::NotOpened(said(&error)))
     }
 
     /// Begins a session. A fault of any link ends its session on some servers, so links that shall not share their
@@ -161,7 +161,7 @@ impl Server {
     ) -> Result<SessionHandle<()>, Error> {
         let beginning = Session::begin(connection);
         let begun = Box::pin(timeout(self.patience, beginning)).await.map_err(|_| Error::TooSlow)?;
-        begun.map_err(|error| Error::NotOpened(error.to_string()))
+        begun.map_err(|error| Error::NotOpened(said(&error)))
     }
 }
 
@@ -221,6 +221,18 @@ pub enum Error {
     Away(String),
 }
 
+/// What a server said, out of an error that the library prints as it is built.
+pub(super) fn said(error: &impl fmt::Display) -> String {
+    let text = error.to_string();
+    let description = text.split_once("description: Some(\"").and_then(|(_, rest)| rest.split_once("\")"));
+    match description {
+        Some((words, _)) => words.replace("\\\"", "\"").replace("\\'", "'"),
+        None if text.contains("ConnectionStopped") => "the connection was ended".to_owned(),
+        None if text.contains("SessionStopped") => "the session was ended".to_owned(),
+        None => text,
+    }
+}
+
 impl Error {
     /// True if the server is not there now: later it may be.
     #[must_use]
@@ -237,5 +249,25 @@ impl Error {
             | Self::NotOpened(_)
             | Self::NotAttached(_) => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fe2o3_amqp::link::ReceiverAttachError;
+    use fe2o3_amqp::types::definitions::{AmqpError, Error as Told};
+
+    #[test]
+    fn what_a_server_said_is_told_in_its_words() {
+        let words = "NOT_FOUND - no queue 'a \"b\"' in vhost '/'";
+        let told = Told::new(AmqpError::NotFound, Some(words.to_owned()), None);
+        assert_eq!(said(&ReceiverAttachError::RemoteClosedWithError(told)), words);
+        let silent = Told::new(AmqpError::NotFound, None, None);
+        assert!(said(&ReceiverAttachError::RemoteClosedWithError(silent)).contains("NotFound"));
+        assert_eq!(
+            said(&"Local error: SessionStopped(ConnectionStopped(Closed))"),
+            "the connection was ended"
+        );
     }
 }
