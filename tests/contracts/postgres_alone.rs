@@ -725,6 +725,26 @@ async fn a_claim_whose_answer_was_lost_can_be_made_again() {
     assert!(store.ledger().await.expect("the books").balances());
 }
 
+/// Connecting to a server whose disk is full, and whose file of names is not there, ends in an internal error. A journal that is
+/// called damaged is one that somebody brings back from a copy.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_internal_error_of_the_server_is_no_damage_and_passes() {
+    let Some(rig) = PostgresRig::new("an_internal_error").await else { return };
+    let store = rig.open().await;
+    for (code, damaged) in [("XX000", false), ("XX001", true)] {
+        rig.sql(&format!(
+            "CREATE OR REPLACE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS $$
+             BEGIN RAISE EXCEPTION 'could not write init file' USING ERRCODE = '{code}'; END $$;
+             CREATE OR REPLACE TRIGGER fails BEFORE INSERT ON body FOR EACH ROW EXECUTE FUNCTION fails()"
+        ));
+        let failed = store.commit(vec![message(1).to("folder:a")]).await.expect_err("it fails");
+        assert_eq!(matches!(failed, StoreError::Damaged(_)), damaged, "{code}: {failed}");
+        assert!(damaged || matches!(failed, StoreError::Unavailable(_)), "{failed}");
+    }
+    rig.sql("DROP TRIGGER fails ON body");
+    commit(&store, message(1).to("folder:a")).await;
+}
+
 /// Asks again and again until it is so.
 async fn until(what: &str, mut so: impl FnMut() -> bool) {
     for _ in 0..3000 {

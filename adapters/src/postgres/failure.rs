@@ -46,7 +46,8 @@ impl From<sqlx::Error> for Failure {
             // read_only_sql_transaction: it has become a standby, or is about to
             (_, "25006") => StoreError::Unavailable("the server takes no changes".to_owned()),
             // Data and index corrupted; constraints; what cannot be stored; limits; syntax and names.
-            ("XX" | "23" | "22" | "54" | "42", code) if code != "42501" => {
+            // An internal error is what the server did not foresee, as a full disk while somebody connects: it may pass.
+            ("XX" | "23" | "22" | "54" | "42", code) if code != "42501" && code != "XX000" => {
                 StoreError::Damaged(error.to_string())
             }
             ("", _) if is_about_content(&error) => StoreError::Damaged(error.to_string()),

@@ -59,7 +59,10 @@ pub(super) async fn survey(access: &Access) -> Result<Survey, Failure> {
         concern(true, "the database is not in UTF8, and cannot hold every message id");
     }
     if text(5)? != "on" {
-        concern(false, "data_checksums are off: a disk that changes bytes is noticed late, or never");
+        concern(
+            false,
+            "data_checksums are off: a disk that changes bytes is noticed late, or never (pg_checksums --enable, while the server is stopped)",
+        );
     }
     if row.try_get::<i32, _>(0)? < OLDEST {
         concern(true, "the server is older than version 15, with which the journal is tested");

@@ -118,10 +118,7 @@ impl Task {
         let (answer, _) = oneshot::channel();
         self.attempts(&[Job { call: Call::Settle(settlements, now), answer }]).await?;
         self.owed.clear();
-        tracing::warn!(
-            count,
-            "The journal is there again; {count} claims of which nothing was heard are void."
-        );
+        tracing::info!(count, "{count} claims of which nothing was heard are void.");
         Ok(())
     }
 
