@@ -87,14 +87,17 @@ type Troubles = BTreeMap<Trouble, BTreeMap<String, Said>>;
 struct Said {
     why: String,
     times: u64,
+    /// When it was first said, and last.
     since: Instant,
+    last: Instant,
     /// Somebody was told that it lasts.
     lasting: bool,
 }
 
 impl Default for Said {
     fn default() -> Self {
-        Self { why: String::new(), times: 0, since: Instant::now(), lasting: false }
+        let now = Instant::now();
+        Self { why: String::new(), times: 0, since: now, last: now, lasting: false }
     }
 }
 
@@ -149,13 +152,17 @@ impl Health {
         self.troubles().get(&trouble).and_then(|all| all.get("")).map_or(0, |said| said.times)
     }
 
-    /// True once, when something has been wrong for so long.
+    /// True once, when something has been said to be wrong for so long. After as long a silence it counts anew: nobody met it
+    /// meanwhile.
     pub fn has_lasted(&self, trouble: Trouble, so_long: Duration) -> bool {
         let mut troubles = self.troubles();
-        let said = troubles.get_mut(&trouble).and_then(|all| all.get_mut(""));
-        said.is_some_and(|said| {
-            said.since.elapsed() >= so_long && !std::mem::replace(&mut said.lasting, true)
-        })
+        let Some(said) = troubles.get_mut(&trouble).and_then(|all| all.get_mut("")) else { return false };
+        let silence = said.last.elapsed();
+        said.last = Instant::now();
+        if silence > so_long && !said.lasting {
+            said.since = said.last;
+        }
+        said.since.elapsed() >= so_long && !std::mem::replace(&mut said.lasting, true)
     }
 
     /// How it is now.

@@ -26,7 +26,7 @@ const TAKE_OVER: Duration = Duration::from_secs(5);
 
 /// When nobody has met a journal that fails for so long, it is asked again. Longer than any statement waits for a lock, so that
 /// one that takes a note and no message is not taken for well while messages come.
-const JOURNAL_QUIET: Duration = Duration::from_secs(60);
+const JOURNAL_QUIET: Duration = Duration::from_secs(40);
 
 /// Clocks that differ by less agree. The shortest deadline is 15 s (synchronous requests).
 const CLOCKS_AGREE: SignedDuration = SignedDuration::from_secs(2);
@@ -328,12 +328,12 @@ mod tests {
         assert!(wait(0).await);
         timers.expire().await;
         assert!(!wait(5).await, "it is away");
-        assert!(!wait(60).await, "it was asked, and is away still");
+        assert!(!wait(40).await, "it was asked, and is away still");
         away.store(false, Ordering::Relaxed);
-        assert!(!wait(5).await && !wait(59).await, "it is not asked while it has just failed");
+        assert!(!wait(5).await && !wait(39).await, "it is not asked while it has just failed");
         // Somebody meets it in the meantime.
         health.trouble(Trouble::JournalUnavailable, "A commit failed.");
-        assert!(!wait(5).await && !wait(59).await);
+        assert!(!wait(5).await && !wait(39).await);
         assert!(wait(1).await, "it is there again");
         assert!(wait(5).await);
     }
