@@ -1,7 +1,7 @@
 //! Links: a receiving one that hands up raw messages, and a sending one that tells what became of each.
 
 use super::opaque::{CUT, Opaque, WHOLE};
-use super::server::{Error, Server, said, unique};
+use super::server::{Error, Server, unique, words};
 use fe2o3_amqp::connection::ConnectionHandle;
 use fe2o3_amqp::link::delivery::{DeliveryFut, DeliveryInfo};
 use fe2o3_amqp::link::receiver::CreditMode;
@@ -62,7 +62,7 @@ impl Receiving {
             .attach(&mut session);
         match Box::pin(timeout(server.patience, attaching)).await {
             Ok(Ok(receiver)) => Ok(Self { receiver, session, connection }),
-            Ok(Err(error)) => Err(Error::NotAttached(said(&error))),
+            Ok(Err(error)) => Err(Error::NotAttached(words(&error))),
             Err(_) => Err(Error::TooSlow),
         }
     }
@@ -132,7 +132,7 @@ pub(super) async fn see(server: &Server, mut session: SessionHandle<()>, queue: 
             ReceiverAttachError::RemoteClosedWithError(said)
             | ReceiverAttachError::SessionStopped(SessionStopReason::RemoteEndedWithError(said)),
         )) if said.condition == ErrorCondition::AmqpError(AmqpError::UnauthorizedAccess) => Ok(Seen::Hidden),
-        Ok(Err(error)) => Err(Error::NotAttached(said(&error))),
+        Ok(Err(error)) => Err(Error::NotAttached(words(&error))),
         Err(_) => Err(Error::TooSlow),
     };
     drop(timeout(FAREWELL, session.end()).await);
@@ -156,7 +156,7 @@ impl Sending {
         let attaching = Sender::builder().name(unique("budstikke-out")).target(address).attach(&mut session);
         match Box::pin(timeout(server.patience, attaching)).await {
             Ok(Ok(sender)) => Ok(Self { sender, _session: session }),
-            Ok(Err(error)) => Err(Error::NotAttached(said(&error))),
+            Ok(Err(error)) => Err(Error::NotAttached(words(&error))),
             Err(_) => Err(Error::TooSlow),
         }
     }

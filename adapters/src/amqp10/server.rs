@@ -150,7 +150,7 @@ impl Server {
             .idle_time_out(idle)
             .open_with_stream(io)
             .await
-            .map_err(|error| Error::NotOpened(said(&error)))
+            .map_err(|error| Error::NotOpened(words(&error)))
     }
 
     /// Begins a session. A fault of any link ends its session on some servers, so links that shall not share their
@@ -161,7 +161,7 @@ impl Server {
     ) -> Result<SessionHandle<()>, Error> {
         let beginning = Session::begin(connection);
         let begun = Box::pin(timeout(self.patience, beginning)).await.map_err(|_| Error::TooSlow)?;
-        begun.map_err(|error| Error::NotOpened(said(&error)))
+        begun.map_err(|error| Error::NotOpened(words(&error)))
     }
 }
 
@@ -222,11 +222,11 @@ pub enum Error {
 }
 
 /// What a server said, out of an error that the library prints as it is built.
-pub(super) fn said(error: &impl fmt::Display) -> String {
+pub(super) fn words(error: &impl fmt::Display) -> String {
     let text = error.to_string();
     let description = text.split_once("description: Some(\"").and_then(|(_, rest)| rest.split_once("\")"));
     match description {
-        Some((words, _)) => words.replace("\\\"", "\"").replace("\\'", "'"),
+        Some((theirs, _)) => theirs.replace("\\\"", "\"").replace("\\'", "'"),
         None if text.contains("ConnectionStopped") => "the connection was ended".to_owned(),
         None if text.contains("SessionStopped") => "the session was ended".to_owned(),
         None => text,
@@ -260,13 +260,13 @@ mod tests {
 
     #[test]
     fn what_a_server_said_is_told_in_its_words() {
-        let words = "NOT_FOUND - no queue 'a \"b\"' in vhost '/'";
-        let told = Told::new(AmqpError::NotFound, Some(words.to_owned()), None);
-        assert_eq!(said(&ReceiverAttachError::RemoteClosedWithError(told)), words);
+        let theirs = "NOT_FOUND - no queue 'a \"b\"' in vhost '/'";
+        let told = Told::new(AmqpError::NotFound, Some(theirs.to_owned()), None);
+        assert_eq!(words(&ReceiverAttachError::RemoteClosedWithError(told)), theirs);
         let silent = Told::new(AmqpError::NotFound, None, None);
-        assert!(said(&ReceiverAttachError::RemoteClosedWithError(silent)).contains("NotFound"));
+        assert!(words(&ReceiverAttachError::RemoteClosedWithError(silent)).contains("NotFound"));
         assert_eq!(
-            said(&"Local error: SessionStopped(ConnectionStopped(Closed))"),
+            words(&"Local error: SessionStopped(ConnectionStopped(Closed))"),
             "the connection was ended"
         );
     }

@@ -6,7 +6,7 @@
 //! is taken, since servers end links that settle nothing (30 minutes).
 
 use super::link::{Content, Received, Receiving};
-use super::server::{Error, Server, said};
+use super::server::{Error, Server, words};
 use crate::amqp::{QueueNews, Watch};
 use crate::appetite::Appetite;
 use crate::backoff::Backoff;
@@ -143,7 +143,7 @@ struct Lost {
 
 impl Lost {
     fn of(error: &impl std::fmt::Display) -> Self {
-        Self { why: said(error), settled: false }
+        Self { why: words(error), settled: false }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::link::{Content, Received, Receiving};
 use super::message::read;
-use super::server::{Error, Server, said};
+use super::server::{Error, Server, words};
 use amqp_profile::Envelope;
 use fe2o3_amqp::link::IllegalLinkStateError;
 use fe2o3_amqp::types::definitions::SenderSettleMode;
@@ -29,7 +29,7 @@ impl Tap {
         server.check()?;
         let mut receiving =
             Box::pin(Receiving::attach(server, queue, LARGEST, SenderSettleMode::Settled)).await?;
-        let lost = |error: IllegalLinkStateError| Error::NotAttached(said(&error));
+        let lost = |error: IllegalLinkStateError| Error::NotAttached(words(&error));
         receiving.receiver.set_credit(AHEAD).await.map_err(lost)?;
         Ok(Self { receiving, came: 0 })
     }
