@@ -119,9 +119,13 @@ impl<'a> Place<'a> {
     }
 
     fn destination(&self, server: Server) -> Destination {
+        self.destination_of(server, false)
+    }
+
+    /// `many`: it leads to the queues of many receivers.
+    fn destination_of(&self, server: Server, many: bool) -> Destination {
         let connection = Connection::new("bus", server, Arc::new(Nobody)).unwrap();
-        let options =
-            DestinationOptions { timeout: Duration::from_secs(10), message_bytes: 1_000_000, many: false };
+        let options = DestinationOptions { timeout: Duration::from_secs(10), message_bytes: 1_000_000, many };
         Destination::new(connection, options, Arc::new(addressed))
     }
 }
@@ -297,6 +301,14 @@ async fn what_has_no_queue_is_never_handed_over() {
         let nowhere = destination.send(&delivery(1, "nowhere_async", b"<one/>")).await;
         assert!(matches!(nowhere, Attempt::Retry { .. }), "{nowhere:?}");
     }
+    // Of many receivers one is away where its queue is, and all are where the exchange is.
+    let one = place.destination_of(place.server(), true).send(&delivery(1, "nowhere_async", b"x")).await;
+    assert!(matches!(one, Attempt::ReceiverAway { .. }), "{one:?}");
+    let all = place.destination_of(bus("NHNTESTBus"), true).send(&delivery(1, &queue, b"x")).await;
+    assert!(
+        matches!(&all, Attempt::Retry { why, .. } if why.starts_with("NOT_FOUND - no exchange")),
+        "{all:?}"
+    );
     // A fault with one queue leaves the others alone.
     let destination = place.destination(bus("NHNTestBus"));
     assert!(matches!(destination.send(&delivery(1, "nowhere_async", b"x")).await, Attempt::Retry { .. }));
