@@ -93,7 +93,7 @@ const PENDING: &str = decided!(
 
 const SET_ASIDE: &str = decided!(
     "",
-    ", NULL::bigint, NULL::bigint FROM recipient WHERE owner || '' = $1 AND id = ANY($2) AND day BETWEEN $3 AND $4
+    ", NULL::bigint, NULL::bigint FROM recipient WHERE owner || '' = $1 AND id = ANY($2) AND day >= $3
         ORDER BY seq FOR UPDATE"
 );
 
@@ -234,7 +234,7 @@ impl Begun {
             if left.is_empty() {
                 return Ok(());
             }
-            let query = sqlx::query(SET_ASIDE).bind(owner).bind(left).bind(days.from).bind(days.to);
+            let query = sqlx::query(SET_ASIDE).bind(owner).bind(left).bind(days.from);
             for row in query.fetch_all(&mut *connection).await? {
                 if row.try_get::<&str, _>(6)? == "pending" {
                     return Err(Failure::overtaken("a recipient moved on while it was looked at"));
