@@ -675,12 +675,7 @@ async fn a_server_that_restarts_or_is_killed_loses_and_doubles_nothing() {
 /// the recipient over: it must come back by itself.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_claim_whose_answer_was_lost_can_be_made_again() {
-    if servers::postgres("a_claim_whose_answer_was_lost").is_none() {
-        return;
-    }
-    let server = Postgres::start(&[]).expect("a server of its own");
-    let database = server.database("journal").expect("a database");
-    let rig = PostgresRig { server: Box::leak(Box::new(server)), database };
+    let Some(rig) = PostgresRig::alone("a_claim_whose_answer_was_lost", &[]) else { return };
     let store = rig.open().await;
     let ids = commit(&store, message(1).to("folder:a")).await;
     // With a standby that never answers, a commit is made and waits; whoever is ended then never hears of it.

@@ -6,7 +6,6 @@ use adapters::postgres::PostgresStore;
 use broker_core::journal::{Entry, RecipientId};
 use broker_core::lifecycle::Event;
 use broker_core::ports::Store as _;
-use servers::Postgres;
 use std::time::Duration;
 
 /// Messages in a commit, and commits.
@@ -16,12 +15,9 @@ const GROUPS: usize = 30;
 /// What is claimed by the commit that takes it in is written once as being sent, and with one event instead of two.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_claimed_at_intake_costs_the_server_less() {
-    if servers::postgres("what_is_claimed_at_intake_costs").is_none() {
+    let Some(rig) = PostgresRig::alone("what_is_claimed_at_intake_costs", &[("autovacuum", "off")]) else {
         return;
-    }
-    let server = Postgres::start(&[("autovacuum", "off")]).expect("a server of its own");
-    let database = server.database("journal").expect("a database");
-    let rig = PostgresRig { server: Box::leak(Box::new(server)), database };
+    };
     let store = rig.open().await;
     let (mut next, mut cost) = (0, Vec::new());
     // The first round fills the tables' first pages.
@@ -59,12 +55,7 @@ async fn what_is_claimed_at_intake_costs_the_server_less() {
 /// take longer with each group. One broker takes in, and another delivers, so that it reads everything back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_day_without_statistics_is_not_read_again_for_each_group() {
-    if servers::postgres("a_day_without_statistics").is_none() {
-        return;
-    }
-    let server = Postgres::start(&[("autovacuum", "off")]).expect("a server of its own");
-    let database = server.database("journal").expect("a database");
-    let rig = PostgresRig { server: Box::leak(Box::new(server)), database };
+    let Some(rig) = PostgresRig::alone("a_day_without_statistics", &[("autovacuum", "off")]) else { return };
     let (store, other) = (rig.open().await, rig.open().await);
     for group in 0..GROUPS {
         let batch: Vec<Entry> = (group * SIZE..(group + 1) * SIZE)

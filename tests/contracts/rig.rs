@@ -126,6 +126,14 @@ impl PostgresRig {
         Some(Self { server, database })
     }
 
+    /// The same on a server of its own, with these settings.
+    pub(crate) fn alone(test: &str, settings: &[(&str, &str)]) -> Option<Self> {
+        servers::postgres(test)?;
+        let server = Postgres::start(settings).expect("a server of its own");
+        let database = server.database("journal").expect("a database");
+        Some(Self { server: Box::leak(Box::new(server)), database })
+    }
+
     /// Runs statements as the superuser; rows in lines, columns between `|`.
     pub(crate) fn sql(&self, statements: &str) -> String {
         self.server.sql(&self.database, statements).expect("statements of the test")
