@@ -197,6 +197,19 @@ mod tests {
         assert!(health.report().ready);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn what_was_wrong_long_ago_and_is_again_has_not_lasted() {
+        let (health, away, long) = (Health::default(), Trouble::JournalUnavailable, Duration::from_secs(30));
+        let after = async |seconds| {
+            tokio::time::advance(Duration::from_secs(seconds)).await;
+            health.trouble(away, "It does not answer.");
+            health.has_lasted(away, long)
+        };
+        assert!(!after(0).await && !after(20).await);
+        assert!(!after(31).await, "nobody met it for so long");
+        assert!(!after(20).await && after(20).await && !after(20).await);
+    }
+
     #[test]
     fn what_lasts_is_news_once() {
         let (health, away) = (Health::default(), Trouble::JournalUnavailable);
