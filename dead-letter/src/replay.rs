@@ -192,8 +192,8 @@ fn again(record: &ParkedRecord, confirmed: bool, now: Timestamp) -> Result<Again
         | R::OfferedTooOften => Ok(Again::Judge),
         R::SenderContradicts if confirmed => Ok(Again::Judge),
         R::SenderContradicts => Err(Refusal::ConflictNotConfirmed),
-        R::NegativeReceipt
-        | R::MessageIdInvalid
+        // What would have been refused, if anybody had heard of it.
+        R::MessageIdInvalid
         | R::PatientNotIdentified
         | R::NotXml
         | R::ProtectionNotAgreed
@@ -201,7 +201,8 @@ fn again(record: &ParkedRecord, confirmed: bool, now: Timestamp) -> Result<Again
         | R::CertificateNotAccepted
         | R::CertificateRevoked
         | R::EnvelopeInvalid
-        | R::EnvelopeReceiverDiffers => Err(Refusal::Rejected),
+        | R::EnvelopeReceiverDiffers => Ok(Again::Judge),
+        R::NegativeReceipt => Err(Refusal::Rejected),
         R::MissingBody
         | R::Duplicate
         | R::SecondReceipt

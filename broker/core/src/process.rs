@@ -203,7 +203,10 @@ impl Prepared {
             .then_some(Fault::ConflictingContent)
             .or_else(|| envelope::first_fault(arrival, reading, known, world, now));
         let told = fault.and_then(|fault| envelope::told(fault, arrival, reading, world));
-        recipients.silent = envelope::is_silent(arrival, told);
+        // Who forges a message that its sender has sent shall not make us tell the sender that it was refused.
+        let forged = reading.unproven && !known.seen.is_empty();
+        recipients.silent = forged || envelope::is_silent(arrival, told);
+        recipients.told = envelope::tells(arrival, told);
         let verdict = match fault {
             None if reading.opaque => recipients.pass_on(arrival, world, ids),
             Some(fault) => recipients.stop(fault, reading, world, now, ids, &had_it),
@@ -215,10 +218,6 @@ impl Prepared {
         } else {
             verdict
         };
-        // Who forges a message that its sender has sent shall not make us tell the sender that it was refused.
-        if reading.unproven && !known.seen.is_empty() {
-            recipients.say_nothing();
-        }
         label::write(&mut recipients, arrival, reading, now);
         seal::protect(&mut recipients, arrival, reading, world, now, ids);
         // What could not be sealed goes nowhere either, so a request is known to be unanswerable only now.

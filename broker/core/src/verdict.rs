@@ -81,7 +81,8 @@ pub enum Fault {
 /// What is done with the recipient, or with the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kept {
-    /// Refused for good: kept as a record, never imported afterwards (HIS 80415:2012 §3.2).
+    /// Refused for good: kept as a record, never imported afterwards (HIS 80415:2012 §3.2). Set aside instead where the
+    /// sender does not hear of it.
     Refused,
     /// Set aside, to be replayed or discarded by a person.
     Parked,

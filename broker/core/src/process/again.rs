@@ -104,7 +104,7 @@ impl Prepared {
     }
 }
 
-/// Parked by protection, or since its sender could not be told: ours or the world's to mend.
+/// Parked by protection, or since its sender could not be told: ours or the world's to mend, or a person's.
 fn may_be_judged(recipient: &RecipientRecord) -> bool {
     recipient.state == State::Parked
         && matches!(
@@ -120,6 +120,15 @@ fn may_be_judged(recipient: &RecipientRecord) -> bool {
                     | Reason::EnvelopeSenderMissing
                     | Reason::ErrorWithheld
                     | Reason::OfferedTooOften
+                    | Reason::MessageIdInvalid
+                    | Reason::PatientNotIdentified
+                    | Reason::NotXml
+                    | Reason::ProtectionNotAgreed
+                    | Reason::SignatureInvalid
+                    | Reason::CertificateNotAccepted
+                    | Reason::CertificateRevoked
+                    | Reason::EnvelopeInvalid
+                    | Reason::EnvelopeReceiverDiffers
             )
         )
 }

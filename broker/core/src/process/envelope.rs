@@ -207,6 +207,12 @@ pub(super) fn is_silent(arrival: &Arrival, told: Option<ErrorCondition>) -> bool
     told.is_some() || matches!(role, Some(Role::Sync | Role::SyncReply | Role::Error))
 }
 
+/// Whether the sender hears of a refusal without a receipt: by the profile's error queue, or where it handed the message
+/// over (a folder has a report beside the file, HTTP the message's verdict). A queue of our own says nothing.
+pub(super) fn tells(arrival: &Arrival, told: Option<ErrorCondition>) -> bool {
+    told.is_some() || arrival.transport.as_deref().is_none_or(|transport| transport.role == Role::Sync)
+}
+
 /// What a request's sender is told when it could be read and goes nowhere all the same.
 //= HITS 1216:2018 §2.4
 //# A request is answered, or its sender told that it is not.

@@ -35,6 +35,8 @@ pub(super) struct Recipients {
     pub(super) findings: Vec<Finding>,
     /// No receipt is written: the transport tells, or nobody does.
     pub(super) silent: bool,
+    /// The sender hears of a refusal, whether a receipt says it or not.
+    pub(super) told: bool,
     /// Its documents, once they were asked for.
     shared: Option<Result<Vec<SharedDocument>, Fault>>,
 }
@@ -85,13 +87,18 @@ impl Recipients {
                 }
             }
         }
-        verdict_of(fault)
+        self.heard(fault)
     }
 
-    /// Takes back the receipts of [`Self::stop`], which makes no other documents.
-    pub(super) fn say_nothing(&mut self) {
-        self.list.retain(|recipient| !matches!(recipient.payload, Payload::Document(_)));
-        self.documents.clear();
+    /// The verdict that a fault of the whole message gives. Refused is only what its sender hears of: what nobody hears of
+    /// is set aside under the same reason, and a person sees to it.
+    fn heard(&mut self, fault: Fault) -> VerdictRecord {
+        let answered = || self.list.iter().any(|r| r.book == Book::Receipt);
+        if self.told || fault.consequence().heard.is_none() || answered() {
+            return verdict_of(fault);
+        }
+        self.list.iter_mut().for_each(set_aside);
+        VerdictRecord::Parked { reason: fault.consequence().reason }
     }
 
     /// Nothing stops the message: each receiver gets its own decision.
@@ -158,17 +165,24 @@ impl Recipients {
             };
             first_fault.get_or_insert(fault);
             self.nowhere(receiver.party.her_id(), fault, ids);
+            let at = self.list.len();
             if refusable
                 && fault.consequence().heard.is_some()
                 && answers_of(receiver, world) != Answers::None
             {
                 answer::write(self, reading, receiver, &errors_of(fault, &[]), world, now, ids);
             }
+            if self.list.len() == at
+                && !self.told
+                && let Some(unheard) = self.list.last_mut()
+            {
+                set_aside(unheard);
+            }
         }
         match first_fault {
             None if delivered => VerdictRecord::Accepted,
             Some(_) if delivered => VerdictRecord::AcceptedWithFindings,
-            Some(fault) => verdict_of(fault),
+            Some(fault) => self.heard(fault),
             // No receiver at all: schema-valid in several families, and nothing to route on.
             None => {
                 self.nowhere(None, Fault::NotForUs, ids);
@@ -312,6 +326,13 @@ impl Recipients {
                     .collect()
             }
         }
+    }
+}
+
+/// What was refused waits for a person.
+fn set_aside(recipient: &mut Recipient) {
+    if recipient.state == State::Rejected {
+        recipient.state = State::Parked;
     }
 }
 

@@ -584,3 +584,53 @@ fn what_was_offered_too_often_is_kept_unread_until_a_person_looks() {
         assert_eq!(line(&entry.expect("a decision")), r#"accepted_with_findings - [] ["ok"]"#);
     }
 }
+
+#[test]
+fn what_a_queue_of_our_own_brings_is_refused_only_if_its_sender_hears_of_it() {
+    let world = Scene::default().world();
+    let came = |bytes: &[u8]| Arrival {
+        transport: Some(Arc::new(Transport { role: Role::Internal, ..Transport::default() })),
+        ..arrival(bytes)
+    };
+    let judged = |bytes: &[u8], known: &Known, world: &World| judged(came(bytes), known, world);
+    let states = |entry: &Entry| {
+        let mut states: Vec<State> = entry.recipients.iter().map(|r| r.state).collect();
+        states.dedup();
+        states
+    };
+    let plain = letter(202);
+    let heard = judged(plain.as_bytes(), &Known::default(), &world);
+    assert_eq!(line(&heard), r#"refused P34 [] ["rejected S99"]"#);
+    assert_eq!(rows(&heard, Book::Message), ["202 rejected P34 original"]);
+
+    let no_sender = plain.replace("<Id>101</Id>", "<Id>x</Id>").replace("<Id>100</Id>", "<Id>y</Id>");
+    for (what, bytes) in
+        [("nobody to answer", no_sender.as_bytes()), ("no XML", b"neither head nor tail"), ("nothing", b"")]
+    {
+        let entry = judged(bytes, &Known::default(), &world);
+        assert_eq!(
+            (line(&entry).as_str(), states(&entry)),
+            ("parked P34 [] []", vec![State::Parked]),
+            "{what}"
+        );
+    }
+    // A copy of what came before, that nothing proves: its true sender hears nothing, a person does.
+    let seen = Seen { message: heard.arrival.id, receiver: "202".into(), content_hash: heard.payload_hash };
+    let known = Known { seen: vec![seen], ..Known::default() };
+    let forged = judged(plain.as_bytes(), &known, &world);
+    assert_eq!((line(&forged).as_str(), states(&forged)), ("parked P34 [] []", vec![State::Parked]));
+
+    // Nobody answers for its receiver; when the agreement is as it should have been, it goes.
+    let silent = || Scene::with_parties("answers = \"broker\"", "answers = \"none\"");
+    let first = judged(plain.as_bytes(), &Known::default(), &silent().world());
+    assert_eq!((line(&first).as_str(), states(&first)), ("parked P34 [] []", vec![State::Parked]));
+    let mut agreed = silent();
+    let gets = "gets = \"signed-and-sealed\"\n";
+    agreed.parties = agreed.parties.replacen(gets, &format!("{gets}requires = \"nothing\"\n"), 1);
+    let agreed = agreed.world();
+    let record = crate::waiting::recorded(&first);
+    let (_, prepared) = read_again(&record, Arc::clone(&first.arrival.bytes), &agreed, now());
+    let entry = prepared.decide_again(&record, &Known::default(), &agreed, now(), &mut ids());
+    let entry = entry.expect("a decision");
+    assert_eq!(rows(&entry, Book::Message), ["202 waiting original"]);
+}
