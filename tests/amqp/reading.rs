@@ -1,8 +1,12 @@
 //! Messages on their way in: what is promised over both versions of AMQP, then what is one's own.
 
 use crate::rig::{Over, Rig, body, take, until};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use broker_core::ports::{NotTaken, Offer};
-use lapin::types::FieldTable;
+use lapin::types::{AMQPValue, FieldTable};
+use serde_json::json;
+use servers::Proton;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -30,6 +34,7 @@ over_both!(
     what_is_not_taken_stays_whatever_is_taken_after_it,
     while_the_journal_takes_nothing_the_queue_is_left_alone,
     no_more_are_in_hand_than_fit,
+    a_body_is_what_its_sender_put_into_it_however_it_is_encoded,
     a_queue_that_is_not_there_stops_alone_and_says_what_to_look_at,
     a_queue_that_is_deleted_and_made_again_is_read_again,
 );
@@ -103,6 +108,41 @@ async fn what_is_not_taken_stays_whatever_is_taken_after_it(over: Over) {
     }
     rig.holds("in", 0).await;
     reader.end().await;
+}
+
+/// Senders over AMQP 1.0 write data, or a value; RabbitMQ hands it on to readers over 0-9-1. (Several sections of data are
+/// read in their order, see `amqp_profile`; RabbitMQ 3.10 hands on the last one first, to readers over both versions.)
+async fn a_body_is_what_its_sender_put_into_it_however_it_is_encoded(over: Over) {
+    let (Some(rig), Some(proton)) = (Rig::new("bodies").await, Proton::find("bodies")) else { return };
+    let section = |code: u8, kind: u8, content: &[u8]| {
+        let length = u32::try_from(content.len()).unwrap().to_be_bytes();
+        [&[0x00, 0x53, code, kind][..], &length, content].concat()
+    };
+    let bodies = [
+        ("data", section(0x75, 0xb0, b"abc\x00\xff")),
+        ("a value of bytes", section(0x77, 0xb0, b"abc\x00\xff")),
+        ("a value of text", section(0x77, 0xb1, b"abc")),
+    ];
+    for kind in ["classic", "quorum"] {
+        let mut arguments = FieldTable::default();
+        arguments.insert("x-queue-type".into(), AMQPValue::LongString(kind.into()));
+        rig.queue(kind, arguments).await;
+        let messages: Vec<_> =
+            bodies.iter().map(|(_, body)| json!({ "encoded": STANDARD.encode(body) })).collect();
+        let (proton, rabbit, vhost) = (proton.clone(), rig.rabbit, rig.vhost.clone());
+        let address = format!("/amq/queue/{kind}");
+        let sending = move || proton.send(rabbit, &vhost, &address, &messages);
+        assert_eq!(tokio::task::spawn_blocking(sending).await.unwrap().unwrap(), ["ACCEPTED"; 3]);
+        let mut reader = rig.read_over(over, kind, 10);
+        for (what, _) in &bodies {
+            let offer = reader.next().await;
+            let came = String::from_utf8_lossy(&offer.arrival.bytes);
+            assert_eq!(came.trim_end_matches("\0\u{fffd}"), "abc", "{what}, {kind}");
+            assert_eq!(came.len() > 3, *what != "a value of text", "{what}, {kind}");
+            take(offer);
+        }
+        reader.end().await;
+    }
 }
 
 /// The budget holds 20 of the largest, and the queue may give 100 at a time.

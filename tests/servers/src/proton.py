@@ -44,6 +44,19 @@ def written(wanted):
     return message
 
 
+class Encoded:
+    """A message in the encoding of AMQP 1.0, handed to the link as it is."""
+
+    def __init__(self, message):
+        self.message = message
+
+    def send(self, sender, tag=None):
+        delivery = sender.delivery(tag or sender.delivery_tag())
+        sender.stream(self.message)
+        sender.advance()
+        return delivery
+
+
 def told(message):
     """A message as it was read."""
     body = message.body
@@ -81,7 +94,8 @@ def main():
     if "send" in job:
         sender = connection.create_sender(job["address"], name=name)
         for wanted in job["send"]:
-            delivery = sender.send(written(wanted), timeout=job.get("patience", 30), error_states=[])
+            message = Encoded(base64.b64decode(wanted["encoded"])) if "encoded" in wanted else written(wanted)
+            delivery = sender.send(message, timeout=job.get("patience", 30), error_states=[])
             print(json.dumps(OUTCOMES.get(int(delivery.remote_state), "none")), flush=True)
     else:
         receiver = connection.create_receiver(job["address"], name=name, credit=job["receive"])
