@@ -197,7 +197,10 @@ impl<S: Store, D: Destination> Loop<S, D> {
             match self.due_in().await {
                 Ok(Some(Duration::ZERO)) => {}
                 Ok(Some(pause)) => return pause,
-                Ok(None) => return LONGEST_SLEEP,
+                Ok(None) => {
+                    self.nothing_waits();
+                    return LONGEST_SLEEP;
+                }
                 Err(error) => return self.journal_failed("next_due", &error),
             }
         }
@@ -466,6 +469,15 @@ impl<S: Store, D: Destination> Loop<S, D> {
             self.health.trouble_of(Trouble::DestinationDown, destination, why);
         } else {
             self.health.over_of(Trouble::DestinationDown, destination);
+        }
+    }
+
+    /// Whether the destination can be reached is not known from here, but somebody else has delivered what waited for it: there
+    /// is nothing left that an operator could see to.
+    fn nothing_waits(&self) {
+        let destination = self.options.destination.as_str();
+        if self.health.over_of(Trouble::DestinationDown, destination) {
+            tracing::info!(destination, "Nothing waits for destination {destination} any more.");
         }
     }
 

@@ -78,6 +78,7 @@ struct Rig {
     claims: Arc<AtomicUsize>,
     stop: CancellationToken,
     slots: usize,
+    health: Health,
     run: Option<JoinHandle<usize>>,
 }
 
@@ -98,6 +99,7 @@ impl Rig {
             claims,
             stop: CancellationToken::new(),
             slots,
+            health: Health::default(),
             run: None,
         }
     }
@@ -121,7 +123,7 @@ impl Rig {
             Arc::new(to),
             Arc::new(SystemClock::new()),
             Arc::clone(&self.door),
-            Health::default(),
+            self.health.clone(),
         );
         self.run = Some(tokio::spawn(served.run(self.stop.clone())));
     }
@@ -339,6 +341,30 @@ async fn an_open_breaker_shuts_the_door_and_a_probe_opens_it() {
     rig.settled(1).await;
     rig.until("it is open again", |rig| rig.door.is_open()).await;
     assert_eq!(rig.there.attempts(), 13);
+    assert_eq!(rig.end().await, 0);
+}
+
+#[tokio::test]
+async fn a_destination_to_which_nothing_waits_any_more_is_no_trouble() {
+    let rig = Rig::begun(4).await;
+    for _ in 0..1000 {
+        rig.there.then(Scripted::Says(Attempt::Retry { why: "down".to_owned(), after: None }));
+    }
+    let is_told = |rig: &Rig| rig.health.report().reasons.contains_key(&Trouble::DestinationDown);
+    rig.send_at_once(1, rig.door.slot(10).expect("a slot")).await;
+    rig.until("it is told", is_told).await;
+    // Another broker is faster with what waits, and reaches the destination.
+    let claimed = loop {
+        let due = rig.store.claim(&folder_a(), SystemClock::new().now(), 1).await.expect("a claim");
+        match due.into_iter().next() {
+            Some(delivery) => break delivery.recipient,
+            None => tokio::task::yield_now().await,
+        }
+    };
+    let theirs = settlement(claimed, Attempt::HandedOver, Next::Done);
+    rig.store.settle(&[theirs], SystemClock::new().now()).await.expect("a settlement");
+    rig.until("it is over", |rig| !is_told(rig)).await;
+    rig.until("the door stays shut", |rig| !rig.door.is_open()).await;
     assert_eq!(rig.end().await, 0);
 }
 
