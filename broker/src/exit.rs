@@ -101,7 +101,8 @@ pub fn code(result: &Result<Verdict, Failure>) -> ExitCode {
             if let Failure::Config(faults) = failure {
                 faults.iter().for_each(|fault| say(&fault.to_string()));
             }
-            say(&format!("budstikke: {failure}."));
+            // What others said may end with a stop of its own.
+            say(&format!("budstikke: {}.", failure.to_string().trim_end_matches('.')));
             ExitCode::from(failure.code())
         }
     }
