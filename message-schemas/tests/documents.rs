@@ -571,3 +571,26 @@ fn an_order_of_which_nothing_is_told_gives_no_empty_table() {
     let faults: Vec<_> = documents.expect("a document").iter().flat_map(check).collect();
     assert!(faults.is_empty(), "{faults:#?}");
 }
+
+/// A report whose laboratory is a person alone, with a responsible person of another name.
+fn sent_by_a_person() -> String {
+    let text = ours("document-biochemistry-1.4").text;
+    let (before, rest) = text.split_once("<ServProvider>").expect("a sender");
+    let (_, after) = rest.split_once("</ServProvider>").expect("its end");
+    let person = "<HCP><HCProf><Type V=\"LE\" DN=\"Lege\"/><Name>Laila Alene</Name></HCProf></HCP>";
+    [before, "<ServProvider>", person, "</ServProvider>", after].concat()
+}
+
+#[test]
+fn the_sender_of_a_report_is_who_sends_it_and_not_who_wrote_it() {
+    let document = read(sent_by_a_person().as_bytes()).translate(&Options::default()).expect("one").remove(0);
+    assert!(check(&document).is_empty(), "{:#?}", check(&document));
+    let view = View::read(&document.json).expect("a view");
+    assert_eq!(view.authors, ["Even Prøve (Bioingeniør)"]);
+    assert_eq!(view.sender.as_deref(), Some("Laila Alene (Lege)"));
+    let bundle: Value = serde_json::from_slice(&document.json).expect("JSON");
+    let composition = &bundle["entry"][0]["resource"];
+    assert_eq!(composition["custodian"], serde_json::json!({ "display": "Laila Alene (Lege)" }));
+    let summary = composition["text"]["div"].as_str().expect("a text");
+    assert!(summary.contains("Avsender: Laila Alene (Lege)."), "{summary}");
+}

@@ -3,6 +3,7 @@
 mod document_rules;
 
 use document_rules::{check, read, told};
+use message_schemas::document::view::View;
 use message_schemas::document::{Options, SharedDocument};
 use serde_json::Value;
 use std::path::Path;
@@ -228,4 +229,18 @@ fn a_diagnosis_that_is_expected_to_end_is_not_over() {
     };
     assert_eq!(ended("2026-03-08"), (Some("2026-03-08".to_owned()), false));
     assert_eq!(ended("2026-06"), (None, true));
+}
+
+#[test]
+fn the_sender_of_a_discharge_summary_is_who_sends_it_and_not_who_wrote_it() {
+    let text = stay();
+    let (before, rest) = text.split_once("<ServProvider>").expect("a sender");
+    let (_, after) = rest.split_once("</ServProvider>").expect("its end");
+    let person = "<HCP><HCProf><Name>Alene, Laila</Name></HCProf></HCP>";
+    let document = made(&[before, "<ServProvider>", person, "</ServProvider>", after].concat());
+    let view = View::read(&document.json).expect("a view");
+    assert!(view.authors[0].starts_with("Hjerte, Hanne"), "{:?}", view.authors);
+    assert_eq!(view.sender.as_deref(), Some("Alene, Laila"));
+    let of_hospital = View::read(&made(&text).json).expect("a view");
+    assert_eq!(of_hospital.sender.as_deref(), Some("Granheim sykehus"));
 }

@@ -232,7 +232,7 @@ impl<'a, 'p, 't, B> Writer<'a, 'p, 't, B> {
             title: Some(Cow::Owned(cover.title.clone())),
             confidentiality: Some(self.options.confidentiality.code()),
             attester: cover.attesters.clone(),
-            custodian: self.custodian.map(Reference::to),
+            custodian: self.custodian.map(Reference::to).or_else(|| self.lone_sender()),
             relates_to: vec![RelatesTo {
                 code: "transforms",
                 target: Identifier::urn(cover.keys.document(Format::KithXml)),
@@ -244,12 +244,26 @@ impl<'a, 'p, 't, B> Writer<'a, 'p, 't, B> {
         }
     }
 
+    //= document-sharing §6.3
+    //# E/ServProvider/HCP: Composition.custodian; author fallback. Sender.
+    /// A sender without an organisation of their own keeps the document; FHIR has no resource for that but an
+    /// organisation, so there are only words.
+    fn lone_sender(&self) -> Option<Reference<'a>> {
+        Some(Reference { display: Some(self.sender_display()?), ..Reference::default() })
+    }
+
+    /// The sender in words: the organisation, else the person.
+    fn sender_display(&self) -> Option<Cow<'a, str>> {
+        let sender = self.sender?;
+        sender.organisation_display().or_else(|| sender.person_display())
+    }
+
     /// The short text of the whole: what it is, what state it is in, when it was made and by whom.
     pub(super) fn summary(&self, cover: &Cover<'_>, state: &str) -> Narrative {
         let mut html = Html::new();
         html.raw("<p>").text(&cover.title).raw("</p><p>").text(state).raw(". ");
         html.text(&super::words::date_words(cover.generated.0)).raw(".");
-        if let Some(sender) = self.sender.and_then(Party::organisation_display) {
+        if let Some(sender) = self.sender_display() {
             html.raw(" Avsender: ").text(&sender).raw(".");
         }
         html.raw("</p>");

@@ -36,7 +36,8 @@ pub struct View {
     pub test: bool,
     /// Whom it is about; none for animals and materials.
     pub patient: Option<Subject>,
-    /// The organisation that keeps the document (custodian), else who sent it.
+    /// Who keeps the document (custodian): the organisation that sent it, or who works alone. Where no sender is named, who
+    /// wrote it.
     pub sender: Option<String>,
     /// Who wrote it.
     pub authors: Vec<String>,
