@@ -594,3 +594,24 @@ fn the_sender_of_a_report_is_who_sends_it_and_not_who_wrote_it() {
     let summary = composition["text"]["div"].as_str().expect("a text");
     assert!(summary.contains("Avsender: Laila Alene (Lege)."), "{summary}");
 }
+
+#[test]
+fn a_message_time_that_is_none_is_reported_as_dropped() {
+    let text = ours("document-biochemistry-1.4").text;
+    let sent = "<GenDate V=\"2025-03-04T09:00:00.2500000Z\"/>";
+    assert_eq!(text.matches(sent).count(), 1);
+    let mapped = (Outcome::Mapped, "Bundle.timestamp");
+    let dropped = (Outcome::Dropped, "no usable time: another date of the message stands for it");
+    for (time, fate) in [
+        ("2025-03-04T09:00:00Z", mapped),
+        ("2025-03-04", mapped),
+        ("4. mars", dropped),
+        ("09:00:00", dropped),
+    ] {
+        let message = read(text.replace(sent, &format!("<GenDate V=\"{time}\"/>")).as_bytes());
+        let document = message.translate(&Options::default()).expect("a document").remove(0);
+        let lines = document.coverage.lines(&message.tree);
+        let line = lines.iter().find(|l| l.path.contains("/GenDate")).expect("it is reported");
+        assert_eq!((line.outcome, line.reason), fate, "{time}");
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::coverage::Outcome;
 use super::values::{Code, Sourced, When, Words, first};
-use super::writer::Writer;
+use super::writer::{Writer, instant};
 use crate::xml::Node;
 
 /// Date, id and status of a message.
@@ -69,6 +69,7 @@ impl<B> Writer<'_, '_, '_, B> {
     /// Marks what the envelope came to; `id` is where the message id went.
     pub(super) fn envelope_marks(&mut self, id: (Outcome, &'static str)) {
         const ENVELOPE: &str = "envelope: the namespace decides";
+        const OTHER_DATE: &str = "no usable time: another date of the message stands for it";
         let envelope = self.envelope;
         if let Some(code) = &envelope.kind {
             code.dropped(&mut self.coverage, ENVELOPE);
@@ -77,7 +78,11 @@ impl<B> Writer<'_, '_, '_, B> {
             words.dropped(&mut self.coverage, ENVELOPE);
         }
         if let Some(when) = &envelope.generated {
-            when.mapped(&mut self.coverage, "Bundle.timestamp");
+            if instant(when).is_some() {
+                when.mapped(&mut self.coverage, "Bundle.timestamp");
+            } else {
+                when.dropped(&mut self.coverage, OTHER_DATE);
+            }
         }
         if let Some(words) = &envelope.msg_id {
             self.coverage.mark(words.node, Words::PARTS, id.0, id.1);

@@ -360,12 +360,10 @@ pub(super) fn generated(
 ) -> Result<(Stamp, DateTime), Fault> {
     for (n, when) in sources.iter().enumerate() {
         let Some(when) = when else { continue };
-        let Some(stamp) = when.dated() else {
+        if when.dated().is_none() {
             notes.add(when.node, NoteKind::NotATime);
-            continue;
-        };
-        let Some((full, completed)) = stamp.complete() else { continue };
-        let Some(issued) = DateTime::new(full) else { continue };
+        }
+        let Some((stamp, issued, completed)) = instant(when) else { continue };
         if completed {
             notes.add(when.node, NoteKind::DateCompleted);
         }
@@ -375,6 +373,13 @@ pub(super) fn generated(
         return Ok((stamp, issued));
     }
     Err(Fault::NoTime)
+}
+
+/// A time as sent, as an instant, and whether it had to be completed for that; none if it cannot be one.
+pub(super) fn instant(when: &When<'_>) -> Option<(Stamp, DateTime, bool)> {
+    let stamp = when.dated()?;
+    let (full, completed) = stamp.complete()?;
+    Some((stamp, DateTime::new(full)?, completed))
 }
 
 pub(super) fn profile(url: &'static str) -> Meta<'static> {
