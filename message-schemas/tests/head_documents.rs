@@ -654,3 +654,27 @@ fn damaged_messages_give_sound_documents_or_faults() {
     }
     assert!(documents > 100 && faults > 0, "{documents} documents, {faults} faults");
 }
+
+#[test]
+fn a_wish_that_was_withdrawn_says_so_where_it_begins() {
+    let text = sample("plo/document-discharge-report-1.6");
+    let given = "<FramsattDato>2026-02-25</FramsattDato></ReservasjonOnske>";
+    assert_eq!(text.matches(given).count(), 1);
+    let told = |withdrawn: &str| {
+        let added = given.replace("</ReservasjonOnske>", &format!("{withdrawn}</ReservasjonOnske>"));
+        let (_, bundle) = one(&text.replace(given, &added), &Options::default()).expect("a document");
+        section(&bundle, "Reservasjoner og ønsker").to_owned()
+    };
+    let heading = |words: &str| format!("<th colspan=\"2\">{words}</th></tr><tr><th>Gjelder</th>");
+    for standing in ["", "<TrukketTilbakeAv/>", "<TrukketTilbakeDato> </TrukketTilbakeDato>"] {
+        let text = told(standing);
+        assert!(text.contains(&heading("Reservasjon eller ønske")), "{standing}: {text}");
+    }
+    for withdrawn in [
+        "<TrukketTilbakeAv><fk1:FamilyName>Testesen</fk1:FamilyName></TrukketTilbakeAv>",
+        "<TrukketTilbakeDato>2026-02-27</TrukketTilbakeDato>",
+    ] {
+        let text = told(withdrawn);
+        assert!(text.contains(&heading("Trukket tilbake: Reservasjon eller ønske")), "{withdrawn}: {text}");
+    }
+}

@@ -108,6 +108,18 @@ fn says(heading: &str, other: &str) -> bool {
     of(&other.to_lowercase()).iter().all(|word| words.contains(word))
 }
 
+//= document-sharing §6.6
+//# InfoReservasjon/ReservasjonOnske: narrative; withdrawn ones marked as withdrawn.
+/// True if somebody has withdrawn it, or it was withdrawn at some time: one of the two is enough.
+fn is_withdrawn(node: Node<'_>) -> bool {
+    let says = |n: Node<'_>| match n.is_element() {
+        true => n.attributes().any(|(namespace, _, value)| namespace.is_empty() && !value.trim().is_empty()),
+        false => !n.own_text().trim().is_empty(),
+    };
+    let of = |e: &Node<'_>| matches!(e.name(), "TrukketTilbakeAv" | "TrukketTilbakeDato");
+    node.elements().filter(of).any(|e| e.descendants().any(says))
+}
+
 /// `komponentID` and its like: keys in the sender's record system.
 pub(super) fn component_keys(node: Node<'_>, coverage: &mut Coverage) {
     coverage.mark(node, part::OTHER, Outcome::Dropped, "key in the sender's record system");
@@ -119,8 +131,9 @@ impl Teller<'_, '_> {
         if form == Form::Group {
             component_keys(node, self.coverage);
             let category = category_heading(node, self.section, &self.open, self.coverage);
-            let both = [name, category.unwrap_or_default()];
-            self.open.push(both.into_iter().filter(|s| !s.is_empty()).collect::<Vec<_>>().join(": "));
+            let withdrawn = if is_withdrawn(node) { "Trukket tilbake" } else { "" };
+            let parts = [withdrawn, name, category.unwrap_or_default()];
+            self.open.push(parts.into_iter().filter(|s| !s.is_empty()).collect::<Vec<_>>().join(": "));
             work.push(Step::Close);
             push(node.elements(), work);
         } else if let Form::Keyed { key, value } = form {
