@@ -615,3 +615,31 @@ fn a_message_time_that_is_none_is_reported_as_dropped() {
         assert_eq!((line.outcome, line.reason), fate, "{time}");
     }
 }
+
+#[test]
+fn an_attachment_that_is_not_what_it_is_said_to_be_shows_both() {
+    let text = ours("document-radiology").text;
+    let said = "<MimeType>application/pdf</MimeType>";
+    let bytes = ("JVBERi0xLjQKJSBm\naWt0aXYK", "QUJD");
+    assert_eq!((text.matches(said).count(), text.matches(bytes.0).count()), (1, 1));
+    let line = |text: &str| {
+        let document = read(text.as_bytes()).translate(&Options::default()).expect("a document").remove(0);
+        let bundle: Value = serde_json::from_slice(&document.json).expect("JSON");
+        let sections = bundle["entry"][0]["resource"]["section"].as_array().expect("sections").clone();
+        let found = sections.iter().find(|s| s["title"] == "Vedlegg").expect("the section");
+        let div = found["text"]["div"].as_str().expect("a text").to_owned();
+        let (_, rest) = div.split_once("<p>").expect("a line");
+        rest.split_once("</p>").expect("its end").0.to_owned()
+    };
+    assert_eq!(line(&text), "Skisse, application/pdf, id bilde-1");
+    let other = text.replace(said, "<MimeType>image/png</MimeType>");
+    assert_eq!(line(&other), "Skisse, image/png (innholdet er application/pdf), id bilde-1");
+    let words = text.replace(said, "<MimeType>en skisse</MimeType>");
+    assert_eq!(line(&words), "Skisse, en skisse (innholdet er application/pdf), id bilde-1");
+    let silent = text.replace(said, "");
+    assert_eq!(line(&silent), "Skisse, innholdet er application/pdf, id bilde-1");
+    let none = text.replace(bytes.0, bytes.1);
+    assert_eq!(line(&none), "Skisse, application/pdf (innholdet er av ukjent type), id bilde-1");
+    let own = none.replace(said, "<MimeType>application/x-own</MimeType>");
+    assert_eq!(line(&own), "Skisse, application/x-own, id bilde-1", "nobody can tell");
+}

@@ -26,7 +26,7 @@ pub(super) struct RefDoc<'t> {
 }
 
 /// Bytes of which no more is known.
-const UNKNOWN: &str = "application/octet-stream";
+pub(super) const UNKNOWN: &str = "application/octet-stream";
 
 /// What an attachment turned out to be.
 #[derive(Debug)]

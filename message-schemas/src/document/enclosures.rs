@@ -1,7 +1,7 @@
 //! What came along with a message, in the document.
 
 use super::NoteKind;
-use super::attachments::{Body, RefDoc};
+use super::attachments::{Body, RefDoc, UNKNOWN};
 use super::coverage::Outcome;
 use super::described::Attached;
 use super::fhir::{
@@ -101,7 +101,7 @@ impl<'a, 't, B> Writer<'a, '_, 't, B> {
         written
     }
 
-    /// A line for each of them.
+    /// A line for each of them: what it is said to be, and what its bytes are where that is something else.
     pub(super) fn attachment_section(&self, attachments: &[RefDoc<'_>]) -> Html {
         let mut html = Html::new();
         for attachment in attachments {
@@ -111,8 +111,21 @@ impl<'a, 't, B> Writer<'a, '_, 't, B> {
             }
             html.raw("<p>");
             html.text(attachment.description.as_ref().map_or("Vedlegg", |w| &*w.value));
+            let body = attachment.body(self.options.max_attachment_bytes);
             if let Some(mime) = &attachment.mime_type {
                 html.raw(", ").text(&mime.value);
+            }
+            match (&attachment.mime_type, &body) {
+                (Some(_), Body::Bytes { mime, other_than_said: true, .. }) if mime == UNKNOWN => {
+                    html.raw(" (innholdet er av ukjent type)");
+                }
+                (Some(_), Body::Bytes { mime, other_than_said: true, .. }) => {
+                    html.raw(" (innholdet er ").text(mime).raw(")");
+                }
+                (None, Body::Bytes { mime, .. }) if mime != UNKNOWN => {
+                    html.raw(", innholdet er ").text(mime);
+                }
+                _ => {}
             }
             if let Some(when) = &attachment.issued {
                 html.raw(", ").text(&when_words(when));
@@ -123,7 +136,7 @@ impl<'a, 't, B> Writer<'a, '_, 't, B> {
             if let Some(file) = &attachment.file {
                 html.raw(", referanse ").text(&file.value);
             }
-            if let Body::None(_) = attachment.body(self.options.max_attachment_bytes) {
+            if let Body::None(_) = body {
                 html.raw(" (vedlegget er ikke vist)");
             }
             html.raw("</p>");
