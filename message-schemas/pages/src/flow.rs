@@ -117,7 +117,7 @@ impl<'f> Flow<'f> {
                 let part = self.structure.add(Part::Paragraph, place.part);
                 self.paragraph(words, *align, part, place);
             }
-            Block::List(numbered, items) => self.list(*numbered, items, place),
+            Block::List(start, items) => self.list(*start, items, place),
             Block::Table(table) => table::lay_out(self, table, place),
             Block::Quote(inside) => {
                 let part = self.structure.add(Part::Quote, place.part);
@@ -182,13 +182,13 @@ impl<'f> Flow<'f> {
         lines.collect()
     }
 
-    fn list(&mut self, numbered: bool, items: &[Vec<Block>], place: Place) {
-        let list = self.structure.add(Part::List { numbered }, place.part);
+    fn list(&mut self, start: Option<u16>, items: &[Vec<Block>], place: Place) {
+        let list = self.structure.add(Part::List { numbered: start.is_some() }, place.part);
         for (n, item) in items.iter().enumerate() {
             let part = self.structure.add(Part::Item, Some(list));
             let label = self.structure.add(Part::Label, Some(part));
             let body = self.structure.add(Part::Body, Some(part));
-            let sign = if numbered { format!("{}.", n + 1) } else { "•".to_owned() };
+            let sign = start.map_or_else(|| "•".to_owned(), |start| format!("{}.", usize::from(start) + n));
             let sign = [Inline::Text(sign, Style::default())];
             let mut first = self.lines(&sign, Align::Start, label, place);
             let from = self.pieces.len();

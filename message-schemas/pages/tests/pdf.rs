@@ -195,7 +195,7 @@ fn nothing_a_sender_can_write_hangs_or_breaks_it() {
     }
     let mut lists = vec![paragraph("innerst")];
     for _ in 0..12 {
-        lists = vec![Block::Quote(vec![Block::List(true, vec![lists])])];
+        lists = vec![Block::Quote(vec![Block::List(Some(1), vec![lists])])];
     }
     let spanning = Cell { columns: 100, rows: 1_000, ..cell("stor") };
     let spans =
@@ -208,7 +208,7 @@ fn nothing_a_sender_can_write_hangs_or_breaks_it() {
         Block::Table(spans),
         Block::Table(long_cell),
         Block::Table(empty),
-        Block::List(false, vec![Vec::new(), vec![Block::Rule]]),
+        Block::List(None, vec![Vec::new(), vec![Block::Rule]]),
         Block::Paragraph(Align::End, vec![Inline::Break, Inline::Break]),
     ];
     let all = [blocks, deep, lists].concat();
@@ -254,4 +254,39 @@ fn there_is_an_end_to_pages() {
     assert_eq!(pages::pdf(&view(lines)), Err(pages::Fault::TooLong { pages: 3_000 }));
     let much = vec![paragraph(&"ord ".repeat(4_000_000))];
     assert_eq!(pages::pdf(&view(much)), Err(pages::Fault::TooLong { pages: 3_000 }));
+}
+
+/// The view of a report in which somebody wrote this markup.
+fn written(markup: &str) -> View {
+    let at = Path::new(env!("CARGO_MANIFEST_DIR")).join("../samples/svarrapport/document-pathology-markup");
+    let text = std::fs::read_to_string(at.join("in.xml")).expect("a sample");
+    let place = "<p>Hud med <strong>basalcellekarsinom</strong>.</p>";
+    assert_eq!(text.matches(place).count(), 1);
+    let text = text.replace(place, markup);
+    let tree = xml::Tree::parse(&text, &Limits::default()).expect("XML");
+    let documents = document::translate(&text, &tree, &Options::default()).expect("a document");
+    View::read(&documents.first().expect("one").json).expect("a view")
+}
+
+#[test]
+fn a_numbered_list_begins_where_its_sender_begins() {
+    for (start, tag, signs) in [
+        (" start='5'", "<ol start=\"5\">", ["5.", "6."]),
+        (" start=' 09 '", "<ol start=\"9\">", ["9.", "10."]),
+        (" start='0'", "<ol start=\"0\">", ["0.", "1."]),
+        ("", "<ol>", ["1.", "2."]),
+        (" start='1'", "<ol>", ["1.", "2."]),
+        (" start='-3'", "<ol>", ["1.", "2."]),
+        (" start='99999'", "<ol>", ["1.", "2."]),
+        (" start='5x'", "<ol>", ["1.", "2."]),
+    ] {
+        let view = written(&format!("<ol{start}><li>Tallpunkt</li><li>Nestepunkt</li></ol>"));
+        let html = String::from_utf8(document::view::html(&view)).expect("UTF-8");
+        assert!(html.contains(&format!("{tag}\n<li>Tallpunkt</li>")), "{start}: {html}");
+        let pdf = pages::pdf(&view).expect("a PDF");
+        let Some(text) = poppler("pdftotext", &["-raw"], &pdf) else { return };
+        for (sign, words) in signs.into_iter().zip(["Tallpunkt", "Nestepunkt"]) {
+            assert!(text.contains(&format!("{sign} {words}")), "{start}: {text}");
+        }
+    }
 }

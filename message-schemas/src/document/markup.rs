@@ -280,6 +280,13 @@ fn attributes(node: Node<'_>, style: Option<&str>, html: &mut Html) -> bool {
                     dropped = true;
                 }
             }
+            "start" if namespace.is_empty() && node.name().eq_ignore_ascii_case("ol") => {
+                match first_number(value) {
+                    Some(1) => {}
+                    Some(number) => styles.push(format!("{COUNTED}{}", i32::from(number) - 1)),
+                    None => dropped = true,
+                }
+            }
             "style" if namespace.is_empty() => {
                 for declaration in value.split(';').filter(|d| !d.trim().is_empty()) {
                     match (strikes(declaration), safe_style(declaration)) {
@@ -298,6 +305,22 @@ fn attributes(node: Node<'_>, style: Option<&str>, html: &mut Html) -> bool {
         html.raw(" style=\"").raw(&escape_attribute(&styles.join("; "))).raw("\"");
     }
     dropped
+}
+
+/// Where a numbered list begins, as a style: the number before its first. FHIR's schema and HL7's validator refuse `start`.
+const COUNTED: &str = "counter-reset: list-item ";
+
+/// The number that a list begins with, by a declaration that was written here.
+pub(super) fn counted_from(style: &str) -> Option<u16> {
+    let before: i32 = style.split(';').find_map(|one| one.trim().strip_prefix(COUNTED))?.parse().ok()?;
+    u16::try_from(before + 1).ok()
+}
+
+/// `start`: digits and nothing else, and few of them.
+fn first_number(start: &str) -> Option<u16> {
+    let digits = start.trim();
+    let plain = digits.len() <= 4 && digits.bytes().all(|b| b.is_ascii_digit());
+    digits.parse().ok().filter(|_| plain)
 }
 
 /// True if a style strikes its words through, which then say the opposite: by `text-decoration` or `text-decoration-line`, with
@@ -597,6 +620,26 @@ mod tests {
         ] {
             assert_eq!(both(inside).1, text, "{inside}");
         }
+    }
+
+    #[test]
+    fn a_list_keeps_where_it_begins_if_that_is_a_plain_number() {
+        for (start, kept) in [("5", 5), (" 09\n", 9), ("0", 0), ("9999", 9999)] {
+            let (html, _) = both(&format!("<ol start='{start}'><li>a</li></ol>"));
+            let style =
+                html.strip_prefix("<ol style=\"").and_then(|rest| rest.strip_suffix("\"><li>a</li></ol>"));
+            assert_eq!(style, Some(&*format!("counter-reset: list-item {}", kept - 1)), "{start}");
+            assert_eq!(style.and_then(counted_from), u16::try_from(kept).ok(), "{start}");
+        }
+        let aligned = both("<ol start='5' style='text-align: right'><li>a</li></ol>").0;
+        let style = "style=\"counter-reset: list-item 4; text-align: right\"";
+        assert_eq!(aligned, format!("<ol {style}><li>a</li></ol>"));
+        assert_eq!(both("<ol style='counter-reset: list-item 4'><li>a</li></ol>").0, "<ol><li>a</li></ol>");
+        for start in ["1", "", "-3", "+3", "10000", "5x", "1e3", "٣", "&quot;"] {
+            let (html, _) = both(&format!("<ol start='{start}'><li>a</li></ol>"));
+            assert_eq!(html, "<ol><li>a</li></ol>", "{start}");
+        }
+        assert_eq!(both("<ul start='5'><li>a</li></ul>").0, "<ul><li>a</li></ul>");
     }
 
     #[test]

@@ -86,7 +86,8 @@ impl Flow {
                 };
                 let items: Vec<Vec<Block>> = node.children().filter_map(item).collect();
                 if !items.is_empty() {
-                    self.push(Block::List(node.name() == "ol", items));
+                    let start = || node.attr("style").and_then(markup::counted_from).unwrap_or(1);
+                    self.push(Block::List((node.name() == "ol").then(start), items));
                 }
             }
             "blockquote" => {

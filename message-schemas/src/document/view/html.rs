@@ -122,9 +122,13 @@ impl Page {
                 });
                 self.line(words).raw("</p>\n");
             }
-            Block::List(numbered, items) => {
-                let tag = if *numbered { "ol" } else { "ul" };
-                self.raw("<").raw(tag).raw(">\n");
+            Block::List(start, items) => {
+                let tag = if start.is_some() { "ol" } else { "ul" };
+                self.raw("<").raw(tag);
+                if let Some(start) = start.filter(|start| *start != 1) {
+                    self.raw(&format!(" start=\"{start}\""));
+                }
+                self.raw(">\n");
                 for item in items {
                     self.raw("<li>");
                     self.inside(item, above);

@@ -112,8 +112,8 @@ pub enum Block {
     Heading(u8, Vec<Inline>),
     /// A paragraph.
     Paragraph(Align, Vec<Inline>),
-    /// Numbered or not; each item is blocks again.
-    List(bool, Vec<Vec<Self>>),
+    /// The number that it begins with, if it is numbered; each item is blocks again.
+    List(Option<u16>, Vec<Vec<Self>>),
     /// A table.
     Table(Table),
     /// Words of another.
