@@ -290,3 +290,13 @@ fn a_numbered_list_begins_where_its_sender_begins() {
         }
     }
 }
+
+#[test]
+fn quoted_words_keep_their_marks() {
+    let view = written("<p>Hun sa <q>aldri <b>Marevan</b>, <q>før</q></q>.</p>");
+    let html = String::from_utf8(document::view::html(&view)).expect("UTF-8");
+    assert!(html.contains("Hun sa «aldri <b>Marevan</b>, ‘før’».</p>"), "{html}");
+    let pdf = pages::pdf(&view).expect("a PDF");
+    let Some(text) = poppler("pdftotext", &["-raw"], &pdf) else { return };
+    assert!(text.contains("Hun sa «aldri Marevan, ‘før’»."), "{text}");
+}

@@ -125,6 +125,8 @@ struct Flow {
     line: Line,
     /// The elements that are open.
     open: Vec<&'static str>,
+    /// Quotations that are open.
+    quotes: usize,
 }
 
 impl Flow {
@@ -152,6 +154,12 @@ impl Flow {
     }
 }
 
+/// What a browser writes around `q`, in so many other quotations: in Norwegian, one kind outside and one inside. Written out,
+/// they are in every reader's text.
+const fn quotation_marks(around: usize) -> (&'static str, &'static str) {
+    if around.is_multiple_of(2) { ("«", "»") } else { ("‘", "’") }
+}
+
 /// Elements whose content goes with them.
 fn refused(name: &str) -> bool {
     matches!(
@@ -170,12 +178,14 @@ enum Step<'t> {
     Close(&'static str, bool),
     /// The end of an element that is not kept, or of an inline one from elsewhere.
     Break,
+    /// The end of a quotation: its mark.
+    Unquote(&'static str),
 }
 
 /// Writes what is inside `root` as XHTML of the allow-list.
 pub(super) fn sanitise<'t>(root: Node<'t>, section: &'static str, html: &mut Html, coverage: &mut Coverage) {
     coverage.mark(root, part::TEXT, Outcome::Narrative, section);
-    let mut flow = Flow { line: Line::Start, open: Vec::new() };
+    let mut flow = Flow { line: Line::Start, open: Vec::new(), quotes: 0 };
     let mut work: Vec<Step<'t>> = Vec::new();
     push_children(root, &mut work);
     while let Some(step) = work.pop() {
@@ -191,6 +201,11 @@ pub(super) fn sanitise<'t>(root: Node<'t>, section: &'static str, html: &mut Htm
             }
             Step::Break => {
                 flow.break_line();
+                continue;
+            }
+            Step::Unquote(mark) => {
+                flow.quotes = flow.quotes.saturating_sub(1);
+                flow.text(mark, html);
                 continue;
             }
         };
@@ -210,6 +225,12 @@ pub(super) fn sanitise<'t>(root: Node<'t>, section: &'static str, html: &mut Htm
         if lower == "img" {
             image(node, html, &mut flow, coverage, section);
             continue;
+        }
+        if lower == "q" && is_html(node, root) {
+            let (open, close) = quotation_marks(flow.quotes);
+            flow.text(open, html);
+            flow.quotes += 1;
+            work.push(Step::Unquote(close));
         }
         let kept = kept(&lower).filter(|(name, _)| !is_of_table(name) || flow.open.contains(&"table"));
         // What loses its tags must not lose that it is struck through.
@@ -390,7 +411,7 @@ fn image(node: Node<'_>, html: &mut Html, flow: &mut Flow, coverage: &mut Covera
 }
 
 /// What is inside `root` as plain text: every element but the inline ones stands on lines of its own, cells are
-/// divided by a tab, what is preformatted keeps its lines and blanks, and what is struck through is said to be so. A raised or lowered number is kept apart from the
+/// divided by a tab, what is preformatted keeps its lines and blanks, what is quoted its marks, and what is struck through is said to be so. A raised or lowered number is kept apart from the
 /// digits beside it: `10<sup>9</sup>` is `10^9`.
 pub(super) fn plain(root: Node<'_>) -> String {
     enum Step<'t> {
@@ -402,7 +423,10 @@ pub(super) fn plain(root: Node<'_>) -> String {
         Script,
         /// The end of a preformatted text.
         Preformatted,
+        /// The end of a quotation: its mark.
+        Unquote(&'static str),
     }
+    let mut quotes = 0usize;
     // How many preformatted texts are open around what comes next.
     let mut preformatted = 0usize;
     let mut out = String::new();
@@ -417,6 +441,10 @@ pub(super) fn plain(root: Node<'_>) -> String {
             Step::Tab => out.push('\t'),
             Step::Struck => out.push(']'),
             Step::Script => between = Some(' '),
+            Step::Unquote(mark) => {
+                quotes = quotes.saturating_sub(1);
+                out.push_str(mark);
+            }
             Step::Preformatted => {
                 preformatted = preformatted.saturating_sub(1);
                 end_line(&mut out);
@@ -465,6 +493,12 @@ pub(super) fn plain(root: Node<'_>) -> String {
                     _ if !inline => {
                         end_line(&mut out);
                         work.push(Step::Break);
+                    }
+                    "q" => {
+                        let (open, close) = quotation_marks(quotes);
+                        out.push_str(open);
+                        quotes += 1;
+                        work.push(Step::Unquote(close));
                     }
                     "sup" | "sub" => {
                         between = Some(if name == "sup" { '^' } else { '_' });
@@ -606,6 +640,25 @@ mod tests {
             let (html, text) = both(inside);
             assert!(text == "Positiv" && !html.contains("line-through"), "{inside}: {html}");
         }
+    }
+
+    #[test]
+    fn what_is_quoted_stands_in_marks() {
+        for (inside, html, text) in [
+            ("<q>ikke</q> tatt", "«ikke» tatt", "«ikke» tatt"),
+            ("a <q cite='x'>b <q>c <q>d</q></q></q> <Q>e</Q>", "a «b ‘c «d»’» «e»", "a «b ‘c «d»’» «e»"),
+            ("<p>a</p><q><p>b</p></q>", "<p>a</p>«<p>b</p>»", "a\n«\nb\n»"),
+            ("<x:q>a</x:q>", "a", "a"),
+            (
+                "<s>a <q>b</q></s>",
+                "<span style=\"text-decoration: line-through\">a «b»</span>",
+                "[strøket: a «b»]",
+            ),
+        ] {
+            assert_eq!(both(inside), (html.to_owned(), text.to_owned()), "{inside}");
+        }
+        let struck = "«<span style=\"text-decoration: line-through\">b</span>»";
+        assert_eq!(both("<q style='text-decoration: line-through'>b</q>").0, struck);
     }
 
     #[test]
