@@ -643,3 +643,29 @@ fn an_attachment_that_is_not_what_it_is_said_to_be_shows_both() {
     let own = none.replace(said, "<MimeType>application/x-own</MimeType>");
     assert_eq!(line(&own), "Skisse, application/x-own, id bilde-1", "nobody can tell");
 }
+
+#[test]
+fn a_cancelled_sample_is_told_to_be_so_before_all_else() {
+    let text = ours("document-biochemistry-1.4").text;
+    let id = "<IdByServProvider>7001</IdByServProvider>";
+    assert_eq!(text.matches(id).count(), 1);
+    let told = |service: &str, mode: Mode| {
+        let message = read(text.replace(id, &format!("{service}{id}")).as_bytes());
+        let options = Options { mode, ..Options::default() };
+        let document = message.translate(&options).expect("a document").remove(0);
+        let lines = document.coverage.lines(&message.tree);
+        let line = lines.iter().find(|l| l.path.contains("/AnalysedSubject/ServType")).map(|l| l.outcome);
+        let bundle: Value = serde_json::from_slice(&document.json).expect("JSON");
+        let sections = bundle["entry"][0]["resource"]["section"].as_array().cloned().unwrap_or_default();
+        let found = sections.iter().find(|s| s["title"] == "Analysert materiale");
+        (found.and_then(|s| s["text"]["div"].as_str()).unwrap_or_default().to_owned(), line)
+    };
+    let (plain, outcome) = told("<ServType V=\"N\"/>", Mode::Document);
+    assert_eq!((plain.contains("ansellert"), outcome), (false, Some(Outcome::Dropped)));
+    let (cancelled, outcome) = told("<ServType V=\"C\"/>", Mode::Document);
+    let status =
+        "<table><tbody><tr><th>Status</th><td><b>Kansellert</b></td></tr><tr><th>Materiale (kode)</th>";
+    assert!(cancelled.contains(status), "{cancelled}");
+    assert_eq!(outcome, Some(Outcome::Narrative));
+    assert_eq!(told("<ServType V=\"C\"/>", Mode::Nilar).1, Some(Outcome::Dropped), "it has no text");
+}

@@ -162,7 +162,8 @@ impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
             let additive_codeable_concept = Some(CodeableConcept::text(&*material.value));
             out.container.push(Container { additive_codeable_concept });
         }
-        for code in &subject.unused {
+        // That it is cancelled is told by the text.
+        for code in subject.unused.iter().chain(&subject.service_type) {
             code.dropped(&mut self.coverage, "not mapped for a specimen");
         }
         let at = subject.collected.as_ref().and_then(When::dated).map(Dated::new);

@@ -123,7 +123,9 @@ pub(super) struct AnalysedSubject<'t> {
     pub accredited: Option<Flag<'t>>,
     pub pretreatment: Option<Headed<'t>>,
     pub comment: Option<Words<'t>>,
-    /// `SampleCollInd`, `ServType`: not mapped.
+    /// K(8270)
+    pub service_type: Option<Code<'t>>,
+    /// `SampleCollInd`: not mapped.
     pub unused: Vec<Code<'t>>,
     pub nested: Vec<Node<'t>>,
 }
@@ -487,6 +489,7 @@ impl<'t> AnalysedSubject<'t> {
             accredited: None,
             pretreatment: None,
             comment: None,
+            service_type: None,
             unused: Vec::new(),
             nested: Vec::new(),
         };
@@ -506,12 +509,18 @@ impl<'t> AnalysedSubject<'t> {
                 "Accredited" => first(&mut a.accredited, Flag::read(e)),
                 "Pretreatment" => first(&mut a.pretreatment, Some(Headed::read(e))),
                 "RelServProv" => party(&mut a.collector, e),
-                "SampleCollInd" | "ServType" => a.unused.push(Code::read(e)),
+                "ServType" => first(&mut a.service_type, Some(Code::read(e))),
+                "SampleCollInd" => a.unused.push(Code::read(e)),
                 "AnalysedSubject" => a.nested.push(e),
                 _ => {}
             }
         }
         a
+    }
+
+    /// Withdrawn by the laboratory.
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.service_type.as_ref().and_then(Code::code) == Some("C")
     }
 
     fn read_collection(&mut self, node: Node<'t>) {

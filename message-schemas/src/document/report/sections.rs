@@ -211,6 +211,10 @@ impl<'a, 't> Writer<'a, '_, 't, Report<'t>> {
     }
 
     fn specimen_rows(&mut self, s: &'a AnalysedSubject<'t>, html: &mut Html) {
+        if let Some(code) = s.service_type.as_ref().filter(|_| s.is_cancelled()) {
+            code.told(&mut self.coverage, "Analysert materiale");
+            html.raw("<tr><th>Status</th><td><b>Kansellert</b></td></tr>");
+        }
         row_words(html, "Materiale", s.kind.as_ref());
         row_code(html, "Materiale (kode)", s.kind_coded.as_ref());
         row_words(html, "Id fra laboratoriet", s.by_provider.as_ref());
