@@ -1,14 +1,19 @@
 //! Attachments (`RefDoc`): what came along with a message, decoded only as far as it must be.
 //!
 //! The kind is told by the bytes, checked against what the sender says. What the sender says is a media type by its form
-//! (RFC 6838 §4.2, RFC 2045 §5.1), or it is text for people and nothing else. A reference is never followed.
+//! (RFC 6838 §4.2, RFC 2045 §5.1), or it is text for people and nothing else. A reference is never followed. What is
+//! compressed is unpacked as far as there is room for it.
 
 use super::coverage::{Coverage, Outcome, part};
 use super::values::{Code, Sourced, When, Words, first};
+use super::{Fault, Options};
 use crate::xml::{Node, escape_attribute, escape_text};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use std::borrow::Cow;
+use std::cell::{Cell, OnceCell};
+use std::io::Read;
 
 /// `RefDoc`, the same in all head-less families and in MsgHead.
 #[derive(Debug)]
@@ -23,6 +28,8 @@ pub(super) struct RefDoc<'t> {
     pub compression: Option<Code<'t>>,
     pub file: Option<Words<'t>>,
     pub content: Option<Node<'t>>,
+    /// What was compressed, once it is unpacked.
+    unpacked: OnceCell<Vec<u8>>,
 }
 
 /// Bytes of which no more is known.
@@ -39,6 +46,37 @@ pub(super) enum Body<'t> {
     None(&'static str),
 }
 
+/// What lies in a card.
+enum Content<'t> {
+    /// Base64.
+    Packed(Cow<'t, str>),
+    /// An element of its own.
+    Inline(Node<'t>),
+}
+
+/// How many bytes the compressed attachments of a message may still come to, all together: a few bytes can be unpacked to
+/// many.
+#[derive(Debug)]
+pub(super) struct Room(Cell<usize>);
+
+impl Room {
+    pub(super) fn of(options: &Options) -> Self {
+        Self(Cell::new(options.max_attachment_bytes))
+    }
+
+    /// Unpacks what is compressed among these. A document without it might lack what is clinical, so then there is none.
+    pub(super) fn unpack(&self, cards: &[RefDoc<'_>], options: &Options) -> Result<(), Fault> {
+        let is_packed =
+            |c: &&RefDoc<'_>| c.compression.as_ref().and_then(Code::words).is_some() && c.content.is_some();
+        for card in cards.iter().filter(is_packed).filter(|_| options.shares_attachments()) {
+            let bytes = card.unpack(self.0.get()).ok_or(Fault::PackedAttachment)?;
+            self.0.set(self.0.get().saturating_sub(bytes.len()));
+            card.unpacked.set(bytes).ok();
+        }
+        Ok(())
+    }
+}
+
 impl<'t> RefDoc<'t> {
     pub(super) fn read(node: Node<'t>) -> Self {
         let mut r = Self {
@@ -51,6 +89,7 @@ impl<'t> RefDoc<'t> {
             compression: None,
             file: None,
             content: None,
+            unpacked: OnceCell::new(),
         };
         for e in node.elements() {
             match e.name() {
@@ -89,9 +128,31 @@ impl<'t> RefDoc<'t> {
         }
     }
 
-    /// True if its bytes are packed in a way that is not unpacked here.
-    pub(super) fn is_packed(&self) -> bool {
-        self.compression.as_ref().and_then(Code::words).is_some() && self.content.is_some()
+    /// Unpacks what is compressed; none if it cannot be, or comes to more than `room`.
+    //= document-sharing §3.8
+    //# Compression set: unpack only if known, size limit before and during; else park
+    fn unpack(&self, room: usize) -> Option<Vec<u8>> {
+        let packed = match self.single()? {
+            // What it is packed into is in the message already, and no larger.
+            Content::Packed(text) => decode(&text, usize::MAX).ok()?,
+            Content::Inline(_) => return None,
+        };
+        let code = self.compression.as_ref().and_then(Code::code)?;
+        let most = u64::try_from(room).ok()?.checked_add(1)?;
+        let mut bytes = Vec::new();
+        //= K(1204)
+        //# GZ, DF (zlib), Z (compress)
+        if code.eq_ignore_ascii_case("GZ") {
+            MultiGzDecoder::new(&*packed).take(most).read_to_end(&mut bytes).ok()?;
+        } else if code.eq_ignore_ascii_case("DF") {
+            let mut decoder = ZlibDecoder::new(&*packed);
+            decoder.by_ref().take(most).read_to_end(&mut bytes).ok()?;
+            // What follows would be lost.
+            (bytes.len() > room || decoder.total_in() == u64::try_from(packed.len()).ok()?).then_some(())?;
+        } else {
+            return None;
+        }
+        (bytes.len() <= room).then_some(bytes)
     }
 
     /// What the sender says, if it is a media type.
@@ -109,21 +170,29 @@ impl<'t> RefDoc<'t> {
         self.mime_type.as_ref().map(|_| self.said().unwrap_or(Cow::Borrowed(UNKNOWN)))
     }
 
+    /// The content, if it is one thing.
+    fn single(&self) -> Option<Content<'t>> {
+        let content = self.content?;
+        let mut containers = content.elements();
+        match (containers.next(), containers.next()) {
+            (_, Some(_)) => None,
+            (Some(node), None) if node.name() == "Base64Container" => Some(Content::Packed(node.text())),
+            (Some(node), None) => Some(Content::Inline(node)),
+            (None, None) => Some(Content::Packed(content.text())),
+        }
+    }
+
     /// Decodes the content, up to a number of bytes.
     pub(super) fn body(&self, limit: usize) -> Body<'t> {
-        let Some(content) = self.content else {
+        if self.content.is_none() {
             return if self.file.is_some() { Body::Reference } else { Body::None("no content") };
-        };
-        let mut containers = content.elements();
-        let container = containers.next();
-        if containers.next().is_some() {
-            // Which of them is meant cannot be told, and one of them alone may be half a document.
-            return Body::None("several documents in one card");
         }
-        let (bytes, inline) = match container {
-            Some(node) if node.name() == "Base64Container" => (decode(&node.text(), limit), false),
-            None => (decode(&content.text(), limit), false),
-            Some(node) => (Ok(serialise(node).into_bytes()), true),
+        let (bytes, inline) = match (self.unpacked.get(), self.single()) {
+            (Some(bytes), _) => (Ok(bytes.clone()), false),
+            (None, Some(Content::Packed(text))) => (decode(&text, limit), false),
+            (None, Some(Content::Inline(node))) => (Ok(serialise(node).into_bytes()), true),
+            // Which of them is meant cannot be told, and one of them alone may be half a document.
+            (None, None) => return Body::None("several documents in one card"),
         };
         let bytes = match bytes {
             Ok(bytes) if bytes.is_empty() => return Body::None("empty"),
@@ -359,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_packed_or_lies_with_others_is_not_shown_as_one_document() {
+    fn what_lies_with_others_is_not_shown_as_one_document() {
         let card = |text: &str, judge: &dyn Fn(&RefDoc<'_>)| {
             let tree = Tree::parse(&format!("<RefDoc>{text}</RefDoc>"), &Limits::default()).unwrap();
             judge(&RefDoc::read(tree.root().unwrap()));
@@ -368,10 +437,63 @@ mod tests {
         card(&format!("<Content>{one}{one}</Content>"), &|c| {
             assert!(matches!(c.body(100), Body::None("several documents in one card")));
         });
-        for compression in ["<Compression V='GZ'/>", "<Compression DN='GZIP'/>"] {
-            card(&format!("{compression}<Content>{one}</Content>"), &|c| assert!(c.is_packed()));
+    }
+
+    #[test]
+    fn what_is_compressed_is_unpacked_as_far_as_there_is_room() {
+        let text = |compression: &str, contents: &[&str]| {
+            let card = |content: &&str| format!("<RefDoc>{compression}<Content>{content}</Content></RefDoc>");
+            format!("<a>{}</a>", contents.iter().map(card).collect::<String>())
+        };
+        let unpacked = |text: &str, room: usize| {
+            let tree = Tree::parse(text, &Limits::default()).unwrap();
+            let cards: Vec<_> = tree.root().unwrap().elements().map(RefDoc::read).collect();
+            let options = Options { max_attachment_bytes: room, ..Options::default() };
+            Room::of(&options).unpack(&cards, &options)?;
+            let body = |card: &RefDoc<'_>| match card.body(100) {
+                Body::Bytes { bytes, mime, .. } => (bytes, mime.to_string()),
+                other => panic!("{other:?}"),
+            };
+            Ok(cards.iter().map(body).collect::<Vec<_>>())
+        };
+        let packed = |bytes: &[u8], gz: bool| {
+            use flate2::Compression;
+            use flate2::write::{GzEncoder, ZlibEncoder};
+            use std::io::Write as _;
+            if gz {
+                let mut to = GzEncoder::new(Vec::new(), Compression::default());
+                to.write_all(bytes).unwrap();
+                to.finish().unwrap()
+            } else {
+                let mut to = ZlibEncoder::new(Vec::new(), Compression::default());
+                to.write_all(bytes).unwrap();
+                to.finish().unwrap()
+            }
+        };
+        let pdf = (b"%PDF-1.7".to_vec(), "application/pdf".to_owned());
+        for (code, gz) in [("V='GZ'", true), ("V='gz' DN='GZIP'", true), ("V='DF'", false)] {
+            let compression = format!("<Compression {code}/>");
+            let good = packed(&pdf.0, gz);
+            let one = STANDARD.encode(&good);
+            let message = text(&compression, &[&one]);
+            assert_eq!(unpacked(&message, 8), Ok(vec![pdf.clone()]), "{code}");
+            assert_eq!(unpacked(&message, 7), Err(Fault::PackedAttachment), "{code}: no room");
+            let two = text(&compression, &[&one, &format!("<Base64Container>{one}</Base64Container>")]);
+            assert_eq!(unpacked(&two, 16), Ok(vec![pdf.clone(), pdf.clone()]), "{code}");
+            assert_eq!(unpacked(&two, 15), Err(Fault::PackedAttachment), "{code}: no room for both");
+            let cut = STANDARD.encode(&good[..good.len() - 1]);
+            let more = STANDARD.encode([&*good, b"more"].concat());
+            for bad in [&*cut, &*more, "QUJD", "<x/>", "no base64", ""] {
+                let message = text(&compression, &[bad]);
+                assert_eq!(unpacked(&message, 1000), Err(Fault::PackedAttachment), "{code}: {bad}");
+            }
         }
-        card(&format!("<Compression/><Content>{one}</Content>"), &|c| assert!(!c.is_packed()));
+        for unknown in ["V='Z'", "DN='GZIP'", "V='7z'"] {
+            let message = text(&format!("<Compression {unknown}/>"), &["QUJD"]);
+            assert_eq!(unpacked(&message, 1000), Err(Fault::PackedAttachment), "{unknown}");
+        }
+        let plain = Ok(vec![(b"ABC".to_vec(), UNKNOWN.to_owned())]);
+        assert_eq!(unpacked(&text("<Compression/>", &["QUJD"]), 0), plain, "not compressed at all");
     }
 
     #[test]

@@ -123,8 +123,8 @@ pub enum Fault {
     /// Neither GenDate nor any other date can be read.
     #[error("the message has no date that can be read")]
     NoTime,
-    /// An attachment is packed in a way that is not unpacked here.
-    #[error("an attachment is compressed, which is not supported")]
+    /// An attachment is compressed in a way that is not unpacked here, is damaged, or unpacks to more than is taken.
+    #[error("an attachment is compressed and cannot be unpacked")]
     PackedAttachment,
     /// More than [`Options`] allows.
     #[error("the message holds more than {limit} {what}")]
@@ -386,12 +386,19 @@ fn reports(text: &str, tree: &Tree, root: Node<'_>, options: &Options) -> Result
     }
     individual::same_patient(&reports)?;
     let mut paths = coverage::Paths::default();
+    let room = attachments::Room::of(options);
     let mut documents = Vec::with_capacity(reports.len());
-    for (n, node) in reports.into_iter().enumerate() {
-        let namespace = root.namespace();
-        let nth = n + 1;
-        let source =
-            report::Source { text, tree, envelope: &envelope, namespace, nth, keep: None, merged_id: None };
+    for (nth, node) in (1..).zip(reports) {
+        let source = report::Source {
+            text,
+            tree,
+            envelope: &envelope,
+            namespace: root.namespace(),
+            nth,
+            room: &room,
+            keep: None,
+            merged_id: None,
+        };
         documents.push(report::translate(&source, node, &mut paths, options)?);
     }
     Ok(documents)

@@ -80,7 +80,7 @@ pub struct Options {
     pub organisations: BTreeMap<String, OrgNumber>,
     /// Put attachments into the document. Default: yes in document mode, no in NILAR's.
     pub attachments: Option<bool>,
-    /// Larger attachments are named, not shown.
+    /// Larger attachments are named, not shown. Those that are compressed may come to so much all together.
     pub max_attachment_bytes: usize,
     /// More reports in one message are refused.
     pub max_reports: usize,

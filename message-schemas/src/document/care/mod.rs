@@ -35,6 +35,7 @@ mod drugs;
 mod read;
 mod text;
 
+use super::attachments::Room;
 use super::bundle_text::BundleText;
 use super::coverage::{Coverage, Paths};
 use super::described::{self, Author, Described, Person};
@@ -119,9 +120,7 @@ pub(super) fn translate(
     let (root, namespace) = (head.node, payload.namespace());
     let body = CareMessage::read(head, payload);
     check_size(&body, options)?;
-    if body.attachments().iter().any(super::attachments::RefDoc::is_packed) && options.shares_attachments() {
-        return Err(Fault::PackedAttachment);
-    }
+    Room::of(options).unpack(body.attachments(), options)?;
     let service = body.service_code();
     if matches!(service, "M" | "E") && !kind.changes {
         return Err(Fault::ChangeNotAllowed);

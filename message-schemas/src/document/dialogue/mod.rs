@@ -22,6 +22,7 @@
 mod read;
 mod text;
 
+use super::attachments::Room;
 use super::bundle_text::BundleText;
 use super::coverage::{Coverage, Paths};
 use super::described::{self, Author, Described, Person};
@@ -67,10 +68,7 @@ pub(super) fn translate(
     if body.questions.len() + body.notes.len() + body.roles().count() > options.max_resources {
         return Err(Fault::TooLarge { what: "resources", limit: options.max_resources });
     }
-    let packed = body.head.attachments.iter().any(super::attachments::RefDoc::is_packed);
-    if packed && options.shares_attachments() {
-        return Err(Fault::PackedAttachment);
-    }
+    Room::of(options).unpack(&body.head.attachments, options)?;
 
     let mut coverage = Coverage::new(root, root, true);
     let mut notes = Notes::new(text);

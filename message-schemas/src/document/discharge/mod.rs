@@ -35,6 +35,7 @@ mod encounters;
 mod read;
 mod text;
 
+use super::attachments::Room;
 use super::bundle_text::BundleText;
 use super::clinical::chapters::{Chapters, OTHERS, Slot, plain, slot, split};
 use super::clinical::{Frame, SAFETY, Told};
@@ -118,9 +119,7 @@ pub(super) fn translate(
     if body.size() > options.max_resources {
         return Err(Fault::TooLarge { what: "resources", limit: options.max_resources });
     }
-    if body.attachments.iter().any(super::attachments::RefDoc::is_packed) && options.shares_attachments() {
-        return Err(Fault::PackedAttachment);
-    }
+    Room::of(options).unpack(&body.attachments, options)?;
 
     let mut coverage = Coverage::new(root, root, true);
     let mut notes = Notes::new(text);

@@ -31,6 +31,7 @@ mod priority;
 mod read;
 mod text;
 
+use super::attachments::Room;
 use super::bundle_text::BundleText;
 use super::clinical::chapters::{Chapters, OTHERS, Slot, plain, slot, split};
 use super::clinical::{self, Frame, SAFETY, Told};
@@ -124,9 +125,7 @@ pub(super) fn translate(
     if held > options.max_resources {
         return Err(Fault::TooLarge { what: "resources", limit: options.max_resources });
     }
-    if body.attachments().iter().any(super::attachments::RefDoc::is_packed) && options.shares_attachments() {
-        return Err(Fault::PackedAttachment);
-    }
+    Room::of(options).unpack(body.attachments(), options)?;
 
     let mut coverage = Coverage::new(root, root, true);
     let mut notes = Notes::new(text);

@@ -14,7 +14,7 @@ mod sections;
 pub(super) mod status;
 mod words;
 
-use super::attachments::RefDoc;
+use super::attachments::Room;
 use super::bundle_text::BundleText;
 use super::codes::{self, System};
 use super::coverage::{Coverage, Outcome, Paths};
@@ -54,6 +54,8 @@ pub(super) struct Source<'s, 't> {
     pub namespace: &'t str,
     /// From 1.
     pub nth: usize,
+    /// For what its attachments unpack to.
+    pub room: &'s Room,
     /// Only these of its top-level results, by their places.
     pub keep: Option<&'s [usize]>,
     /// In the place of the message's id in the ids of a document that is made of several.
@@ -79,9 +81,7 @@ pub(super) fn translate<'t>(
     if items + report.requests.len() > options.max_resources {
         return Err(Fault::TooLarge { what: "resources", limit: options.max_resources });
     }
-    if report.attachments.iter().any(RefDoc::is_packed) && options.shares_attachments() {
-        return Err(Fault::PackedAttachment);
-    }
+    source.room.unpack(&report.attachments, options)?;
 
     let mut coverage = Coverage::new(node, envelope.node, source.nth == 1);
     let mut notes = Notes::new(source.text);

@@ -39,6 +39,7 @@ mod labels;
 mod read;
 mod text;
 
+use super::attachments::Room;
 use super::bundle_text::BundleText;
 use super::clinical::chapters::Chapters;
 use super::clinical::{Frame, Told};
@@ -96,9 +97,7 @@ pub(super) fn translate(
     if body.size() > options.max_resources {
         return Err(Fault::TooLarge { what: "resources", limit: options.max_resources });
     }
-    if body.attachments.iter().any(super::attachments::RefDoc::is_packed) && options.shares_attachments() {
-        return Err(Fault::PackedAttachment);
-    }
+    Room::of(options).unpack(&body.attachments, options)?;
     let mut coverage = Coverage::new(root, root, true);
     let mut notes = Notes::new(text);
     let mut withheld = if options.publish_orders { Vec::new() } else { vec![Withheld::OrderInProgress] };

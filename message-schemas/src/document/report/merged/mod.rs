@@ -12,6 +12,7 @@
 mod fields;
 
 use super::Source;
+use crate::document::attachments::Room;
 use crate::document::coverage::Paths;
 use crate::document::envelope::Envelope;
 use crate::document::fhir::{DateTime, Event, Identifier, Period, RelatesTo};
@@ -120,6 +121,7 @@ fn translate(
         envelope: &envelope,
         namespace: root.namespace(),
         nth: part.nth,
+        room: &Room::of(options),
         keep,
         merged_id: msg_id,
     };
