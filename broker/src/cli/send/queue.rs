@@ -185,15 +185,20 @@ impl Queue {
             family: None,
             label: Label { address: Some(self.place.queue.clone()), ..message.label.clone() },
         };
-        match self.destination.send(&delivery).await {
-            Attempt::HandedOver | Attempt::AlreadyThere | Attempt::NothingToDo { .. } => {
+        // The destination's own patience is for each step: one behind the other, messages would wait for hours.
+        let answer = tokio::time::timeout(PATIENCE, self.destination.send(&delivery)).await;
+        match answer {
+            Ok(Attempt::HandedOver | Attempt::AlreadyThere | Attempt::NothingToDo { .. }) => {
                 Outcome::Acknowledged
             }
-            Attempt::Refused { why }
-            | Attempt::SetAside { why, .. }
-            | Attempt::ReceiverAway { why }
-            | Attempt::Retry { why, .. } => Outcome::Refused(why),
-            Attempt::Unsure { why } => Outcome::Lost(why),
+            Ok(
+                Attempt::Refused { why }
+                | Attempt::SetAside { why, .. }
+                | Attempt::ReceiverAway { why }
+                | Attempt::Retry { why, .. },
+            ) => Outcome::Refused(why),
+            Ok(Attempt::Unsure { why }) => Outcome::Lost(why),
+            Err(_) => Outcome::Lost("the server took no message in time".to_owned()),
         }
     }
 
