@@ -86,14 +86,19 @@ need_oracles() {
 need_document_oracles() {
   need pdftotext poppler-utils
   need java openjdk-17-jre-headless
-  local folder=${CARGO_TARGET_DIR:-$PWD/target}/hl7-validator pom=$PWD/message-schemas/tests/forms/pom.xml
+  need_jars "HL7's validator" hl7-validator message-schemas/tests/forms/pom.xml
+}
+
+# What a pom.xml names, copied beside the build by Maven.
+need_jars() {
+  local what=$1 folder=${CARGO_TARGET_DIR:-$PWD/target}/$2 pom=$PWD/$3
   if ! cmp -s "$pom" "$folder/complete"; then
     need mvn maven
-    say "  fetching HL7's validator (Maven) into $folder"
+    say "  fetching $what (Maven) into $folder"
     rm -rf "$folder" && mkdir -p "$folder"
     mvn -q -B -f "$pom" org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
       "-DoutputDirectory=$folder" >&2 && cp "$pom" "$folder/complete" ||
-      die "HL7's validator could not be fetched. Maven names the reason above; run this again when it is gone."
+      die "$what could not be fetched. Maven names the reason above; run this again when it is gone."
   fi
 }
 
@@ -113,4 +118,12 @@ need_servers() {
     python3 -m venv "$venv" && "$venv/bin/pip" install --quiet --disable-pip-version-check 'python-qpid-proton==0.40.0' ||
       die "python-qpid-proton could not be installed. Run: $venv/bin/pip install python-qpid-proton"
   fi
+}
+
+# A server of AMQP 1.0 that is not RabbitMQ, for the tests alone. Started from a source file, which the runtime alone cannot
+# compile.
+need_other_servers() {
+  need java openjdk-17-jre-headless
+  java --list-modules 2>/dev/null | grep -q '^jdk.compiler' || need javac openjdk-17-jdk-headless
+  need_jars "ActiveMQ Artemis" artemis tests/servers/artemis/pom.xml
 }

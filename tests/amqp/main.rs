@@ -7,6 +7,7 @@ mod definitions;
 mod gone;
 mod house;
 mod load;
+mod other_server;
 mod over_10;
 mod profile;
 mod publishing;

@@ -16,6 +16,18 @@ const MESSAGES: usize = 2_000;
 
 /// The region's settings, with queues in place of the folders of the specialist and of Granheim, who writes.
 pub(crate) fn over_queues(settings: &str, rig: &Rig, protocol: &str) -> String {
+    let connection = format!(
+        "protocol = \"{protocol}\"\nhost = \"127.0.0.1\"\nport = {}\nvhost = \"{}\"\nuser = \"{}\"\npassword_file = \"{}\"",
+        rig.rabbit.port(),
+        rig.vhost,
+        servers::rabbit::USER,
+        rig.rabbit.password_file().display(),
+    );
+    with_queues(settings, &connection)
+}
+
+/// The same, of whatever server is at the end of this connection.
+pub(crate) fn with_queues(settings: &str, connection: &str) -> String {
     let queue = |name: &str| format!("amqp = \"bus\"\nqueue = \"{name}\"\nconcurrency = 200");
     let settings = settings
         .replace("folder = \"out/specialist\"", &queue("specialist"))
@@ -23,12 +35,8 @@ pub(crate) fn over_queues(settings: &str, rig: &Rig, protocol: &str) -> String {
         .replace("default = \"96h\"", "default = \"off\"")
         .replace("level = \"warn\"", "level = \"info,lapin=trace,async_rs=trace\"");
     format!(
-        "{settings}\n[amqp.bus]\nprotocol = \"{protocol}\"\nhost = \"127.0.0.1\"\nport = {}\nvhost = \"{}\"\nuser = \"{}\"\npassword_file = \"{}\"\n\
+        "{settings}\n[amqp.bus]\n{connection}\n\
          [sources.amqp.inbox]\nconnection = \"bus\"\nqueue = \"inbox\"\nrole = \"internal\"\n",
-        rig.rabbit.port(),
-        rig.vhost,
-        servers::rabbit::USER,
-        rig.rabbit.password_file().display(),
     )
 }
 

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod artemis;
 mod guard;
 mod ports;
 pub mod postgres;
@@ -11,9 +12,10 @@ pub mod rabbit;
 pub mod stores;
 mod wait;
 
+pub use artemis::Artemis;
 pub use ports::free as free_ports;
 pub use postgres::Postgres;
-pub use proton::Proton;
+pub use proton::{Peer, Proton};
 pub use proxy::Proxy;
 pub use rabbit::Rabbit;
 pub use wait::wait_for;

@@ -85,7 +85,7 @@ def main():
     connection = BlockingConnection(
         job["url"],
         timeout=job.get("patience", 30),
-        virtual_host=f"vhost:{job['vhost']}",
+        virtual_host=job["vhost"],
         user=job["user"],
         password=job["password"],
         allowed_mechs="PLAIN",

@@ -14,6 +14,32 @@ pub struct Proton {
     python: PathBuf,
 }
 
+/// A server on this machine, and how it is entered.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    port: u16,
+    vhost: Option<String>,
+    password: String,
+}
+
+impl Peer {
+    /// A virtual host of RabbitMQ.
+    #[must_use]
+    pub fn of(rabbit: &Rabbit, vhost: &str) -> Self {
+        Self {
+            port: rabbit.port(),
+            vhost: Some(format!("vhost:{vhost}")),
+            password: rabbit.password().to_owned(),
+        }
+    }
+
+    /// One that lets everybody in.
+    #[must_use]
+    pub fn open(port: u16) -> Self {
+        Self { port, vhost: None, password: "any".to_owned() }
+    }
+}
+
 impl Proton {
     /// Finds it where `need_servers` in `ops/lib.sh` puts it; `None`, said on the test's output, where it is not.
     ///
@@ -48,7 +74,15 @@ impl Proton {
         address: &str,
         messages: &[Value],
     ) -> io::Result<Vec<String>> {
-        let answers = self.run(rabbit, vhost, json!({ "address": address, "send": messages }))?;
+        self.send_to(&Peer::of(rabbit, vhost), address, messages)
+    }
+
+    /// The same, to any server.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub fn send_to(&self, peer: &Peer, address: &str, messages: &[Value]) -> io::Result<Vec<String>> {
+        let answers = self.run(peer, json!({ "address": address, "send": messages }))?;
         Ok(answers.iter().map(|answer| answer.as_str().unwrap_or_default().to_owned()).collect())
     }
 
@@ -64,15 +98,29 @@ impl Proton {
         most: usize,
         patience: Duration,
     ) -> io::Result<Vec<Value>> {
-        let patience = patience.as_secs_f64();
-        self.run(rabbit, vhost, json!({ "address": address, "receive": most, "patience": patience }))
+        self.receive_from(&Peer::of(rabbit, vhost), address, most, patience)
     }
 
-    fn run(&self, rabbit: &Rabbit, vhost: &str, mut job: Value) -> io::Result<Vec<Value>> {
-        job["url"] = json!(format!("amqp://127.0.0.1:{}", rabbit.port()));
-        job["vhost"] = json!(vhost);
+    /// The same, from any server.
+    ///
+    /// # Errors
+    /// As [`Self::receive`].
+    pub fn receive_from(
+        &self,
+        peer: &Peer,
+        address: &str,
+        most: usize,
+        patience: Duration,
+    ) -> io::Result<Vec<Value>> {
+        let patience = patience.as_secs_f64();
+        self.run(peer, json!({ "address": address, "receive": most, "patience": patience }))
+    }
+
+    fn run(&self, peer: &Peer, mut job: Value) -> io::Result<Vec<Value>> {
+        job["url"] = json!(format!("amqp://127.0.0.1:{}", peer.port));
+        job["vhost"] = json!(peer.vhost);
         job["user"] = json!(USER);
-        job["password"] = json!(rabbit.password());
+        job["password"] = json!(peer.password);
         let mut child = Command::new(&self.python)
             .args(["-c", include_str!("proton.py")])
             .stdin(Stdio::piped())
