@@ -79,6 +79,8 @@ pub struct Loop<S, D> {
     handed: Option<UnboundedReceiver<Handed>>,
     /// On the monotonic clock: as far as is known, nothing in the journal is due before.
     next_look: Duration,
+    /// On the monotonic clock: since when nothing waits, while the breaker is open.
+    nothing_since: Option<Duration>,
     health: Health,
     breaker: Breaker,
     receivers: Receivers,
@@ -131,6 +133,7 @@ impl<S: Store, D: Destination> Loop<S, D> {
             door,
             handed,
             next_look: Duration::ZERO,
+            nothing_since: None,
             health,
             breaker,
             receivers,
@@ -195,12 +198,12 @@ impl<S: Store, D: Destination> Loop<S, D> {
         if !self.is_closed() {
             // A probe wants something to probe with: without it, none is asked for.
             match self.due_in().await {
-                Ok(Some(Duration::ZERO)) => {}
-                Ok(Some(pause)) => return pause,
-                Ok(None) => {
-                    self.nothing_waits();
-                    return LONGEST_SLEEP;
+                Ok(Some(Duration::ZERO)) => self.something_waits(),
+                Ok(Some(pause)) => {
+                    self.something_waits();
+                    return pause;
                 }
+                Ok(None) => return self.nothing_waits(),
                 Err(error) => return self.journal_failed("next_due", &error),
             }
         }
@@ -472,13 +475,28 @@ impl<S: Store, D: Destination> Loop<S, D> {
         }
     }
 
-    /// Whether the destination can be reached is not known from here, but somebody else has delivered what waited for it: there
-    /// is nothing left that an operator could see to.
-    fn nothing_waits(&self) {
+    fn something_waits(&mut self) {
+        if self.nothing_since.take().is_some() {
+            self.show_breaker();
+        }
+    }
+
+    /// Whether the destination can be reached is not known from here. But when nothing has waited for as long as an attempt
+    /// may take, be it ours or another broker's, somebody has delivered what did: there is nothing left that an operator could
+    /// see to. Returns how long there is nothing more to do.
+    fn nothing_waits(&mut self) -> Duration {
+        let now = self.clock.monotonic();
+        if !self.flying.is_empty() || !self.settling.is_empty() {
+            self.nothing_since = None;
+            return LONGEST_SLEEP;
+        }
+        let since = *self.nothing_since.get_or_insert(now);
+        let left = self.options.timeout.saturating_sub(now.saturating_sub(since));
         let destination = self.options.destination.as_str();
-        if self.health.over_of(Trouble::DestinationDown, destination) {
+        if left.is_zero() && self.health.over_of(Trouble::DestinationDown, destination) {
             tracing::info!(destination, "Nothing waits for destination {destination} any more.");
         }
+        if left.is_zero() { LONGEST_SLEEP } else { left.min(LONGEST_SLEEP) }
     }
 
     fn show_receivers(&self) {

@@ -78,6 +78,7 @@ struct Rig {
     claims: Arc<AtomicUsize>,
     stop: CancellationToken,
     slots: usize,
+    timeout: Duration,
     health: Health,
     run: Option<JoinHandle<usize>>,
 }
@@ -99,6 +100,7 @@ impl Rig {
             claims,
             stop: CancellationToken::new(),
             slots,
+            timeout: Duration::from_secs(30),
             health: Health::default(),
             run: None,
         }
@@ -113,7 +115,7 @@ impl Rig {
         let options = Options {
             destination: folder_a(),
             concurrency: self.slots,
-            timeout: Duration::from_secs(30),
+            timeout: self.timeout,
             schedule: quick.clone(),
             breaker: BreakerSettings { failures: 2, lasting: Duration::ZERO, pause: quick },
         };
@@ -154,6 +156,11 @@ impl Rig {
         let [CommitResult::Committed(committed)] = results.as_slice() else { panic!("{results:?}") };
         assert_eq!(committed.claimed(), [delivery.recipient]);
         slot.hand(delivery);
+    }
+
+    /// The destination is named as one that fails.
+    fn is_told(&self) -> bool {
+        self.health.report().reasons.contains_key(&Trouble::DestinationDown)
     }
 
     /// Leaves one in the journal.
@@ -346,13 +353,15 @@ async fn an_open_breaker_shuts_the_door_and_a_probe_opens_it() {
 
 #[tokio::test]
 async fn a_destination_to_which_nothing_waits_any_more_is_no_trouble() {
-    let rig = Rig::begun(4).await;
+    let mut rig = Rig::new(4);
+    rig.timeout = Duration::from_millis(300);
+    rig.begin(rig.there.clone());
     for _ in 0..1000 {
         rig.there.then(Scripted::Says(Attempt::Retry { why: "down".to_owned(), after: None }));
     }
-    let is_told = |rig: &Rig| rig.health.report().reasons.contains_key(&Trouble::DestinationDown);
+    rig.until("the loop has looked", |rig| rig.door.is_open()).await;
     rig.send_at_once(1, rig.door.slot(10).expect("a slot")).await;
-    rig.until("it is told", is_told).await;
+    rig.until("it is told", Rig::is_told).await;
     // Another broker is faster with what waits, and reaches the destination.
     let claimed = loop {
         let due = rig.store.claim(&folder_a(), SystemClock::new().now(), 1).await.expect("a claim");
@@ -363,8 +372,32 @@ async fn a_destination_to_which_nothing_waits_any_more_is_no_trouble() {
     };
     let theirs = settlement(claimed, Attempt::HandedOver, Next::Done);
     rig.store.settle(&[theirs], SystemClock::new().now()).await.expect("a settlement");
-    rig.until("it is over", |rig| !is_told(rig)).await;
+    rig.until("it is over", |rig| !rig.is_told()).await;
     rig.until("the door stays shut", |rig| !rig.door.is_open()).await;
+    assert_eq!(rig.end().await, 0);
+}
+
+#[tokio::test]
+async fn a_destination_that_hangs_is_told_as_long_as_something_waits() {
+    struct Dies(AtomicUsize);
+    impl Destination for Dies {
+        async fn send(&self, _: &Delivery) -> Attempt {
+            if self.0.fetch_add(1, Ordering::SeqCst) < 2 {
+                return Attempt::Retry { why: "down".to_owned(), after: None };
+            }
+            std::future::pending().await
+        }
+    }
+    let mut rig = Rig::new(4);
+    rig.timeout = Duration::from_millis(200);
+    rig.begin(Dies(AtomicUsize::new(0)));
+    rig.until("the loop has looked", |rig| rig.door.is_open()).await;
+    rig.wait_in_the_journal(1).await;
+    rig.until("it is told", Rig::is_told).await;
+    for _ in 0..300 {
+        assert!(rig.is_told(), "while it is tried, and in between");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     assert_eq!(rig.end().await, 0);
 }
 
