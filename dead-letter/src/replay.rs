@@ -172,8 +172,6 @@ fn again(record: &ParkedRecord, confirmed: bool, now: Timestamp) -> Result<Again
         | R::ReceiverNotFound
         | R::NoReturnAddress
         | R::TranslationFailed
-        | R::UnknownFormat
-        | R::SchemaInvalid
         | R::SenderUnreadable
         | R::NotForUs
         | R::StoreFull
@@ -193,16 +191,17 @@ fn again(record: &ParkedRecord, confirmed: bool, now: Timestamp) -> Result<Again
         R::SenderContradicts if confirmed => Ok(Again::Judge),
         R::SenderContradicts => Err(Refusal::ConflictNotConfirmed),
         // What would have been refused, if anybody had heard of it.
-        R::MessageIdInvalid
+        R::UnknownFormat
+        | R::SchemaInvalid
+        | R::MessageIdInvalid
         | R::PatientNotIdentified
         | R::NotXml
         | R::ProtectionNotAgreed
         | R::SignatureInvalid
         | R::CertificateNotAccepted
         | R::CertificateRevoked
-        | R::EnvelopeInvalid
         | R::EnvelopeReceiverDiffers => Ok(Again::Judge),
-        R::NegativeReceipt => Err(Refusal::Rejected),
+        R::NegativeReceipt | R::EnvelopeInvalid => Err(Refusal::Rejected),
         R::MissingBody
         | R::Duplicate
         | R::SecondReceipt
@@ -302,6 +301,24 @@ mod tests {
             assert_eq!(plan_one(&record(reason, 0), false), Ok(Again::Decide), "{reason}");
         }
         assert_eq!(plan_one(&record(Reason::HeldByRule, 0), false), Ok(Again::Release));
+    }
+
+    #[test]
+    fn what_would_have_been_refused_is_judged_again_and_never_just_sent() {
+        use Reason as R;
+        for reason in [
+            R::NotXml,
+            R::UnknownFormat,
+            R::SchemaInvalid,
+            R::MessageIdInvalid,
+            R::PatientNotIdentified,
+            R::ProtectionNotAgreed,
+            R::SignatureInvalid,
+            R::CertificateNotAccepted,
+            R::CertificateRevoked,
+        ] {
+            assert_eq!(plan_one(&record(reason, 0), false), Ok(Again::Judge), "{reason}");
+        }
     }
 
     #[test]

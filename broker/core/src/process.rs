@@ -220,6 +220,7 @@ impl Prepared {
         };
         label::write(&mut recipients, arrival, reading, now);
         seal::protect(&mut recipients, arrival, reading, world, now, ids);
+        recipients.set_aside();
         // What could not be sealed goes nowhere either, so a request is known to be unanswerable only now.
         let told = told.or_else(|| envelope::unanswerable(arrival, fault, &recipients));
         if let Some(condition) = told.filter(|_| tell) {

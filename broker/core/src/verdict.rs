@@ -97,7 +97,7 @@ pub struct Consequence {
     pub kept: Kept,
     /// Under which reason.
     pub reason: Reason,
-    /// Whether it can be sent again from here once its cause is mended.
+    /// Whether it can be sent again from here once its cause is mended. What is refused cannot, but if nobody heard of it.
     pub can_be_replayed: bool,
 }
 

@@ -5,6 +5,7 @@ use broker_core::journal::{
 };
 use broker_core::lifecycle::{Event, State};
 use broker_core::policy::{Invalid, Policy, TestMessages};
+use broker_core::transport::{Role, Transport};
 use broker_core::{Arrival, ContentHash, Outcome, World, process};
 use dead_letter::Reason;
 use jiff::Timestamp;
@@ -158,12 +159,16 @@ fn arrival(bytes: &[u8]) -> Arrival {
 }
 
 fn judge_with(bytes: &[u8], world: &World, known: &Known) -> Entry {
+    judge_arrival(arrival(bytes), world, known)
+}
+
+fn judge_arrival(arrival: Arrival, world: &World, known: &Known) -> Entry {
     let mut count = 0u128;
     let mut ids = || {
         count += 1;
         Uuid::from_u128(count)
     };
-    match process(arrival(bytes), world, now(), &mut ids) {
+    match process(arrival, world, now(), &mut ids) {
         Outcome::Judged(entry) => *entry,
         Outcome::Need { prepared, .. } | Outcome::Fetch { prepared, .. } => {
             prepared.decide(known, world, now(), &mut ids)
@@ -300,6 +305,30 @@ fn an_invalid_message_is_refused_or_taken_in_as_policy_says() {
     let entry = judge(&xml);
     assert_eq!(entry.verdict, VerdictRecord::AcceptedWithFindings);
     assert!(!entry.findings.is_empty());
+}
+
+#[test]
+fn what_a_queue_of_our_own_brings_is_refused_only_if_its_sender_hears_of_it() {
+    let policy = |invalid| world(|p| p.invalid.default = invalid);
+    let judged = |letter: &Letter<'_>, invalid| {
+        let transport = Transport { role: Role::Internal, ..Transport::default() };
+        let arrival = Arrival { transport: Some(Arc::new(transport)), ..arrival(letter.xml().as_bytes()) };
+        judge_arrival(arrival, &policy(invalid), &Known::default())
+    };
+    let cases = [
+        (letter(&[203]), Invalid::Refuse, "P03"),
+        (Letter { namespace: "urn:not-known", ..letter(&[203]) }, Invalid::Accept, "P02"),
+        (Letter { id: "no-uuid", ..letter(&[203]) }, Invalid::Accept, "P04"),
+    ];
+    for (message, invalid, reason) in cases {
+        let entry = judged(&message, invalid);
+        assert_eq!((entry.verdict.as_str(), receipts(&entry).len()), ("parked", 0), "{reason}");
+        assert_eq!(rows(&entry, Book::Message), [format!("203 parked {reason}")]);
+        let heard = judged(&Letter { receivers: &[201, 203], ..message }, invalid);
+        assert_eq!((heard.verdict.as_str(), receipts(&heard).len()), ("refused", 1), "{reason}");
+        let both = [format!("201 rejected {reason}"), format!("203 rejected {reason}")];
+        assert_eq!(rows(&heard, Book::Message), both);
+    }
 }
 
 #[test]

@@ -120,6 +120,8 @@ fn may_be_judged(recipient: &RecipientRecord) -> bool {
                     | Reason::EnvelopeSenderMissing
                     | Reason::ErrorWithheld
                     | Reason::OfferedTooOften
+                    | Reason::UnknownFormat
+                    | Reason::SchemaInvalid
                     | Reason::MessageIdInvalid
                     | Reason::PatientNotIdentified
                     | Reason::NotXml
@@ -127,7 +129,6 @@ fn may_be_judged(recipient: &RecipientRecord) -> bool {
                     | Reason::SignatureInvalid
                     | Reason::CertificateNotAccepted
                     | Reason::CertificateRevoked
-                    | Reason::EnvelopeInvalid
                     | Reason::EnvelopeReceiverDiffers
             )
         )

@@ -37,6 +37,8 @@ pub(super) struct Recipients {
     pub(super) silent: bool,
     /// The sender hears of a refusal, whether a receipt says it or not.
     pub(super) told: bool,
+    /// Refused, and nobody hears of it.
+    unheard: Vec<RecipientId>,
     /// Its documents, once they were asked for.
     shared: Option<Result<Vec<SharedDocument>, Fault>>,
 }
@@ -97,8 +99,16 @@ impl Recipients {
         if self.told || fault.consequence().heard.is_none() || answered() {
             return verdict_of(fault);
         }
-        self.list.iter_mut().for_each(set_aside);
+        let refused = self.list.iter().filter(|r| r.state == State::Rejected);
+        self.unheard = refused.map(|r| r.id).collect();
         VerdictRecord::Parked { reason: fault.consequence().reason }
+    }
+
+    /// Lets what was refused unheard wait for a person. Last of all: it goes nowhere, so nothing more is made of it.
+    pub(super) fn set_aside(&mut self) {
+        for recipient in self.list.iter_mut().filter(|r| self.unheard.contains(&r.id)) {
+            recipient.state = State::Parked;
+        }
     }
 
     /// Nothing stops the message: each receiver gets its own decision.
@@ -174,9 +184,9 @@ impl Recipients {
             }
             if self.list.len() == at
                 && !self.told
-                && let Some(unheard) = self.list.last_mut()
+                && let Some(refused) = self.list.last().filter(|r| r.state == State::Rejected)
             {
-                set_aside(unheard);
+                self.unheard.push(refused.id);
             }
         }
         match first_fault {
@@ -326,13 +336,6 @@ impl Recipients {
                     .collect()
             }
         }
-    }
-}
-
-/// What was refused waits for a person.
-fn set_aside(recipient: &mut Recipient) {
-    if recipient.state == State::Rejected {
-        recipient.state = State::Parked;
     }
 }
 
