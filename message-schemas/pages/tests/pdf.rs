@@ -279,6 +279,7 @@ fn a_numbered_list_begins_where_its_sender_begins() {
         (" start='-3'", "<ol>", ["1.", "2."]),
         (" start='99999'", "<ol>", ["1.", "2."]),
         (" start='5x'", "<ol>", ["1.", "2."]),
+        (" start='5' START='9'", "<ol start=\"5\">", ["5.", "6."]),
     ] {
         let view = written(&format!("<ol{start}><li>Tallpunkt</li><li>Nestepunkt</li></ol>"));
         let html = String::from_utf8(document::view::html(&view)).expect("UTF-8");
@@ -293,6 +294,9 @@ fn a_numbered_list_begins_where_its_sender_begins() {
 
 #[test]
 fn quoted_words_keep_their_marks() {
+    let between = written("<ul><q><li>Punkt</li></q></ul><p><q>Ord<br/></q>.</p>");
+    let html = String::from_utf8(document::view::html(&between)).expect("UTF-8");
+    assert!(html.contains("<ul>\n<li>Punkt</li>\n</ul>"), "no words stand between items: {html}");
     let view = written("<p>Hun sa <q>aldri <b>Marevan</b>, <q>før</q></q>.</p>");
     let html = String::from_utf8(document::view::html(&view)).expect("UTF-8");
     assert!(html.contains("Hun sa «aldri <b>Marevan</b>, ‘før’».</p>"), "{html}");

@@ -35,6 +35,9 @@ pub(super) struct RefDoc<'t> {
 /// Bytes of which no more is known.
 pub(super) const UNKNOWN: &str = "application/octet-stream";
 
+/// No document is packed into less than such a part of itself; what is, is made to take room.
+const DENSEST: usize = 100;
+
 /// What an attachment turned out to be.
 #[derive(Debug)]
 pub(super) enum Body<'t> {
@@ -137,6 +140,7 @@ impl<'t> RefDoc<'t> {
             Content::Packed(text) => decode(&text, usize::MAX).ok()?,
             Content::Inline(_) => return None,
         };
+        let room = room.min(packed.len().saturating_mul(DENSEST));
         let code = self.compression.as_ref().and_then(Code::code)?;
         let most = u64::try_from(room).ok()?.checked_add(1)?;
         let mut bytes = Vec::new();

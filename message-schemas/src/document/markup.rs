@@ -137,16 +137,16 @@ impl Flow {
         }
     }
 
+    /// Between the rows of a table or list, where neither words nor line breaks may stand.
+    fn is_between(&self) -> bool {
+        matches!(self.open.last(), Some(&("table" | "thead" | "tbody" | "tr" | "colgroup" | "ul" | "ol")))
+    }
+
     /// Text of the sender, on a line of its own if it has to be.
     fn text(&mut self, text: &str, html: &mut Html) {
         if !text.trim().is_empty() {
             if self.line == Line::Broken {
-                // Between the rows of a table or list no line break may stand.
-                let structure = matches!(
-                    self.open.last(),
-                    Some(&("table" | "thead" | "tbody" | "tr" | "colgroup" | "ul" | "ol"))
-                );
-                html.raw(if structure { " " } else { "<br/>" });
+                html.raw(if self.is_between() { " " } else { "<br/>" });
             }
             self.line = Line::Within;
         }
@@ -205,7 +205,9 @@ pub(super) fn sanitise<'t>(root: Node<'t>, section: &'static str, html: &mut Htm
             }
             Step::Unquote(mark) => {
                 flow.quotes = flow.quotes.saturating_sub(1);
-                flow.text(mark, html);
+                // Behind the last word, whatever came after it.
+                html.text_as_is(mark);
+                flow.line = Line::Within;
                 continue;
             }
         };
@@ -226,7 +228,7 @@ pub(super) fn sanitise<'t>(root: Node<'t>, section: &'static str, html: &mut Htm
             image(node, html, &mut flow, coverage, section);
             continue;
         }
-        if lower == "q" && is_html(node, root) {
+        if lower == "q" && is_html(node, root) && !flow.is_between() {
             let (open, close) = quotation_marks(flow.quotes);
             flow.text(open, html);
             flow.quotes += 1;
@@ -290,19 +292,23 @@ fn attributes(node: Node<'_>, style: Option<&str>, html: &mut Html) -> bool {
     let struck = style == Some(STRUCK) || node.attr("style").is_some_and(strikes);
     let style = if struck { Some(STRUCK) } else { style };
     let mut styles: Vec<String> = style.into_iter().map(str::to_owned).collect();
+    // In XML, names that differ by their letters' size are different attributes; here they are one.
+    let (mut spans, mut counted) = (Vec::new(), false);
     for (namespace, name, value) in node.attributes() {
         match name.to_ascii_lowercase().as_str() {
             "colspan" | "rowspan" if namespace.is_empty() => {
                 let span = value.trim();
-                if !span.is_empty() && span.len() <= 4 && span.bytes().all(|b| b.is_ascii_digit()) {
-                    let name = if name.eq_ignore_ascii_case("colspan") { "colspan" } else { "rowspan" };
+                let name = if name.eq_ignore_ascii_case("colspan") { "colspan" } else { "rowspan" };
+                let plain = !span.is_empty() && span.len() <= 4 && span.bytes().all(|b| b.is_ascii_digit());
+                if plain && !spans.contains(&name) {
+                    spans.push(name);
                     html.raw(" ").raw(name).raw("=\"").raw(span).raw("\"");
                 } else {
                     dropped = true;
                 }
             }
             "start" if namespace.is_empty() && node.name().eq_ignore_ascii_case("ol") => {
-                match first_number(value) {
+                match first_number(value).filter(|_| !std::mem::replace(&mut counted, true)) {
                     Some(1) => {}
                     Some(number) => styles.push(format!("{COUNTED}{}", i32::from(number) - 1)),
                     None => dropped = true,
@@ -333,15 +339,15 @@ const COUNTED: &str = "counter-reset: list-item ";
 
 /// The number that a list begins with, by a declaration that was written here.
 pub(super) fn counted_from(style: &str) -> Option<u16> {
-    let before: i32 = style.split(';').find_map(|one| one.trim().strip_prefix(COUNTED))?.parse().ok()?;
-    u16::try_from(before + 1).ok()
+    let before: i16 = style.split(';').find_map(|one| one.trim().strip_prefix(COUNTED))?.parse().ok()?;
+    u16::try_from(before.checked_add(1)?).ok()
 }
 
 /// `start`: digits and nothing else, and few of them.
 fn first_number(start: &str) -> Option<u16> {
     let digits = start.trim();
     let plain = digits.len() <= 4 && digits.bytes().all(|b| b.is_ascii_digit());
-    digits.parse().ok().filter(|_| plain)
+    if plain { digits.parse().ok() } else { None }
 }
 
 /// True if a style strikes its words through, which then say the opposite: by `text-decoration` or `text-decoration-line`, with
@@ -411,8 +417,8 @@ fn image(node: Node<'_>, html: &mut Html, flow: &mut Flow, coverage: &mut Covera
 }
 
 /// What is inside `root` as plain text: every element but the inline ones stands on lines of its own, cells are
-/// divided by a tab, what is preformatted keeps its lines and blanks, what is quoted its marks, and what is struck through is said to be so. A raised or lowered number is kept apart from the
-/// digits beside it: `10<sup>9</sup>` is `10^9`.
+/// divided by a tab, what is preformatted keeps its lines and blanks, what is quoted its marks, and what is struck through is
+/// said to be so. A raised or lowered number is kept apart from the digits beside it: `10<sup>9</sup>` is `10^9`.
 pub(super) fn plain(root: Node<'_>) -> String {
     enum Step<'t> {
         Open(Node<'t>),
@@ -602,6 +608,20 @@ mod tests {
             assert!(!html.contains("br"), "{inline}: {html}");
             assert_eq!(text, "40 mg", "{inline}");
         }
+    }
+
+    #[test]
+    fn an_attribute_stands_once_whatever_the_size_of_its_letters() {
+        let (html, _) = both("<table><tr><td colspan='2' COLSPAN='3' rowspan='4'>x</td></tr></table>");
+        assert_eq!(html, "<table><tr><td colspan=\"2\" rowspan=\"4\">x</td></tr></table>");
+        let (html, _) = both("<ol start='5' START='9'><li>x</li></ol>");
+        assert_eq!(html, "<ol style=\"counter-reset: list-item 4\"><li>x</li></ol>");
+    }
+
+    #[test]
+    fn marks_of_quotations_stand_only_where_words_may() {
+        assert_eq!(both("<ul><q><li>x</li></q></ul>").0, "<ul><li>x</li></ul>");
+        assert_eq!(both("<q>x<br/></q>y<q><script/></q>").0, "«x<br/>»y«»");
     }
 
     #[test]
