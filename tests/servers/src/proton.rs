@@ -62,8 +62,8 @@ impl Proton {
     /// Sends messages to an address, one after the other, and waits for the server's word on each: `ACCEPTED` and the like.
     ///
     /// A message has `id` (of type `id_type`: string, uuid, ulong or binary), `to`, `subject`, `reply_to`,
-    /// `correlation_id`, `content_type`, `ttl_ms`, `properties`, and `body` (base64) or `text` or lists `nested` so deep; or it is `encoded`
-    /// (base64), all of it.
+    /// `correlation_id`, `content_type`, `ttl_ms`, `properties`, and `body` (base64) or `text` or lists `nested` so deep; or it is
+    /// `encoded` (base64), all of it.
     ///
     /// # Errors
     /// If the server refuses, or does not answer.

@@ -185,8 +185,10 @@ impl Queue {
             family: None,
             label: Label { address: Some(self.place.queue.clone()), ..message.label.clone() },
         };
-        // The destination's own patience is for each step: one behind the other, messages would wait for hours.
-        let answer = tokio::time::timeout(PATIENCE, self.destination.send(&delivery)).await;
+        // The destination's own patience is for each step: one behind the other, messages would wait for hours. What it has to
+        // say comes first.
+        let answer =
+            tokio::time::timeout(PATIENCE + Duration::from_secs(5), self.destination.send(&delivery)).await;
         match answer {
             Ok(Attempt::HandedOver | Attempt::AlreadyThere | Attempt::NothingToDo { .. }) => {
                 Outcome::Acknowledged
