@@ -3,8 +3,7 @@
 
 use crate::guard::Guard;
 use crate::ports;
-use crate::process::{private_folder, tail};
-use crate::wait::{PATIENCE, wait_for};
+use crate::process::{private_folder, until_up};
 use std::fs::File;
 use std::io;
 use std::net::TcpStream;
@@ -79,17 +78,7 @@ impl Artemis {
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).current_dir("/").process_group(0);
         let mut child = command.spawn()?;
         self.guard.watch(&[child.id()]);
-        let ready = wait_for("Artemis takes connections", PATIENCE, || {
-            if let Some(status) = child.try_wait()? {
-                return Err(io::Error::other(format!("Artemis ended: {status}")));
-            }
-            Ok(TcpStream::connect(("127.0.0.1", self.port)).is_ok().then_some(()))
-        });
-        if let Err(e) = ready {
-            child.kill().ok();
-            child.wait().ok();
-            return Err(io::Error::other(format!("{e}\n{}", tail(&log))));
-        }
+        until_up("Artemis", &mut child, &log, || Ok(TcpStream::connect(("127.0.0.1", self.port)).is_ok()))?;
         *process = Some(child);
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use crate::guard::Guard;
 use crate::ports;
-use crate::process::{children, family, is_running, private_folder, run, send, tail};
+use crate::process::{children, family, is_running, private_folder, run, send, until_up};
 use crate::wait::{PATIENCE, wait_for};
 use rustix::process::Signal;
 use std::fs::File;
@@ -192,19 +192,11 @@ impl Postgres {
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).current_dir("/").process_group(0);
         let mut child = command.spawn()?;
         self.guard.watch(&[child.id()]);
-        let ready = wait_for("PostgreSQL takes connections", PATIENCE, || {
-            if let Some(status) = child.try_wait()? {
-                return Err(io::Error::other(format!("PostgreSQL ended: {status}")));
-            }
+        until_up("PostgreSQL", &mut child, &log, || {
             let mut ask = Command::new(self.programs.join("pg_isready"));
             ask.arg("-q").arg("-h").arg(self.socket_folder()).args(["-p", &self.port.to_string()]);
-            Ok(ask.status()?.success().then_some(()))
-        });
-        if let Err(e) = ready {
-            child.kill().ok();
-            child.wait().ok();
-            return Err(io::Error::other(format!("{e}\n{}", tail(&log))));
-        }
+            Ok(ask.status()?.success())
+        })?;
         *process = Some(child);
         Ok(())
     }

@@ -1,9 +1,10 @@
 //! Processes of this machine: run, signalled, looked at.
 
+use crate::wait::{PATIENCE, wait_for};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 /// A folder for nobody but us. Its path is short, since that of a Unix socket may have no more than 107 bytes.
 pub(crate) fn private_folder(prefix: &str) -> io::Result<PathBuf> {
@@ -54,6 +55,27 @@ fn status(pid: u32) -> Option<(String, u32)> {
     // The second field is the name in brackets, and may hold anything.
     let mut fields = text.rsplit_once(") ")?.1.split(' ');
     Some((fields.next()?.to_owned(), fields.next()?.parse().ok()?))
+}
+
+/// Waits until a server that was started is `up`. One that ends before that, or never is, gives an error with the end of its
+/// log, and is ended.
+pub(crate) fn until_up(
+    name: &str,
+    child: &mut Child,
+    log: &Path,
+    mut up: impl FnMut() -> io::Result<bool>,
+) -> io::Result<()> {
+    let ready = wait_for(&format!("{name} takes connections"), PATIENCE, || {
+        if let Some(status) = child.try_wait()? {
+            return Err(io::Error::other(format!("{name} ended: {status}")));
+        }
+        Ok(up()?.then_some(()))
+    });
+    ready.map_err(|e| {
+        child.kill().ok();
+        child.wait().ok();
+        io::Error::other(format!("{e}\n{}", tail(log)))
+    })
 }
 
 /// The end of a log, for an error.
