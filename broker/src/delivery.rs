@@ -492,11 +492,14 @@ impl<S: Store, D: Destination> Loop<S, D> {
         }
         let since = *self.nothing_since.get_or_insert(now);
         let left = self.options.timeout.saturating_sub(now.saturating_sub(since));
+        if !left.is_zero() {
+            return left.min(LONGEST_SLEEP);
+        }
         let destination = self.options.destination.as_str();
-        if left.is_zero() && self.health.over_of(Trouble::DestinationDown, destination) {
+        if self.health.over_of(Trouble::DestinationDown, destination) {
             tracing::info!(destination, "Nothing waits for destination {destination} any more.");
         }
-        if left.is_zero() { LONGEST_SLEEP } else { left.min(LONGEST_SLEEP) }
+        LONGEST_SLEEP
     }
 
     fn show_receivers(&self) {
