@@ -5,14 +5,12 @@
 //! buffer, so that there is never a second one.
 
 use super::fhir::{Bundle, Entry};
-use super::json_text::{self, Unwritable};
+use super::json_text::{JsonText, WriteJson};
 
 /// Entries that are written, each with a comma behind it.
 #[derive(Debug, Default)]
 pub(super) struct BundleText {
-    json: String,
-    /// A resource could not be written, so there will be no document.
-    unwritable: bool,
+    json: JsonText,
 }
 
 /// A place between two entries.
@@ -23,52 +21,51 @@ impl BundleText {
     /// Makes room for the document of a message of so many bytes, so that it need not grow: that takes both the old room
     /// and the new one. Results, which have the most to say of themselves, come to 3.4 times what was sent.
     pub(super) fn make_room(&mut self, source: usize) {
-        self.json.reserve_exact((source * 10 / 3 + 3 * 1024).saturating_sub(self.json.len()));
+        let json = &mut self.json.bytes;
+        json.reserve_exact((source * 10 / 3 + 3 * 1024).saturating_sub(json.len()));
     }
 
     /// Adds an entry behind the others.
     pub(super) fn push(&mut self, entry: &Entry<'_>) {
-        self.unwritable |= json_text::write(entry, &mut self.json).is_err();
-        self.json.push(',');
+        entry.write_json(&mut self.json);
+        self.json.raw(b",");
     }
 
     /// The place behind all entries so far.
     pub(super) fn end(&self) -> Place {
-        Place(self.json.len())
+        Place(self.json.bytes.len())
     }
 
     /// Adds an entry at a place.
     pub(super) fn insert(&mut self, place: Place, entry: &Entry<'_>) {
-        let mut inserted = Self::default();
-        inserted.push(entry);
-        self.unwritable |= inserted.unwritable || !self.json.is_char_boundary(place.0);
-        if !self.unwritable {
-            self.json.insert_str(place.0, &inserted.json);
-        }
+        let end = self.end();
+        self.push(entry);
+        self.move_last(end, place);
     }
 
     /// The document: `first` is its first entry.
-    pub(super) fn finish(
-        mut self,
-        bundle: &Bundle<'_>,
-        first: Option<&Entry<'_>>,
-    ) -> Result<Vec<u8>, Unwritable> {
-        let before = self.json.len();
-        json_text::write(bundle, &mut self.json)?;
-        if self.json.pop() != Some('}') {
-            return Err(Unwritable);
-        }
-        self.json.push_str(",\"entry\":[");
+    pub(super) fn finish(mut self, bundle: &Bundle<'_>, first: Option<&Entry<'_>>) -> Vec<u8> {
+        let end = self.end();
+        self.json.raw(b"{");
+        bundle.members(&mut self.json);
+        self.json.raw(b"\"entry\":[");
         if let Some(first) = first {
             self.push(first);
         }
-        let moved = self.json.len() - before;
-        let mut json = self.json.into_bytes();
-        json.rotate_right(moved);
-        if json.last() == Some(&b',') {
-            json.pop();
+        self.move_last(end, Place(0));
+        self.json.close(b']');
+        self.json.raw(b"}");
+        self.json.bytes
+    }
+
+    /// Moves what stands behind a place to one before it.
+    fn move_last(&mut self, from: Place, to: Place) {
+        let json = &mut self.json.bytes;
+        let moved = json.get(from.0..).map(<[u8]>::to_vec).unwrap_or_default();
+        let end = to.0 + moved.len();
+        json.copy_within(to.0..from.0, end);
+        if let Some(place) = json.get_mut(to.0..end) {
+            place.copy_from_slice(&moved);
         }
-        json.extend_from_slice(b"]}");
-        if self.unwritable { Err(Unwritable) } else { Ok(json) }
     }
 }

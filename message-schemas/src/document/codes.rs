@@ -5,10 +5,10 @@
 
 use super::Mode;
 use super::fhir::{CodeableConcept, Coding};
+use super::json_text::{JsonText, WriteJson};
 pub(super) use super::lists::list_text;
 use super::values::Code;
 use crate::time::Written;
-use serde::{Serialize, Serializer};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -78,11 +78,19 @@ impl fmt::Display for System<'_> {
     }
 }
 
-impl Serialize for System<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Uri(uri) => serializer.serialize_str(uri),
-            Self::Oid(_) | Self::List(_) | Self::Nilar(_) => serializer.collect_str(self),
+impl WriteJson for System<'_> {
+    fn write_json(&self, out: &mut JsonText) {
+        let digits = |n: u16| Written::new().digits(n.into());
+        match *self {
+            Self::Uri(uri) => uri.write_json(out),
+            Self::Oid(oid) => {
+                out.raw(b"\"");
+                out.raw(OID.as_bytes());
+                out.escaped(oid);
+                out.raw(b"\"");
+            }
+            Self::List(n) => out.own([OID.as_bytes(), NATIONAL.as_bytes(), digits(n).as_bytes()]),
+            Self::Nilar(n) => out.own([NILAR.as_bytes(), digits(n).as_bytes()]),
         }
     }
 }

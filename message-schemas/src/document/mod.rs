@@ -72,6 +72,7 @@ mod narrative;
 mod observed;
 mod options;
 mod parties;
+mod plain;
 mod referral;
 mod report;
 mod requisition;

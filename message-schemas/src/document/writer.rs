@@ -288,14 +288,14 @@ impl<'a, 'p, 't, B> Writer<'a, 'p, 't, B> {
         let id = keys.document(Format::Fhir);
         let test = envelope.is_test();
         let bundle = Bundle {
-            resource_type: "Bundle",
-            id,
+            resource_type: Some("Bundle"),
+            id: Some(id),
             meta: test.then(|| Meta { security: vec![test_label()], ..Meta::default() }),
-            identifier: Identifier::urn(id),
-            kind: if options.mode == Mode::Document { "document" } else { "collection" },
-            timestamp: issued,
+            identifier: Some(Identifier::urn(id)),
+            kind: Some(if options.mode == Mode::Document { "document" } else { "collection" }),
+            timestamp: Some(issued),
         };
-        let json = written.finish(&bundle, composition.as_ref()).map_err(|_| Fault::NotWritten)?;
+        let json = written.finish(&bundle, composition.as_ref());
         Ok(SharedDocument {
             id,
             kith_xml: keys.document(Format::KithXml),

@@ -15,7 +15,11 @@ impl Written {
     }
 
     pub(crate) fn as_str(&self) -> &str {
-        self.bytes.get(..usize::from(self.length)).map_or("", |b| std::str::from_utf8(b).unwrap_or_default())
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.length)).unwrap_or_default()
     }
 
     /// One ASCII character.
@@ -28,25 +32,24 @@ impl Written {
     }
 
     /// The last `width` digits of a number, with zeros in front.
-    pub(crate) fn number(mut self, number: impl Into<i32>, width: u8) -> Self {
+    pub(crate) fn number(self, number: impl Into<i32>, width: u8) -> Self {
+        self.last_digits(number.into().unsigned_abs(), width)
+    }
+
+    /// A number in as many digits as it has.
+    pub(crate) fn digits(self, number: u32) -> Self {
+        self.last_digits(number, number.checked_ilog10().unwrap_or(0) as u8 + 1)
+    }
+
+    fn last_digits(mut self, number: u32, width: u8) -> Self {
         let from = usize::from(self.length);
         let Some(room) = self.bytes.get_mut(from..from + usize::from(width)) else { return self };
-        let mut rest = number.into().unsigned_abs();
+        let mut rest = number;
         for slot in room.iter_mut().rev() {
             *slot = b'0' + (rest % 10) as u8;
             rest /= 10;
         }
         self.length += width;
-        self
-    }
-
-    /// A number in as many digits as it has.
-    pub(crate) fn digits(mut self, number: u32) -> Self {
-        let mut place = 10_u32.pow(number.checked_ilog10().unwrap_or(0));
-        while place > 0 {
-            self = self.mark(b'0' + (number / place % 10) as u8);
-            place /= 10;
-        }
         self
     }
 }

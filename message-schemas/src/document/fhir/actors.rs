@@ -1,15 +1,14 @@
 //! Persons, organisations and places.
 
+use super::Text;
 use super::datatypes::{
     Address, CodeableConcept, ContactPoint, DateTime, HumanName, Identifier, Meta, Period, Reference,
 };
-use super::{Empty, Text};
-use serde::Serialize;
 use uuid::Uuid;
 
 resource_struct! {
     /// Pasient.
-    Patient {
+    Patient<'a> {
         id: Option<Uuid>,
         meta: Option<Meta<'a>>,
         identifier: Vec<Identifier<'a>>,
@@ -25,15 +24,16 @@ resource_struct! {
     }
 }
 
-/// A language that a patient is to be spoken to in.
-#[derive(Debug, Serialize)]
-pub(in crate::document) struct PatientCommunication<'a> {
-    pub language: CodeableConcept<'a>,
+resource_struct! {
+    /// A language that a patient is to be spoken to in.
+    PatientCommunication<'a> {
+        language: CodeableConcept<'a>,
+    }
 }
 
 resource_struct! {
     /// A legal unit or department.
-    Organization {
+    Organization<'a> {
         id: Option<Uuid>,
         meta: Option<Meta<'a>>,
         identifier: Vec<Identifier<'a>>,
@@ -47,7 +47,7 @@ resource_struct! {
 
 resource_struct! {
     /// A person, an organisation, or a person for an organisation.
-    PractitionerRole {
+    PractitionerRole<'a> {
         id: Option<Uuid>,
         meta: Option<Meta<'a>>,
         period: Option<Period>,
@@ -61,7 +61,7 @@ resource_struct! {
 
 resource_struct! {
     /// Somebody close to the patient.
-    RelatedPerson {
+    RelatedPerson<'a> {
         id: Option<Uuid>,
         meta: Option<Meta<'a>>,
         identifier: Vec<Identifier<'a>>,
@@ -77,7 +77,7 @@ resource_struct! {
 
 resource_struct! {
     /// A place.
-    Location {
+    Location<'a> {
         id: Option<Uuid>,
         identifier: Vec<Identifier<'a>>,
         name: Option<Text<'a>>,

@@ -1,15 +1,14 @@
 //! What is known of a patient: conditions, warnings, drugs, procedures, stays, consent.
 
+use super::Text;
 use super::datatypes::{
     Annotation, CodeableConcept, Coding, DateTime, Identifier, Period, Quantity, Reference, Timing,
 };
-use super::{Empty, Text};
-use serde::Serialize;
 use uuid::Uuid;
 
 resource_struct! {
     /// A diagnosis or problem.
-    Condition {
+    Condition<'a> {
         id: Option<Uuid>,
         clinical_status: Option<CodeableConcept<'a>>,
         verification_status: Option<CodeableConcept<'a>>,
@@ -28,7 +27,7 @@ resource_struct! {
 
 resource_struct! {
     /// A warning to whoever treats the patient.
-    Flag {
+    Flag<'a> {
         id: Option<Uuid>,
         status: Option<&'static str>,
         category: Vec<CodeableConcept<'a>>,
@@ -42,7 +41,7 @@ resource_struct! {
 
 resource_struct! {
     /// A drug that is, was or should be taken.
-    MedicationStatement {
+    MedicationStatement<'a> {
         id: Option<Uuid>,
         status: Option<&'static str>,
         status_reason: Vec<CodeableConcept<'a>>,
@@ -61,7 +60,7 @@ resource_struct! {
 
 resource_struct! {
     /// How a drug is taken.
-    Dosage {
+    Dosage<'a> {
         text: Option<Text<'a>>,
         additional_instruction: Vec<CodeableConcept<'a>>,
         timing: Option<Timing<'a>>,
@@ -71,16 +70,16 @@ resource_struct! {
     }
 }
 
-/// How much of it at a time.
-#[derive(Debug, Serialize)]
-pub(in crate::document) struct DoseAndRate<'a> {
-    #[serde(rename = "doseQuantity")]
-    pub dose_quantity: Quantity<'a>,
+resource_struct! {
+    /// How much of it at a time.
+    DoseAndRate<'a> {
+        dose_quantity: Quantity<'a>,
+    }
 }
 
 resource_struct! {
     /// What a patient does not tolerate.
-    AllergyIntolerance {
+    AllergyIntolerance<'a> {
         id: Option<Uuid>,
         clinical_status: Option<CodeableConcept<'a>>,
         verification_status: Option<CodeableConcept<'a>>,
@@ -97,7 +96,7 @@ resource_struct! {
 
 resource_struct! {
     /// Something done to a patient.
-    Procedure {
+    Procedure<'a> {
         id: Option<Uuid>,
         status: Option<&'static str>,
         code: Option<CodeableConcept<'a>>,
@@ -112,15 +111,16 @@ resource_struct! {
     }
 }
 
-/// Who did it.
-#[derive(Debug, Serialize)]
-pub(in crate::document) struct Performer<'a> {
-    pub actor: Reference<'a>,
+resource_struct! {
+    /// Who did it.
+    Performer<'a> {
+        actor: Reference<'a>,
+    }
 }
 
 resource_struct! {
     /// A stay or a visit.
-    Encounter {
+    Encounter<'a> {
         id: Option<Uuid>,
         identifier: Vec<Identifier<'a>>,
         status: Option<&'static str>,
@@ -141,7 +141,7 @@ resource_struct! {
 
 resource_struct! {
     /// Who took part in a stay.
-    EncounterParticipant {
+    EncounterParticipant<'a> {
         kind: Vec<CodeableConcept<'a>> = "type",
         individual: Option<Reference<'a>>,
     }
@@ -149,7 +149,7 @@ resource_struct! {
 
 resource_struct! {
     /// What a stay was for.
-    EncounterDiagnosis {
+    EncounterDiagnosis<'a> {
         condition: Option<Reference<'a>>,
         used: Option<CodeableConcept<'a>> = "use",
         rank: Option<u32>,
@@ -158,7 +158,7 @@ resource_struct! {
 
 resource_struct! {
     /// From where, and to where.
-    Hospitalization {
+    Hospitalization<'a> {
         origin: Option<Reference<'a>>,
         destination: Option<Reference<'a>>,
         discharge_disposition: Option<CodeableConcept<'a>>,
@@ -167,7 +167,7 @@ resource_struct! {
 
 resource_struct! {
     /// Where a stay was.
-    EncounterLocation {
+    EncounterLocation<'a> {
         location: Option<Reference<'a>>,
         period: Option<Period>,
     }
@@ -175,7 +175,7 @@ resource_struct! {
 
 resource_struct! {
     /// What a patient agreed to.
-    Consent {
+    Consent<'a> {
         id: Option<Uuid>,
         status: Option<&'static str>,
         scope: Option<CodeableConcept<'a>>,
@@ -187,9 +187,9 @@ resource_struct! {
     }
 }
 
-/// What was agreed: `deny` where consent was refused.
-#[derive(Debug, Serialize)]
-pub(in crate::document) struct Provision {
-    #[serde(rename = "type")]
-    pub kind: &'static str,
+resource_struct! {
+    /// What was agreed: `deny` where consent was refused.
+    Provision {
+        kind: &'static str = "type",
+    }
 }

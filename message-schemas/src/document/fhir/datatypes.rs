@@ -3,9 +3,8 @@
 use super::Text;
 use crate::document::codes::System;
 use crate::document::decimal::Decimal;
+use crate::document::json_text::{JsonText, WriteJson};
 use crate::time::{FhirDateTime, Stamp, Written};
-use serde::ser::SerializeMap;
-use serde::{Serialize, Serializer};
 use std::borrow::Cow;
 use uuid::Uuid;
 
@@ -13,10 +12,11 @@ use uuid::Uuid;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::document) struct Urn(pub Uuid);
 
-impl Serialize for Urn {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut buffer = Uuid::encode_buffer();
-        serializer.serialize_str(self.0.urn().encode_lower(&mut buffer))
+impl WriteJson for Urn {
+    fn write_json(&self, out: &mut JsonText) {
+        let mut text = [0; uuid::fmt::Urn::LENGTH];
+        self.0.urn().encode_lower(&mut text);
+        out.own([&text]);
     }
 }
 
@@ -30,27 +30,22 @@ impl DateTime {
         stamp.date()?;
         Some(Self(FhirDateTime(stamp).written()))
     }
+}
 
-    pub(in crate::document) fn as_str(&self) -> &str {
-        self.0.as_str()
+impl WriteJson for DateTime {
+    fn write_json(&self, out: &mut JsonText) {
+        out.own([self.0.as_bytes()]);
     }
 }
 
-impl Serialize for DateTime {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
+resource_struct! {
+    /// A code in a system.
+    #[derive(Clone, PartialEq, Eq)]
+    Coding<'a> {
+        system: Option<System<'a>>,
+        code: Option<Text<'a>>,
+        display: Option<Text<'a>>,
     }
-}
-
-/// A code in a system.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub(in crate::document) struct Coding<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub system: Option<System<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub code: Option<Text<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub display: Option<Text<'a>>,
 }
 
 impl<'a> Coding<'a> {
@@ -59,13 +54,13 @@ impl<'a> Coding<'a> {
     }
 }
 
-/// A concept: codings, and what a person reads.
-#[derive(Debug, Clone, Default, Serialize)]
-pub(in crate::document) struct CodeableConcept<'a> {
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub coding: Vec<Coding<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub text: Option<Text<'a>>,
+resource_struct! {
+    /// A concept: codings, and what a person reads.
+    #[derive(Clone)]
+    CodeableConcept<'a> {
+        coding: Vec<Coding<'a>>,
+        text: Option<Text<'a>>,
+    }
 }
 
 impl<'a> CodeableConcept<'a> {
@@ -78,19 +73,16 @@ impl<'a> CodeableConcept<'a> {
     }
 }
 
-/// A business identifier. Systems are URIs, except NILAR's bare words and `HNR`.
-#[derive(Debug, Clone, Default, Serialize)]
-pub(in crate::document) struct Identifier<'a> {
-    #[serde(rename = "use", skip_serializing_if = "Option::is_none")]
-    pub used: Option<&'static str>,
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    pub kind: Option<CodeableConcept<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub system: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub value: Option<Text<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub assigner: Option<Box<Reference<'a>>>,
+resource_struct! {
+    /// A business identifier. Systems are URIs, except NILAR's bare words and `HNR`.
+    #[derive(Clone)]
+    Identifier<'a> {
+        used: Option<&'static str> = "use",
+        kind: Option<CodeableConcept<'a>> = "type",
+        system: Option<&'static str>,
+        value: Option<Text<'a>>,
+        assigner: Option<Box<Reference<'a>>>,
+    }
 }
 
 impl<'a> Identifier<'a> {
@@ -108,15 +100,14 @@ impl<'a> Identifier<'a> {
     }
 }
 
-/// A reference: to a resource of the document, which nearly all are, to somebody by identifier, or by name only.
-#[derive(Debug, Clone, Default, Serialize)]
-pub(in crate::document) struct Reference<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reference: Option<Urn>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub identifier: Option<Box<Identifier<'a>>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub display: Option<Text<'a>>,
+resource_struct! {
+    /// A reference: to a resource of the document, which nearly all are, to somebody by identifier, or by name only.
+    #[derive(Clone)]
+    Reference<'a> {
+        reference: Option<Urn>,
+        identifier: Option<Box<Identifier<'a>>>,
+        display: Option<Text<'a>>,
+    }
 }
 
 impl Reference<'_> {
@@ -130,43 +121,42 @@ impl Reference<'_> {
     }
 }
 
-/// A measured value.
-#[derive(Debug, Clone, Default, Serialize)]
-pub(in crate::document) struct Quantity<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub value: Option<Decimal<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub comparator: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub unit: Option<Text<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub system: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub code: Option<Text<'a>>,
+resource_struct! {
+    /// A measured value.
+    #[derive(Clone)]
+    Quantity<'a> {
+        value: Option<Decimal<'a>>,
+        comparator: Option<&'static str>,
+        unit: Option<Text<'a>>,
+        system: Option<&'static str>,
+        code: Option<Text<'a>>,
+    }
 }
 
-/// From one value to another; either may be missing.
-#[derive(Debug, Clone, Default, Serialize)]
-pub(in crate::document) struct Range<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub low: Option<Quantity<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub high: Option<Quantity<'a>>,
+resource_struct! {
+    /// From one value to another; either may be missing.
+    #[derive(Clone)]
+    Range<'a> {
+        low: Option<Quantity<'a>>,
+        high: Option<Quantity<'a>>,
+    }
 }
 
-/// A note.
-#[derive(Debug, Clone, Serialize)]
-pub(in crate::document) struct Annotation<'a> {
-    pub text: Text<'a>,
+resource_struct! {
+    /// A note.
+    #[derive(Clone)]
+    Annotation<'a> {
+        text: Text<'a>,
+    }
 }
 
-/// From a time to a time.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
-pub(in crate::document) struct Period {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub start: Option<DateTime>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub end: Option<DateTime>,
+resource_struct! {
+    /// From a time to a time.
+    #[derive(Clone, Copy)]
+    Period {
+        start: Option<DateTime>,
+        end: Option<DateTime>,
+    }
 }
 
 /// An extension: its address, and a value or further extensions.
@@ -191,120 +181,122 @@ pub(in crate::document) enum ExtensionValue<'a> {
     String(Text<'a>),
 }
 
-impl Serialize for Extension<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(2))?;
-        map.serialize_entry("url", self.url)?;
+impl WriteJson for Extension<'_> {
+    fn write_json(&self, out: &mut JsonText) {
+        out.raw(b"{");
+        out.member(b"\"url\":", &self.url);
         match &self.value {
-            ExtensionValue::Extensions(list) => map.serialize_entry("extension", list)?,
-            ExtensionValue::Annotation(v) => map.serialize_entry("valueAnnotation", v)?,
-            ExtensionValue::Boolean(v) => map.serialize_entry("valueBoolean", v)?,
-            ExtensionValue::Code(v) => map.serialize_entry("valueCode", v)?,
-            ExtensionValue::CodeableConcept(v) => map.serialize_entry("valueCodeableConcept", v)?,
-            ExtensionValue::Coding(v) => map.serialize_entry("valueCoding", v)?,
-            ExtensionValue::DateTime(v) => map.serialize_entry("valueDateTime", v)?,
-            ExtensionValue::Integer(v) => map.serialize_entry("valueInteger", v)?,
-            ExtensionValue::Reference(v) => map.serialize_entry("valueReference", v)?,
-            ExtensionValue::String(v) => map.serialize_entry("valueString", v)?,
+            ExtensionValue::Extensions(list) => out.member(b"\"extension\":", list),
+            ExtensionValue::Annotation(v) => out.member(b"\"valueAnnotation\":", v),
+            ExtensionValue::Boolean(v) => out.member(b"\"valueBoolean\":", v),
+            ExtensionValue::Code(v) => out.member(b"\"valueCode\":", v),
+            ExtensionValue::CodeableConcept(v) => out.member(b"\"valueCodeableConcept\":", v),
+            ExtensionValue::Coding(v) => out.member(b"\"valueCoding\":", v),
+            ExtensionValue::DateTime(v) => out.member(b"\"valueDateTime\":", v),
+            ExtensionValue::Integer(v) => out.member(b"\"valueInteger\":", v),
+            ExtensionValue::Reference(v) => out.member(b"\"valueReference\":", v),
+            ExtensionValue::String(v) => out.member(b"\"valueString\":", v),
         }
-        map.end()
+        out.close(b'}');
     }
 }
 
-/// Only extensions where a value would be (`_collectedDateTime`).
-#[derive(Debug, Clone, Serialize)]
-pub(in crate::document) struct Absent<'a> {
-    pub extension: Vec<Extension<'a>>,
+resource_struct! {
+    /// Only extensions where a value would be (`_collectedDateTime`).
+    #[derive(Clone)]
+    Absent<'a> {
+        extension: Vec<Extension<'a>>,
+    }
 }
 
-/// Profiles, security labels and tags.
-#[derive(Debug, Clone, Default, Serialize)]
-pub(in crate::document) struct Meta<'a> {
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub profile: Vec<&'static str>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub security: Vec<Coding<'a>>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub tag: Vec<Coding<'a>>,
+resource_struct! {
+    /// Profiles, security labels and tags.
+    #[derive(Clone)]
+    Meta<'a> {
+        profile: Vec<&'static str>,
+        security: Vec<Coding<'a>>,
+        tag: Vec<Coding<'a>>,
+    }
 }
 
-/// The text of a resource or section.
-#[derive(Debug, Clone, Serialize)]
-pub(in crate::document) struct Narrative {
-    pub status: &'static str,
-    pub div: Div,
+resource_struct! {
+    /// The text of a resource or section.
+    #[derive(Clone)]
+    Narrative {
+        status: &'static str,
+        div: Div,
+    }
 }
 
 /// XHTML, in the element that FHIR wants around it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(in crate::document) struct Div {
     pub language: &'static str,
     pub html: String,
 }
 
-impl Serialize for Div {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+impl WriteJson for Div {
+    fn write_json(&self, out: &mut JsonText) {
         let Self { language, html } = self;
-        serializer.collect_str(&format_args!(
-            "<div xmlns=\"http://www.w3.org/1999/xhtml\" lang=\"{language}\" xml:lang=\"{language}\">{html}</div>"
-        ))
+        out.raw(b"\"");
+        out.escaped(&format!(
+            "<div xmlns=\"http://www.w3.org/1999/xhtml\" lang=\"{language}\" xml:lang=\"{language}\">"
+        ));
+        out.escaped(html);
+        out.escaped("</div>");
+        out.raw(b"\"");
     }
 }
 
-/// A person's name.
-#[derive(Debug, Clone, Default, Serialize)]
-pub(in crate::document) struct HumanName<'a> {
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub extension: Vec<Extension<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub text: Option<Text<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub family: Option<Text<'a>>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub given: Vec<Text<'a>>,
+resource_struct! {
+    /// A person's name.
+    #[derive(Clone)]
+    HumanName<'a> {
+        extension: Vec<Extension<'a>>,
+        text: Option<Text<'a>>,
+        family: Option<Text<'a>>,
+        given: Vec<Text<'a>>,
+    }
 }
 
-/// Phone, mail and the like.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub(in crate::document) struct ContactPoint<'a> {
-    pub system: &'static str,
-    pub value: Text<'a>,
-    #[serde(rename = "use", skip_serializing_if = "Option::is_none")]
-    pub used: Option<&'static str>,
+resource_struct! {
+    /// Phone, mail and the like.
+    #[derive(Clone, PartialEq, Eq)]
+    ContactPoint<'a> {
+        system: &'static str,
+        value: Text<'a>,
+        used: Option<&'static str> = "use",
+    }
 }
 
-/// A postal address.
-#[derive(Debug, Clone, Default, Serialize)]
-pub(in crate::document) struct Address<'a> {
-    #[serde(rename = "use", skip_serializing_if = "Option::is_none")]
-    pub used: Option<&'static str>,
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    pub kind: Option<&'static str>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub line: Vec<Text<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub city: Option<Text<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub district: Option<Text<'a>>,
-    #[serde(rename = "_district", skip_serializing_if = "Option::is_none")]
-    pub district_extension: Option<Absent<'a>>,
-    #[serde(rename = "postalCode", skip_serializing_if = "Option::is_none")]
-    pub postal_code: Option<Text<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub country: Option<Text<'a>>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub extension: Vec<Extension<'a>>,
+resource_struct! {
+    /// A postal address.
+    #[derive(Clone)]
+    Address<'a> {
+        used: Option<&'static str> = "use",
+        kind: Option<&'static str> = "type",
+        line: Vec<Text<'a>>,
+        city: Option<Text<'a>>,
+        district: Option<Text<'a>>,
+        district_extension: Option<Absent<'a>> = "_district",
+        postal_code: Option<Text<'a>>,
+        country: Option<Text<'a>>,
+        extension: Vec<Extension<'a>>,
+    }
 }
 
-/// How long something is to be done, in a UCUM unit of time (drt-1).
-#[derive(Debug, Clone, Default, Serialize)]
-pub(in crate::document) struct Timing<'a> {
-    pub repeat: Repeat<'a>,
+resource_struct! {
+    /// How long something is to be done, in a UCUM unit of time (drt-1).
+    #[derive(Clone)]
+    Timing<'a> {
+        repeat: Repeat<'a>,
+    }
 }
 
-/// The bounds of a [`Timing`].
-#[derive(Debug, Clone, Default, Serialize)]
-pub(in crate::document) struct Repeat<'a> {
-    #[serde(rename = "boundsDuration")]
-    pub bounds_duration: Quantity<'a>,
+resource_struct! {
+    /// The bounds of a [`Timing`].
+    #[derive(Clone)]
+    Repeat<'a> {
+        bounds_duration: Quantity<'a>,
+    }
 }

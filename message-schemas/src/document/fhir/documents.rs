@@ -1,16 +1,15 @@
 //! The document itself, and what came along with it.
 
+use super::Text;
 use super::datatypes::{CodeableConcept, DateTime, Identifier, Meta, Narrative, Period, Reference};
-use super::{Empty, Text};
-use serde::Serialize;
 use uuid::Uuid;
 
 resource_struct! {
     /// The table of contents, and the text.
-    Composition {
+    Composition<'a> {
         id: Option<Uuid>,
         meta: Option<Meta<'a>>,
-        language: Option<&'a str>,
+        language: Option<&'static str>,
         text: Option<Narrative>,
         identifier: Option<Identifier<'a>>,
         status: Option<&'static str>,
@@ -21,7 +20,7 @@ resource_struct! {
         date: Option<DateTime>,
         author: Vec<Reference<'a>>,
         title: Option<Text<'a>>,
-        confidentiality: Option<&'a str>,
+        confidentiality: Option<&'static str>,
         attester: Vec<Attester<'a>>,
         custodian: Option<Reference<'a>>,
         relates_to: Vec<RelatesTo<'a>>,
@@ -30,46 +29,45 @@ resource_struct! {
     }
 }
 
-/// Who vouches for a document.
-#[derive(Debug, Clone, Serialize)]
-pub(in crate::document) struct Attester<'a> {
-    pub mode: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub time: Option<DateTime>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub party: Option<Reference<'a>>,
+resource_struct! {
+    /// Who vouches for a document.
+    #[derive(Clone)]
+    Attester<'a> {
+        mode: &'static str,
+        time: Option<DateTime>,
+        party: Option<Reference<'a>>,
+    }
 }
 
-/// What a document replaces or was made from.
-#[derive(Debug, Serialize)]
-pub(in crate::document) struct RelatesTo<'a> {
-    pub code: &'static str,
-    #[serde(rename = "targetIdentifier")]
-    pub target: Identifier<'a>,
+resource_struct! {
+    /// What a document replaces or was made from.
+    RelatesTo<'a> {
+        code: &'static str,
+        target: Identifier<'a> = "targetIdentifier",
+    }
 }
 
-/// When it was that a document tells of.
-#[derive(Debug, Serialize)]
-pub(in crate::document) struct Event {
-    pub period: Period,
+resource_struct! {
+    /// When it was that a document tells of.
+    Event {
+        period: Period,
+    }
 }
 
-/// A chapter of a document.
-#[derive(Debug, Serialize)]
-pub(in crate::document) struct Section<'a> {
-    pub title: Text<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub code: Option<CodeableConcept<'a>>,
-    pub text: Narrative,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub entry: Vec<Reference<'a>>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub section: Vec<Self>,
+resource_struct! {
+    /// A chapter of a document.
+    Section<'a> {
+        title: Text<'a>,
+        code: Option<CodeableConcept<'a>>,
+        text: Narrative,
+        entry: Vec<Reference<'a>>,
+        section: Vec<Self>,
+    }
 }
 
 resource_struct! {
     /// An attachment's card.
-    DocumentReference {
+    DocumentReference<'a> {
         id: Option<Uuid>,
         identifier: Vec<Identifier<'a>>,
         status: Option<&'static str>,
@@ -79,15 +77,16 @@ resource_struct! {
     }
 }
 
-/// What a card points at.
-#[derive(Debug, Serialize)]
-pub(in crate::document) struct DocumentContent<'a> {
-    pub attachment: Attachment<'a>,
+resource_struct! {
+    /// What a card points at.
+    DocumentContent<'a> {
+        attachment: Attachment<'a>,
+    }
 }
 
 resource_struct! {
     /// An attachment: where its bytes are, and what kind they are.
-    Attachment {
+    Attachment<'a> {
         content_type: Option<Text<'a>>,
         url: Option<Text<'a>>,
         size: Option<u32>,
@@ -99,7 +98,7 @@ resource_struct! {
 
 resource_struct! {
     /// An attachment's bytes, in base64.
-    Binary {
+    Binary<'a> {
         id: Option<Uuid>,
         content_type: Option<Text<'a>>,
         data: Option<String>,

@@ -1,38 +1,75 @@
 //! The FHIR R4 resources that documents are made of: only the elements that the tables fill, in FHIR's order.
 //!
-//! They borrow from the message and are written once, by serde, straight to bytes. What is empty is left
-//! out. A decimal keeps its digits, a time its precision.
+//! They borrow from the message and are written once, straight to bytes. What is empty is left out. A decimal
+//! keeps its digits, a time its precision.
 
+/// A struct whose fields are the properties of an object, named as FHIR names them: `based_on` is `basedOn`; another name
+/// stands behind the type.
 macro_rules! resource_struct {
-    ($(#[$meta:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident : $type:ty $(= $rename:literal)?,)+ }) => {
+    ($(#[$meta:meta])* $name:ident $(<$life:lifetime>)? {
+        $($(#[$field_meta:meta])* $field:ident : $type:ty $(= $rename:literal)?,)+
+    }) => {
         $(#[$meta])*
-        #[derive(Debug, Default, Serialize)]
-        #[serde(rename_all = "camelCase")]
-        pub(in crate::document) struct $name<'a> {
+        #[derive(Debug, Default)]
+        pub(in crate::document) struct $name $(<$life>)? {
             $(
                 $(#[$field_meta])*
-                #[serde(skip_serializing_if = "Empty::is_empty" $(, rename = $rename)?)]
                 pub $field: $type,
             )+
+        }
+
+        impl $(<$life>)? $name $(<$life>)? {
+            /// Adds the properties, of an object that is open.
+            pub(in crate::document) fn members(&self, out: &mut $crate::document::json_text::JsonText) {
+                use $crate::document::json_text::{property, property_length};
+                $({
+                    const NAME: &str = property_name!($field $($rename)?);
+                    const PROPERTY: [u8; property_length(NAME)] = property(NAME);
+                    out.member(&PROPERTY, &self.$field);
+                })+
+            }
+        }
+
+        impl $(<$life>)? $crate::document::json_text::WriteJson for $name $(<$life>)? {
+            fn write_json(&self, out: &mut $crate::document::json_text::JsonText) {
+                out.raw(b"{");
+                self.members(out);
+                out.close(b'}');
+            }
         }
     };
 }
 
-/// What is left out when it holds nothing.
-pub(in crate::document) trait Empty {
-    fn is_empty(&self) -> bool;
+macro_rules! property_name {
+    ($field:ident) => {
+        stringify!($field)
+    };
+    ($field:ident $rename:literal) => {
+        $rename
+    };
 }
 
-impl<T> Empty for Option<T> {
-    fn is_empty(&self) -> bool {
-        self.is_none()
-    }
-}
+/// The resources by their names.
+macro_rules! resources {
+    ($($kind:ident,)+) => {
+        /// Any resource of a document.
+        #[derive(Debug)]
+        pub(in crate::document) enum Resource<'a> {
+            $($kind(Box<$kind<'a>>),)+
+        }
 
-impl<T> Empty for Vec<T> {
-    fn is_empty(&self) -> bool {
-        self.is_empty()
-    }
+        impl WriteJson for Resource<'_> {
+            fn write_json(&self, out: &mut JsonText) {
+                match self {
+                    $(Self::$kind(resource) => {
+                        out.raw(concat!("{\"resourceType\":\"", stringify!($kind), "\",").as_bytes());
+                        resource.members(out);
+                    })+
+                }
+                out.close(b'}');
+            }
+        }
+    };
 }
 
 mod actors;
@@ -49,59 +86,62 @@ pub(in crate::document) use documents::*;
 pub(in crate::document) use results::*;
 pub(in crate::document) use workflow::*;
 
-use serde::Serialize;
+use super::json_text::{JsonText, WriteJson};
 use std::borrow::Cow;
 use uuid::Uuid;
 
 /// Text, borrowed where it stands in the message as it is.
 pub(in crate::document) type Text<'a> = Cow<'a, str>;
 
-/// Any resource of a document.
-#[derive(Debug, Serialize)]
-#[serde(tag = "resourceType")]
-pub(in crate::document) enum Resource<'a> {
-    Composition(Box<Composition<'a>>),
-    Patient(Box<Patient<'a>>),
-    DiagnosticReport(Box<DiagnosticReport<'a>>),
-    Observation(Box<Observation<'a>>),
-    Specimen(Box<Specimen<'a>>),
-    ServiceRequest(Box<ServiceRequest<'a>>),
-    Organization(Box<Organization<'a>>),
-    PractitionerRole(Box<PractitionerRole<'a>>),
-    RelatedPerson(Box<RelatedPerson<'a>>),
-    Location(Box<Location<'a>>),
-    Condition(Box<Condition<'a>>),
-    Flag(Box<Flag<'a>>),
-    MedicationStatement(Box<MedicationStatement<'a>>),
-    AllergyIntolerance(Box<AllergyIntolerance<'a>>),
-    Procedure(Box<Procedure<'a>>),
-    Encounter(Box<Encounter<'a>>),
-    Consent(Box<Consent<'a>>),
-    Appointment(Box<Appointment<'a>>),
-    Communication(Box<Communication<'a>>),
-    CommunicationRequest(Box<CommunicationRequest<'a>>),
-    DocumentReference(Box<DocumentReference<'a>>),
-    Binary(Box<Binary<'a>>),
+resources! {
+    Composition,
+    Patient,
+    DiagnosticReport,
+    Observation,
+    Specimen,
+    ServiceRequest,
+    Organization,
+    PractitionerRole,
+    RelatedPerson,
+    Location,
+    Condition,
+    Flag,
+    MedicationStatement,
+    AllergyIntolerance,
+    Procedure,
+    Encounter,
+    Consent,
+    Appointment,
+    Communication,
+    CommunicationRequest,
+    DocumentReference,
+    Binary,
 }
 
 /// A resource in a document, with its address.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub(in crate::document) struct Entry<'a> {
-    #[serde(rename = "fullUrl")]
     pub full_url: Urn,
     pub resource: Resource<'a>,
 }
 
-/// The document, without its entries: they are the last of it.
-#[derive(Debug, Serialize)]
-pub(in crate::document) struct Bundle<'a> {
-    #[serde(rename = "resourceType")]
-    pub resource_type: &'static str,
-    pub id: Uuid,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub meta: Option<Meta<'a>>,
-    pub identifier: Identifier<'a>,
-    #[serde(rename = "type")]
-    pub kind: &'static str,
-    pub timestamp: DateTime,
+impl WriteJson for Entry<'_> {
+    fn write_json(&self, out: &mut JsonText) {
+        out.raw(b"{");
+        out.member(b"\"fullUrl\":", &self.full_url);
+        out.member(b"\"resource\":", &self.resource);
+        out.close(b'}');
+    }
+}
+
+resource_struct! {
+    /// The document, without its entries: they are the last of it.
+    Bundle<'a> {
+        resource_type: Option<&'static str>,
+        id: Option<Uuid>,
+        meta: Option<Meta<'a>>,
+        identifier: Option<Identifier<'a>>,
+        kind: Option<&'static str> = "type",
+        timestamp: Option<DateTime>,
+    }
 }

@@ -1,16 +1,15 @@
 //! Results: reports, observations, specimens.
 
+use super::Text;
 use super::datatypes::{
     Absent, Annotation, CodeableConcept, DateTime, Extension, Identifier, Meta, Period, Quantity, Range,
     Reference,
 };
-use super::{Empty, Text};
-use serde::Serialize;
 use uuid::Uuid;
 
 resource_struct! {
     /// A report (svarrapport).
-    DiagnosticReport {
+    DiagnosticReport<'a> {
         id: Option<Uuid>,
         meta: Option<Meta<'a>>,
         extension: Vec<Extension<'a>>,
@@ -30,7 +29,7 @@ resource_struct! {
 
 resource_struct! {
     /// A result (undersøkelsesresultat).
-    Observation {
+    Observation<'a> {
         id: Option<Uuid>,
         meta: Option<Meta<'a>>,
         extension: Vec<Extension<'a>>,
@@ -60,15 +59,16 @@ resource_struct! {
     }
 }
 
-/// A reference interval, as text only.
-#[derive(Debug, Serialize)]
-pub(in crate::document) struct ReferenceRange<'a> {
-    pub text: Text<'a>,
+resource_struct! {
+    /// A reference interval, as text only.
+    ReferenceRange<'a> {
+        text: Text<'a>,
+    }
 }
 
 resource_struct! {
     /// Analysert objekt.
-    Specimen {
+    Specimen<'a> {
         id: Option<Uuid>,
         meta: Option<Meta<'a>>,
         extension: Vec<Extension<'a>>,
@@ -84,7 +84,7 @@ resource_struct! {
 
 resource_struct! {
     /// How a specimen was taken.
-    Collection {
+    Collection<'a> {
         extension: Vec<Extension<'a>>,
         collector: Option<Reference<'a>>,
         collected_date_time: Option<DateTime>,
@@ -96,7 +96,7 @@ resource_struct! {
 
 resource_struct! {
     /// What a specimen is kept in.
-    Container {
+    Container<'a> {
         additive_codeable_concept: Option<CodeableConcept<'a>>,
     }
 }

@@ -1,15 +1,14 @@
 //! Orders, bookings and talk.
 
+use super::Text;
 use super::datatypes::{
     Annotation, CodeableConcept, DateTime, Extension, Identifier, Meta, Period, Reference,
 };
-use super::{Empty, Text};
-use serde::Serialize;
 use uuid::Uuid;
 
 resource_struct! {
     /// An order or a referral.
-    ServiceRequest {
+    ServiceRequest<'a> {
         id: Option<Uuid>,
         meta: Option<Meta<'a>>,
         extension: Vec<Extension<'a>>,
@@ -43,7 +42,7 @@ resource_struct! {
 
 resource_struct! {
     /// A booked or proposed time.
-    Appointment {
+    Appointment<'a> {
         id: Option<Uuid>,
         identifier: Vec<Identifier<'a>>,
         status: Option<&'static str>,
@@ -58,7 +57,7 @@ resource_struct! {
 
 resource_struct! {
     /// Who takes part in an appointment.
-    Participant {
+    Participant<'a> {
         actor: Option<&'a Reference<'a>>,
         status: Option<&'static str>,
     }
@@ -66,7 +65,7 @@ resource_struct! {
 
 resource_struct! {
     /// Something said to somebody.
-    Communication {
+    Communication<'a> {
         id: Option<Uuid>,
         identifier: Vec<Identifier<'a>>,
         based_on: Vec<Reference<'a>>,
@@ -88,7 +87,7 @@ resource_struct! {
 
 resource_struct! {
     /// Something asked of somebody.
-    CommunicationRequest {
+    CommunicationRequest<'a> {
         id: Option<Uuid>,
         identifier: Vec<Identifier<'a>>,
         based_on: Vec<Reference<'a>>,
@@ -108,9 +107,9 @@ resource_struct! {
     }
 }
 
-/// What is said or asked.
-#[derive(Debug, Serialize)]
-pub(in crate::document) struct Payload<'a> {
-    #[serde(rename = "contentString")]
-    pub content: Text<'a>,
+resource_struct! {
+    /// What is said or asked.
+    Payload<'a> {
+        content: Text<'a> = "contentString",
+    }
 }

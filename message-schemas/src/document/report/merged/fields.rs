@@ -1,5 +1,6 @@
 //! The members of a JSON object as they stand: in their order, and with the bytes that they have.
 
+use crate::document::json_text::{self, WriteJson};
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -19,12 +20,21 @@ impl Fields {
 
     /// Sets a member where it stands, or behind the others.
     pub(super) fn set<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Option<()> {
-        let raw = to_raw_value(value).ok()?;
+        self.put(name, to_raw_value(value).ok()?);
+        Some(())
+    }
+
+    /// The same with what a document writes.
+    pub(super) fn set_written(&mut self, name: &str, value: &impl WriteJson) -> Option<()> {
+        self.put(name, RawValue::from_string(json_text::written(value)?).ok()?);
+        Some(())
+    }
+
+    fn put(&mut self, name: &str, raw: Box<RawValue>) {
         match self.0.iter_mut().find(|(known, _)| known == name) {
             Some((_, slot)) => *slot = raw,
             None => self.0.push((name.to_owned(), raw)),
         }
-        Some(())
     }
 
     /// Adds to a list.

@@ -252,11 +252,11 @@ impl Document {
             .iter()
             .map(|id| RelatesTo { code: "transforms", target: Identifier::urn(*id) })
             .collect();
-        composition.set("relatesTo", &relates)?;
+        composition.set_written("relatesTo", &relates)?;
         let (start, stop) = merged.period;
         let event =
             Event { period: Period { start: DateTime::new(start), end: stop.and_then(DateTime::new) } };
-        composition.set("event", &[event])
+        composition.set_written("event", &vec![event])
     }
 
     fn write(mut self) -> Option<Vec<u8>> {
