@@ -5,6 +5,7 @@
 //! and reported as unread: so nothing is lost in silence, and a field that the writer forgets shows itself.
 //! Marks are a side table by node number; paths are made only when someone asks.
 
+use super::plain::is_plain;
 use crate::time::Written;
 use crate::xml::{Node, Tree};
 use foldhash::{HashMap, HashMapExt};
@@ -342,7 +343,8 @@ fn is_blank(text: &str) -> bool {
     if text.bytes().next().is_some_and(|b| b.is_ascii_graphic()) {
         return false;
     }
-    text.bytes().all(|b| matches!(b, b' ' | b'\t' | b'\n' | b'\r')) || text.trim_start().is_empty()
+    // What was read as XML has no other character below the blank than those that are white space too.
+    is_plain(text.as_bytes(), |b| b > b' ') || text.trim_start().is_empty()
 }
 
 /// Absolute XPaths by the rule of document-sharing §2.1, each parent's children counted once only.
@@ -350,22 +352,38 @@ fn is_blank(text: &str) -> bool {
 pub(super) struct Paths {
     /// By node number: 0 unknown, 1 the only one of its name, n + 1 the nth.
     positions: Vec<u32>,
+    /// The element around the one that was asked for last, by node number, and its path: siblings follow one another.
+    around: Option<(usize, String)>,
 }
 
 impl Paths {
     /// Writes the path of an element behind what is in `out`.
     pub(super) fn write(&mut self, node: Node<'_>, out: &mut String) {
+        if let Some(parent) = node.parent() {
+            let known = self.around.take().filter(|(id, _)| *id == parent.id());
+            let around = known.unwrap_or_else(|| (parent.id(), self.steps_to(parent)));
+            out.push_str(&around.1);
+            self.around = Some(around);
+        }
+        self.step(node, out);
+    }
+
+    fn steps_to(&mut self, node: Node<'_>) -> String {
         let mut steps: smallvec::SmallVec<[Node<'_>; 16]> = smallvec::SmallVec::new();
         steps.extend(std::iter::successors(Some(node), |n| n.parent()));
-        for step in steps.into_iter().rev() {
-            out.push('/');
-            out.push_str(step.name());
-            let position = self.position(step);
-            if position > 1 {
-                out.push('[');
-                out.push_str(Written::new().digits(position - 1).as_str());
-                out.push(']');
-            }
+        let mut path = String::with_capacity(48);
+        steps.into_iter().rev().for_each(|step| self.step(step, &mut path));
+        path
+    }
+
+    fn step(&mut self, node: Node<'_>, out: &mut String) {
+        out.push('/');
+        out.push_str(node.name());
+        let position = self.position(node);
+        if position > 1 {
+            out.push('[');
+            out.push_str(Written::new().digits(position - 1).as_str());
+            out.push(']');
         }
     }
 

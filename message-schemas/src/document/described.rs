@@ -11,7 +11,7 @@ use super::values::Code;
 use super::{Mode, codes, identifiers};
 use crate::family::Family;
 use crate::time::Stamp;
-use crate::xml::Node;
+use crate::xml::{Node, having, trim};
 use foldhash::HashSet;
 use jiff::civil::Date;
 use std::fmt;
@@ -161,11 +161,8 @@ pub(super) fn procedures<'t>(nodes: impl Iterator<Item = Node<'t>>) -> Vec<Descr
     let mut seen = HashSet::default();
     let mut found = Vec::new();
     let listed = |oid: &str| codes::national(oid).filter(|n| PROCEDURES.contains(n));
-    for node in nodes {
-        // Few elements name a list, and fewer one of these: only those are read.
-        if node.attr("S").and_then(|oid| listed(oid.trim())).is_none() {
-            continue;
-        }
+    // Few elements name a list, and fewer one of these: only those are read.
+    for (node, _) in having(nodes, "S").filter(|(_, oid)| listed(trim(oid)).is_some()) {
         let code = Code::read(node);
         if let (Some(list), Some(value)) = (code.system.and_then(listed), code.code())
             && seen.insert((list, value.to_owned()))

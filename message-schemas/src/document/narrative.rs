@@ -4,6 +4,7 @@
 //! active content; struck-through and underlined text is therefore a `span` with a style.
 
 use super::fhir;
+use super::plain::is_plain;
 use crate::time::{Precision, Stamp, Written};
 use crate::xml::escape_text;
 use std::borrow::Cow;
@@ -36,9 +37,8 @@ impl Html {
 
     /// Text on one line or several; line breaks become `<br/>`.
     pub(super) fn text(&mut self, text: &str) -> &mut Self {
-        // Most is short and plain, and copied as it is. No way out in between, so that many bytes are looked at at once.
-        let special = |b: u8| matches!(b, b'&' | b'<' | b'>' | b'\n' | b'\r');
-        if !text.bytes().fold(false, |any, b| any | special(b)) {
+        // Most is short and plain, and copied as it is.
+        if is_plain(text.as_bytes(), |b| matches!(b, b'&' | b'<' | b'>' | b'\n' | b'\r')) {
             return self.raw(text);
         }
         for (n, line) in text.lines().enumerate() {
@@ -58,6 +58,10 @@ impl Html {
 
     /// Words of a sender that may be laid out with tabs or several blanks: those keep their places.
     pub(super) fn laid_out(&mut self, text: &str) -> &mut Self {
+        let two_blanks = text.as_bytes().windows(2).fold(false, |any, pair| any | (pair == b"  "));
+        if !two_blanks && is_plain(text.as_bytes(), |b| matches!(b, b'\t' | b'\n')) {
+            return self.text(text);
+        }
         let text = &*unindented(text);
         if text.contains('\t') || text.contains("   ") {
             self.raw("<span style=\"white-space: pre-wrap\">").text(text).raw("</span>")

@@ -207,8 +207,10 @@ fn is_exponent(text: &str) -> bool {
 /// An atom, with a prefix if it may have one.
 fn atom(text: &str) -> bool {
     is_plain(text)
-        || METRIC.iter().any(|(atom, prefixes)| {
-            text.strip_suffix(atom).is_some_and(|prefix| prefixes.split(' ').any(|p| p == prefix))
+        || METRIC.iter().any(|(atom, prefixes)| match text.strip_suffix(atom).map(str::as_bytes) {
+            Some([]) => prefixes.is_empty() || prefixes.starts_with(' '),
+            Some([prefix]) => *prefix != b' ' && prefixes.as_bytes().contains(prefix),
+            Some(_) | None => false,
         })
 }
 

@@ -125,7 +125,9 @@ impl<'t> Code<'t> {
 }
 
 fn token(value: &str) -> Cow<'_, str> {
-    if value.contains("  ") || value.contains(['\t', '\n', '\r']) {
+    let bytes = value.as_bytes();
+    let collapsed = bytes.windows(2).all(|pair| pair != b"  ");
+    if !collapsed || bytes.iter().any(|b| matches!(b, b'\t' | b'\n' | b'\r')) {
         Cow::Owned(value.split_whitespace().collect::<Vec<_>>().join(" "))
     } else {
         Cow::Borrowed(value)
@@ -134,11 +136,13 @@ fn token(value: &str) -> Cow<'_, str> {
 
 /// `(\d+\.?)*\d+`, of a length that an OID can have.
 pub(super) fn is_oid(text: &str) -> bool {
-    text.len() <= 128
-        && text.starts_with(|c: char| c.is_ascii_digit())
-        && text.ends_with(|c: char| c.is_ascii_digit())
-        && text.bytes().all(|b| b.is_ascii_digit() || b == b'.')
-        && !text.contains("..")
+    let mut before = b'.';
+    let lawful = text.bytes().all(|byte| {
+        let lawful = byte.is_ascii_digit() || (byte == b'.' && before != b'.');
+        before = byte;
+        lawful
+    });
+    lawful && before != b'.' && text.len() <= 128
 }
 
 /// `TS`, or a date as text.

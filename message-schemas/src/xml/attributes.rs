@@ -4,8 +4,23 @@ use crate::finding::Finding;
 use crate::xml::read::{Name, State, TagEnd, limit, skip_blanks};
 use crate::xml::scope::{Namespace, XML_URI, XMLNS_URI};
 use crate::xml::{Attribute, Offset, Places};
-use smallvec::SmallVec;
 use std::borrow::Cow;
+
+/// True of a byte of a value that is not read as it stands.
+const fn is_special(b: u8) -> bool {
+    matches!(b, b'&' | b'<' | b'\t' | b'\n' | b'\r')
+}
+
+/// The bytes up to which a value is read as it stands: special ones, and both quotation marks.
+const ENDS_PLAIN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut b = 0;
+    while b < 256 {
+        table[b] = is_special(b as u8) || matches!(b as u8, b'"' | b'\'');
+        b += 1;
+    }
+    table
+};
 
 impl<'a> State<'a, '_> {
     /// The attributes of a start tag, from behind its name to its end: declarations first take effect, then every other
@@ -13,7 +28,7 @@ impl<'a> State<'a, '_> {
     pub(super) fn attributes(&mut self, mut at: Offset) -> Result<TagEnd, Finding> {
         let bytes = self.text.as_bytes();
         self.attributes.clear();
-        let mut prefixed: SmallVec<[(usize, &'a str); 4]> = SmallVec::new();
+        let mut prefixed = false;
         let mut count = 0usize;
         let outer = self.scope.bindings.len();
         let tag = loop {
@@ -49,24 +64,30 @@ impl<'a> State<'a, '_> {
                 let bound = if name.prefix.is_empty() { "" } else { name.local };
                 self.declare(bound, value, offset, outer)?;
             } else {
-                if !name.prefix.is_empty() {
-                    prefixed.push((self.attributes.len(), name.prefix));
-                }
+                prefixed |= !name.prefix.is_empty();
                 let Name { local, written: name, .. } = name;
                 self.attributes.push(Attribute { namespace: Namespace::NONE, local, name, value, offset });
             }
         };
-        for (nth, prefix) in prefixed {
-            let namespace = self.scope.resolve(prefix);
-            let Some(attribute) = self.attributes.get_mut(nth) else { continue };
-            let offset = attribute.offset;
-            attribute.namespace = namespace.unwrap_or(Namespace::NONE);
-            if namespace.is_none() {
-                return Err(self.unbound(offset));
-            }
+        if prefixed {
+            self.resolve_prefixes()?;
         }
         self.no_duplicates()?;
         Ok(tag)
+    }
+
+    fn resolve_prefixes(&mut self) -> Result<(), Finding> {
+        let scope = &self.scope;
+        let mut unbound = None;
+        for attribute in &mut self.attributes {
+            if let Some((prefix, _)) = attribute.name.split_once(':') {
+                match scope.resolve(prefix) {
+                    Some(namespace) => attribute.namespace = namespace,
+                    None => unbound = unbound.or(Some(attribute.offset)),
+                }
+            }
+        }
+        unbound.map_or(Ok(()), |at| Err(self.unbound(at)))
     }
 
     fn beyond(&self, limit: Finding, at: Offset) -> Finding {
@@ -136,8 +157,7 @@ impl<'a> State<'a, '_> {
         };
         let from = at + 1;
         let rest = bytes.get(from..).unwrap_or_default();
-        let special = |b: u8| matches!(b, b'&' | b'<' | b'\t' | b'\n' | b'\r');
-        let plain = rest.iter().position(|&b| b == quote || special(b)).unwrap_or(rest.len());
+        let plain = rest.iter().position(|b| ENDS_PLAIN[usize::from(*b)]).unwrap_or(rest.len());
         if rest.get(plain) == Some(&quote) {
             let value = self.text.get(from..from + plain).unwrap_or_default();
             return Ok((Cow::Borrowed(value), from + plain + 1));
@@ -148,7 +168,7 @@ impl<'a> State<'a, '_> {
         let raw = self.text.get(from..from + length).unwrap_or_default();
         let mut out = String::with_capacity(raw.len());
         let mut rest = raw;
-        while let Some(next) = rest.bytes().position(special) {
+        while let Some(next) = rest.bytes().position(is_special) {
             let (before, special) = rest.split_at(next);
             out.push_str(before);
             let here = from + (raw.len() - special.len());

@@ -27,6 +27,6 @@ pub use places::Places;
 pub use read::read;
 pub(crate) use read::read_past_doctype;
 pub use scope::Namespace;
-pub(crate) use tree::trim;
 pub use tree::{Node, Tree, TreeBuilder};
+pub(crate) use tree::{having, trim};
 pub use write::{escape_attribute, escape_text};

@@ -79,6 +79,7 @@ impl<'a> Tokens<'a> {
     }
 
     /// Kind and length of what begins with `<!` or `<?` here.
+    #[cold]
     fn rare(&self) -> Result<(Kind, usize), Broken> {
         let mut reader = Reader::from_str(self.text.get(self.at..).unwrap_or_default());
         reader.config_mut().check_comments = true;

@@ -64,18 +64,27 @@ fn slot(name: &str) -> usize {
 }
 
 impl Names {
+    fn reserve(&mut self, names: usize) {
+        self.list.reserve(names);
+        self.index.reserve(names);
+    }
+
     fn intern(&mut self, name: &str) -> u32 {
-        let slot = slot(name);
-        let guess = self.recent.get(slot).copied().unwrap_or(NOTHING);
-        if self.list.get(guess as usize).is_some_and(|known| **known == *name) {
-            return guess;
+        if let Some(known) = self.guess(name) {
+            return known;
         }
         let at = self.number(name);
         self.recent.resize(SLOTS, NOTHING);
-        if let Some(recent) = self.recent.get_mut(slot) {
+        if let Some(recent) = self.recent.get_mut(slot(name)) {
             *recent = at;
         }
         at
+    }
+
+    /// The number, if the name is the one that was asked for last in its slot.
+    fn guess(&self, name: &str) -> Option<u32> {
+        let guess = *self.recent.get(slot(name))?;
+        self.list.get(guess as usize).is_some_and(|known| **known == *name).then_some(guess)
     }
 
     fn number(&mut self, name: &str) -> u32 {
@@ -91,7 +100,7 @@ impl Names {
 
     /// The number of a string; one that no string has if it is not stored.
     fn find(&self, name: &str) -> u32 {
-        self.index.get(name).copied().unwrap_or(NOTHING - 1)
+        self.guess(name).or_else(|| self.index.get(name).copied()).unwrap_or(NOTHING - 1)
     }
 
     fn name(&self, at: u32) -> &str {
@@ -109,7 +118,10 @@ impl Tree {
         // What grows is copied each time. So much a message of some pages takes; a larger one grows as it needs.
         let size = text.len().min(100_000);
         builder.tree.nodes.reserve(size / 16);
+        builder.tree.attributes.reserve(size / 48);
         builder.tree.text.reserve(size / 2);
+        // As many as a table of 64 places takes; few messages have more.
+        builder.tree.names.reserve((size / 256).min(56));
         read(text, limits, &mut builder)?;
         Ok(builder.finish())
     }
@@ -269,6 +281,16 @@ pub(crate) fn trim(text: &str) -> &str {
     }
 }
 
+/// Those of these nodes of one tree that have an attribute of this name without namespace, each with its value.
+pub(crate) fn having<'t>(
+    nodes: impl Iterator<Item = Node<'t>>,
+    name: &str,
+) -> impl Iterator<Item = (Node<'t>, &'t str)> {
+    let mut nodes = nodes.peekable();
+    let name = nodes.peek().map_or(NOTHING, |node| node.tree.names.find(name));
+    nodes.filter_map(move |node| node.valued(|a| a.name == name).map(|value| (node, value)))
+}
+
 /// An element or a text of a [`Tree`].
 #[derive(Clone, Copy)]
 pub struct Node<'t> {
@@ -376,14 +398,14 @@ impl<'t> Node<'t> {
     /// The value of an attribute without namespace.
     #[must_use]
     pub fn attr(self, name: &str) -> Option<&'t str> {
+        // There are few, and most differ in length: to compare them is less than to look the name up.
+        self.valued(|a| self.tree.names.name(a.name) == name)
+    }
+
+    fn valued(self, named: impl Fn(&AttributeData) -> bool) -> Option<&'t str> {
         let tree = self.tree;
-        let list = self.attribute_list();
-        if list.is_empty() {
-            return None;
-        }
-        let name = tree.names.find(name);
-        let named = |a: &&AttributeData| a.name == name && tree.namespaces.name(a.namespace).is_empty();
-        list.iter().find(named).map(|a| tree.value(a))
+        let free = |a: &AttributeData| tree.namespaces.name(a.namespace).is_empty();
+        self.attribute_list().iter().find(|a| named(a) && free(a)).map(|a| tree.value(a))
     }
 
     /// `(namespace, local name, value)` of every attribute, in order.
