@@ -260,6 +260,7 @@ impl<'a> State<'a, '_> {
     }
 
     /// The name of an element or attribute, up to what ends it. If it is not lawful, that is a fault of `place`.
+    #[inline]
     pub(super) fn name(&self, at: Offset, place: Offset) -> Result<Name<'a>, Finding> {
         let bytes = self.text.as_bytes().get(at..).unwrap_or_default();
         let ends = |b: u8| is_space(b) || matches!(b, b'=' | b'>');

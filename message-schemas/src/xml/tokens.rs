@@ -59,6 +59,7 @@ impl<'a> Tokens<'a> {
     }
 
     /// The next piece; none at the end.
+    #[inline]
     pub(super) fn next(&mut self) -> Result<Option<Token>, Broken> {
         let start = self.at;
         let rest = self.text.as_bytes().get(start..).unwrap_or_default();

@@ -82,6 +82,7 @@ impl Names {
     }
 
     /// The number, if the name is the one that was asked for last in its slot.
+    #[inline]
     fn guess(&self, name: &str) -> Option<u32> {
         let guess = *self.recent.get(slot(name))?;
         self.list.get(guess as usize).is_some_and(|known| **known == *name).then_some(guess)
@@ -188,6 +189,7 @@ impl TreeBuilder {
         tree
     }
 
+    #[inline]
     fn namespace(&mut self, element: &Element<'_>, namespace: Namespace) -> u32 {
         let at = namespace.0 as usize;
         if let Some(&known) = self.namespaces.get(at).filter(|n| **n != NOTHING) {
