@@ -117,9 +117,11 @@ impl Which {
     /// What the journal holds of it. Several values of one filter are asked for one by one.
     async fn find(&self, journal: &Journal) -> Result<Vec<Lying>, Failure> {
         let mut found = BTreeMap::new();
+        // The journal does not ask for receivers: those of others must not use the limit up.
+        let limit = if self.receiver.is_empty() { self.limit } else { MOST_LOOKED_THROUGH };
         for reason in each(&self.code) {
             for destination in each(&self.destination) {
-                let wanted = SetAside { message: None, reason, destination, limit: self.limit };
+                let wanted = SetAside { message: None, reason, destination, limit };
                 for (message, recipient) in journal.set_aside(&wanted).await? {
                     found.insert((message, recipient.id), (message, recipient));
                 }
@@ -131,6 +133,9 @@ impl Which {
         Ok(found.into_values().filter(wanted).take(self.limit).collect())
     }
 }
+
+/// So many that lie still are looked through for those of some receivers.
+const MOST_LOOKED_THROUGH: usize = 1_000_000;
 
 /// Each value of a filter; once nothing, if it asks nothing.
 fn each<T: Clone>(values: &[T]) -> Vec<Option<T>> {
