@@ -6,6 +6,7 @@ use broker_core::journal::{Book, Deadline, RecipientId, SetAside, Settlement};
 use broker_core::lifecycle::{Event, State};
 use broker_core::ports::{Backlog, Store};
 use dead_letter::Reason;
+use message_schemas::HerId;
 use std::collections::HashSet;
 
 async fn settle(store: &impl Store, settlements: &[Settlement], second: i64) -> usize {
@@ -308,6 +309,7 @@ pub(crate) async fn a_parked_recipient_is_listed_and_replayed(rig: impl Rig) {
         message(1).recipient(|r| {
             r.state = State::Parked;
             r.reason = Some(Reason::NoDestination);
+            r.receiver = Some(HerId(777_010));
         }),
     )
     .await[0];
@@ -326,6 +328,8 @@ pub(crate) async fn a_parked_recipient_is_listed_and_replayed(rig: impl Rig) {
     assert_eq!(list(SetAside { message: Some(message_id(2)), ..all.clone() }).await, [sent]);
     assert_eq!(list(SetAside { reason: Some(Reason::NoDestination), ..all.clone() }).await, [nowhere]);
     assert_eq!(list(SetAside { destination: Some(destination("folder:a")), ..all.clone() }).await, [sent]);
+    assert_eq!(list(SetAside { receiver: Some(HerId(777_010)), ..all.clone() }).await, [nowhere]);
+    assert_eq!(list(SetAside { receiver: Some(HerId(777_011)), ..all.clone() }).await, []);
 
     let to_b = Some(destination("folder:b"));
     assert_eq!(store.replay(&[(nowhere, None)], "operator: why", at(4)).await, Ok(0), "to nowhere is no way");

@@ -649,6 +649,7 @@ impl Journal {
             .filter(|(_, row)| matches!(row.standing.state, State::Parked | State::Expired))
             .filter(|(_, row)| wanted.reason.is_none() || row.standing.reason == wanted.reason)
             .filter(|(_, row)| wanted.destination.is_none() || row.destination == wanted.destination)
+            .filter(|(_, row)| wanted.receiver.is_none() || row.recipient.receiver == wanted.receiver)
             .filter_map(|(seq, _)| Some((self.id_of(seq), self.recipient(seq)?)))
             .filter(|(message, _)| wanted.message.is_none_or(|m| m == *message))
             .take(wanted.limit)

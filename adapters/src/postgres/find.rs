@@ -213,6 +213,7 @@ const SET_ASIDE: &str =
     tries, NULL::bigint, receipt_deadline, expires
     FROM recipient WHERE owner = $5 AND aside IN ('parked', 'expired') AND ($1 IS NULL OR message = $1)
     AND ($2 IS NULL OR reason = $2) AND ($3 IS NULL OR destination = $3)
+    AND ($6 IS NULL OR receiver = $6)
     ORDER BY seq LIMIT $4";
 
 /// Parked and expired recipients.
@@ -226,6 +227,7 @@ pub(super) async fn set_aside(
         .bind(wanted.destination.as_ref().map(DestinationId::as_str))
         .bind(i64::try_from(wanted.limit).unwrap_or(i64::MAX))
         .bind(&*from.owner)
+        .bind(wanted.receiver.map(|receiver| i64::from(receiver.0)))
         .fetch_all(&from.pool)
         .await?;
     rows.iter().map(|row| Ok((MessageId(row.try_get(0)?), recipient(row, 1)?))).collect()

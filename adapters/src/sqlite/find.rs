@@ -215,7 +215,7 @@ const SET_ASIDE: &str = "SELECT m.id, r.id, r.book, r.receiver, r.destination, d
     FROM recipient r INDEXED BY recipient_set_aside JOIN message m ON m.seq = r.message
     LEFT JOIN document d ON d.seq = r.document
     WHERE r.owner = $5 AND r.state IN ('parked', 'expired') AND ($1 IS NULL OR m.id = $1) AND ($2 IS NULL OR r.reason = $2)
-    AND ($3 IS NULL OR r.destination = $3)
+    AND ($3 IS NULL OR r.destination = $3) AND ($6 IS NULL OR r.receiver = $6)
     ORDER BY r.seq LIMIT $4";
 
 /// Parked and expired recipients.
@@ -229,6 +229,7 @@ pub(super) async fn set_aside(
         .bind(wanted.destination.as_ref().map(DestinationId::as_str))
         .bind(i64::try_from(wanted.limit).unwrap_or(i64::MAX))
         .bind(&*from.owner)
+        .bind(wanted.receiver.map(|receiver| receiver.0))
         .fetch_all(&from.pool)
         .await
         .map_err(sort)?;

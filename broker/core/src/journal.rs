@@ -730,6 +730,8 @@ pub struct SetAside {
     pub reason: Option<Reason>,
     /// Only for this destination.
     pub destination: Option<DestinationId>,
+    /// Only for this receiver.
+    pub receiver: Option<HerId>,
     /// At most so many, oldest first.
     pub limit: usize,
 }

@@ -114,28 +114,31 @@ impl Command {
 }
 
 impl Which {
-    /// What the journal holds of it. Several values of one filter are asked for one by one.
-    async fn find(&self, journal: &Journal) -> Result<Vec<Lying>, Failure> {
+    /// What the journal holds of it, and whether that is more than the limit. Several values of one filter are asked for
+    /// one by one.
+    async fn find(&self, journal: &Journal) -> Result<(Vec<Lying>, bool), Failure> {
+        let limit = self.limit.saturating_add(1);
         let mut found = BTreeMap::new();
-        // The journal does not ask for receivers: those of others must not use the limit up.
-        let limit = if self.receiver.is_empty() { self.limit } else { MOST_LOOKED_THROUGH };
         for reason in each(&self.code) {
             for destination in each(&self.destination) {
-                let wanted = SetAside { message: None, reason, destination, limit };
-                for (message, recipient) in journal.set_aside(&wanted).await? {
-                    found.insert((message, recipient.id), (message, recipient));
+                for receiver in each(&self.receiver) {
+                    let destination = destination.clone();
+                    let wanted = SetAside { message: None, reason, destination, receiver, limit };
+                    for (message, recipient) in journal.set_aside(&wanted).await? {
+                        found.insert((message, recipient.id), (message, recipient));
+                    }
                 }
             }
         }
-        let wanted = |(_, recipient): &Lying| {
-            self.receiver.is_empty() || recipient.receiver.is_some_and(|r| self.receiver.contains(&r))
-        };
-        Ok(found.into_values().filter(wanted).take(self.limit).collect())
+        let more = found.len() > self.limit;
+        Ok((found.into_values().take(self.limit).collect(), more))
     }
 }
 
-/// So many that lie still are looked through for those of some receivers.
-const MOST_LOOKED_THROUGH: usize = 1_000_000;
+/// What is said where a limit hides some.
+const fn beyond(more: bool) -> &'static str {
+    if more { "; --limit hides more" } else { "" }
+}
 
 /// Each value of a filter; once nothing, if it asks nothing.
 fn each<T: Clone>(values: &[T]) -> Vec<Option<T>> {
@@ -145,7 +148,7 @@ fn each<T: Clone>(values: &[T]) -> Vec<Option<T>> {
 impl List {
     fn run(self, out: &mut dyn Write) -> Result<Verdict, Failure> {
         let config = self.config.load()?;
-        let lying = journal::with(&config, async |journal| self.which.find(journal).await)?;
+        let (lying, more) = journal::with(&config, async |journal| self.which.find(journal).await)?;
         for (message, recipient) in &lying {
             match self.format {
                 Format::Text => {
@@ -163,7 +166,7 @@ impl List {
             }
         }
         if self.format == Format::Text {
-            writeln!(out, "{} recipients lie still.", lying.len())?;
+            writeln!(out, "{} recipients lie still{}.", lying.len(), beyond(more))?;
         }
         Ok(Verdict::Good)
     }

@@ -2,7 +2,7 @@
 
 use super::judge::{self, Asks};
 use super::rule::{self, Given};
-use super::{Lying, Which, by_id, parked_state};
+use super::{Lying, Which, beyond, by_id, parked_state};
 use crate::cli::{ConfigArg, Format, journal, json_line};
 use crate::config::Config;
 use crate::exit::{Failure, Verdict};
@@ -81,10 +81,11 @@ impl Replay {
             (Some(why), false) => Asked::By(format!("{}: {why}", who())),
             (None, _) | (_, true) => Asked::DryRun,
         };
-        let steps = journal::with(&config, async |journal| {
+        let (steps, more) = journal::with(&config, async |journal| {
             let tables = Tables::load(&config).map_err(Failure::Config)?;
             let now = Now { config: &config, journal, tables: &tables };
-            let (mut steps, asks) = self.plan(&now).await?;
+            let (lying, more) = self.find(journal).await?;
+            let (mut steps, asks) = self.plan(&now, &lying).await?;
             let who_and_why = if let Asked::By(by) = &asked { by.as_str() } else { "" };
             let rulings = match self.ruling {
                 Some(given) => rule::decide(&config, journal, given, &mut steps, who_and_why).await?,
@@ -102,7 +103,7 @@ impl Replay {
             if !asks.is_empty() {
                 steps.extend(judge::all(&config, tables, journal, asks, &asked).await?);
             }
-            Ok(steps)
+            Ok((steps, more))
         })?;
         for step in &steps {
             self.print(out, step)?;
@@ -110,28 +111,31 @@ impl Replay {
         let going = steps.iter().filter(|step| step.goes.is_ok()).count();
         if self.format == Format::Text {
             let done = if self.dry_run { "would go again" } else { "go again" };
-            writeln!(out, "{going} of {} {done}.", steps.len())?;
+            writeln!(out, "{going} of {} {done}{}.", steps.len(), beyond(more))?;
         }
         Ok(Verdict::of(going == steps.len() && !steps.is_empty()))
     }
 
+    /// What is asked for, and whether the limit hides some.
+    async fn find(&self, journal: &Journal) -> Result<(Vec<Lying>, bool), Failure> {
+        if self.all {
+            return self.which.find(journal).await;
+        }
+        let mut found = BTreeMap::new();
+        for id in &self.ids {
+            found.extend(by_id(journal, id).await?.into_iter().map(|lying| (lying.1.id, lying)));
+        }
+        Ok((found.into_values().collect(), false))
+    }
+
     /// What goes or stays by itself, and which messages are judged again.
-    async fn plan(&self, now: &Now<'_>) -> Result<(Vec<Step>, Asks), Failure> {
-        let lying = if self.all {
-            self.which.find(now.journal).await?
-        } else {
-            let mut found = BTreeMap::new();
-            for id in &self.ids {
-                found.extend(by_id(now.journal, id).await?.into_iter().map(|lying| (lying.1.id, lying)));
-            }
-            found.into_values().collect()
-        };
+    async fn plan(&self, now: &Now<'_>, lying: &[Lying]) -> Result<(Vec<Step>, Asks), Failure> {
         let records: Vec<_> = lying.iter().enumerate().filter_map(|(at, lying)| record(at, lying)).collect();
         let filter = Filter { confirmed: self.confirm, ..Filter::default() };
         let plan = plan_replay(&records, &filter, SystemClock::new().now());
         let (mut steps, mut asks) = (Vec::new(), Asks::new());
         for replay in &plan.go {
-            let Some((message, recipient)) = lying_at(&lying, replay.receiver_index) else { continue };
+            let Some((message, recipient)) = lying_at(lying, replay.receiver_index) else { continue };
             let goes = match (&self.to, &replay.again, &recipient.destination) {
                 // What protection stopped is never simply sent on, wherever to.
                 (None, Again::Judge, _) => {
@@ -158,7 +162,7 @@ impl Replay {
             steps.push(Step { message: *message, recipient: recipient.id, goes, to, judged: None });
         }
         for (record, refusal) in &plan.refused {
-            let Some((message, recipient)) = lying_at(&lying, record.receiver_index) else { continue };
+            let Some((message, recipient)) = lying_at(lying, record.receiver_index) else { continue };
             let (recipient, goes) = (recipient.id, Err(refusal.to_string()));
             steps.push(Step { message: *message, recipient, goes, to: None, judged: None });
         }
