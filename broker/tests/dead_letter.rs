@@ -1,5 +1,5 @@
-//! `dead-letter show`, as whoever is called at night meets it: what is wrong with a message that lies parked, and its
-//! bytes.
+//! `dead-letter`, as whoever is called at night meets it: what is wrong with a message that lies parked, its bytes, and
+//! how it goes again.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall fail")]
 
@@ -65,4 +65,90 @@ fn findings_are_shown_and_the_bytes_are_written_as_they_came() {
     let (code, said) = show(&["0000-0000", "--out", "nothing.p7m"]);
     assert_eq!((code, said), (Some(1), Vec::new()));
     assert!(!home.at("nothing.p7m").exists());
+}
+
+/// A message to a service of ours that has no destination yet.
+fn letter(home: &Home, number: u32, to: &str) {
+    let text = String::from_utf8(sample("epikrise/accepted-1.2")).unwrap();
+    let id = format!("00000000-0000-4000-8000-{number:012}");
+    let text =
+        text.replace("ebf49d88-b5f8-5968-9bfc-453f047496ea", &id).replace(">210010<", &format!(">{to}<"));
+    fs::write(home.at(&format!("in/{number}.part")), text).unwrap();
+    fs::rename(home.at(&format!("in/{number}.part")), home.at(&format!("in/{number}.xml"))).unwrap();
+}
+
+#[test]
+fn a_limit_says_what_it_hides_and_counts_only_what_is_asked_for() {
+    const PLACE: &str = "answers = \"broker\"\ndestination = \"folder:gp\"\n";
+    let other = "[[party]]\nher_id = 210020\nlevel = \"service\"\nparent = 210000\nname = \"Kari Legesen\"\n\
+                 kind = \"gp\"\nanswers = \"broker\"\n";
+    assert!(PARTIES.contains(PLACE));
+    let nowhere = format!("{}{other}", PARTIES.replace(PLACE, "answers = \"broker\"\n"));
+    let home = Home::new(CONFIG, &nowhere);
+    let broker = home.broker();
+    for number in 1..=3 {
+        letter(&home, number, "210010");
+        home.wait_for("it to lie parked", || {
+            home.aside().contains(&format!("{number} recipients lie still."))
+        });
+    }
+    letter(&home, 4, "210020");
+    home.wait_for("it to lie parked", || home.aside().contains("4 recipients lie still."));
+
+    let asked = |words: &[&str]| {
+        let output = home.ask(&[&["dead-letter"], words, &["--config", "broker.toml"]].concat());
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (_, said) = asked(&["list", "--limit", "2"]);
+    assert!(said.ends_with("2 recipients lie still; --limit hides more.\n"), "{said}");
+    let (_, said) = asked(&["list", "--limit", "4"]);
+    assert!(said.ends_with("4 recipients lie still.\n"), "{said}");
+    let (_, said) = asked(&["list", "--limit", "1", "--receiver", "210020"]);
+    assert!(said.contains("P12") && said.ends_with("1 recipients lie still.\n"), "{said}");
+
+    // The destination is entered: it goes, and its sender is answered, which nobody did before.
+    assert_eq!((home.files("out/gp", ".xml"), home.files("out/hospital", ".xml")), (0, 0));
+    let placed = nowhere.replace(other, &format!("{other}destination = \"folder:gp\"\n"));
+    fs::write(home.at("parties.toml"), placed).unwrap();
+    let one = ["replay", "--all", "--limit", "1", "--receiver", "210020"];
+    let (code, said) = asked(&[&one[..], &["--dry-run"]].concat());
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("receipt to folder:hospital"), "{said}");
+    assert!(said.ends_with("1 of 1 would go again.\n"), "{said}");
+    let (code, said) = asked(&[&one[..], &["--reason", "entered, case 4711"]].concat());
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.ends_with("1 of 1 go again.\n"), "{said}");
+    home.wait_for("the delivery", || home.files("out/gp", ".xml") == 1);
+    home.wait_for("the receipt", || home.files("out/hospital", ".xml") == 1);
+    // The others have none still.
+    let (code, said) = asked(&["replay", "--all", "--limit", "2", "--reason", "hurry"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("stays: judged again, it comes to the same (P12 "), "{said}");
+    assert!(said.ends_with("0 of 2 go again; --limit hides more.\n"), "{said}");
+    // A person may name where they go.
+    let (code, said) = asked(&["replay", "--all", "--to", "folder:gp", "--reason", "by hand"]);
+    assert_eq!((code, said.ends_with("3 of 3 go again.\n")), (Some(0), true), "{said}");
+    home.wait_for("the deliveries", || home.files("out/gp", ".xml") == 4);
+    assert_eq!(broker.stop("-TERM"), Some(0));
+}
+
+#[test]
+fn what_a_rule_held_is_released_delivered_and_answered() {
+    let config = CONFIG.replace("[journal]", "rules = [\"rules.toml\"]\n[journal]");
+    let home = Home::new(&config, PARTIES);
+    let rule = "[[rule]]\nname = \"look\"\nhold = \"the ward wants to see it first\"\n";
+    fs::write(home.at("rules.toml"), rule).unwrap();
+    let broker = home.broker();
+    letter(&home, 1, "210010");
+    home.wait_for("it to be held", || home.aside().contains("P15"));
+    let output = home.ask(&["dead-letter", "replay", "--config", "broker.toml", "--all", "--reason", "seen"]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(
+        said.contains("to folder:gp  (judged again: accepted") && said.ends_with("1 of 1 go again.\n"),
+        "{said}"
+    );
+    home.wait_for("the delivery", || home.files("out/gp", ".xml") == 1);
+    home.wait_for("the receipt", || home.files("out/hospital", ".xml") == 1);
+    assert_eq!(broker.stop("-TERM"), Some(0));
 }

@@ -11,5 +11,7 @@ pub use attempt::{Attempt, Next, after_attempt};
 pub use breaker::{Breaker, BreakerSettings, BreakerState, Change, Permit};
 pub use pages::{codes, page};
 pub use reason::{Reason, Wake};
-pub use replay::{Again, Filter, ParkedRecord, ParkedState, Refusal, Replay, ReplayPlan, plan_replay};
+pub use replay::{
+    Again, Filter, ParkedRecord, ParkedState, Refusal, Replay, ReplayPlan, is_judged_again, plan_replay,
+};
 pub use schedule::{Schedule, ScheduleError};

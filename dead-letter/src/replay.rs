@@ -67,12 +67,15 @@ pub enum Again {
         /// The destination.
         destination: String,
     },
-    /// It is judged and routed again by the parties, rules and settings of now.
+    /// The whole message is judged again from its bytes by the parties, rules and settings of now; or a person names where
+    /// it goes as it is.
     Decide,
-    /// The whole message is judged again from its bytes: opened, verified, validated, routed, sealed.
+    /// The whole message is judged again from its bytes: opened, verified, validated, routed, sealed. Nothing else moves it.
     Judge,
-    /// It is routed again, and the rule that held it lets it pass.
+    /// It is judged again, and the rule that held it lets it pass; or a person names where it goes as it is.
     Release,
+    /// It goes as it is, to where the parties and rules of now send it.
+    Route,
 }
 
 /// A delivery that goes again.
@@ -131,8 +134,13 @@ pub fn plan_replay(parked: &[ParkedRecord], filter: &Filter, now: Timestamp) -> 
     plan
 }
 
+/// Whether what lies for this reason is judged again as a whole message, from its bytes.
+#[must_use]
+pub fn is_judged_again(reason: Reason) -> bool {
+    matches!(by_reason(reason, None, true), Ok(Again::Decide | Again::Judge | Again::Release))
+}
+
 fn again(record: &ParkedRecord, confirmed: bool, now: Timestamp) -> Result<Again, Refusal> {
-    use Reason as R;
     //= HIS 80415:2012 §3.2
     //# A rejected message is not imported afterwards; a corrected message needs a new message id.
     match record.state {
@@ -142,11 +150,13 @@ fn again(record: &ParkedRecord, confirmed: bool, now: Timestamp) -> Result<Again
     if record.since > now {
         return Err(Refusal::FromTheFuture);
     }
-    let deliver = || {
-        let destination = record.destination.clone();
-        destination.map_or(Again::Decide, |destination| Again::Deliver { destination })
-    };
-    match record.reason {
+    by_reason(record.reason, record.destination.as_ref(), confirmed)
+}
+
+fn by_reason(reason: Reason, destination: Option<&String>, confirmed: bool) -> Result<Again, Refusal> {
+    use Reason as R;
+    let deliver = || destination.map_or(Again::Route, |known| Again::Deliver { destination: known.clone() });
+    match reason {
         R::RefusedByDestination
         | R::AttemptsExhausted
         | R::TimeToLiveOver
@@ -163,21 +173,20 @@ fn again(record: &ParkedRecord, confirmed: bool, now: Timestamp) -> Result<Again
         | R::DatedAhead => Ok(deliver()),
         R::OutcomeUnknown if confirmed => Ok(deliver()),
         R::OutcomeUnknown => Err(Refusal::UnknownNotConfirmed),
-        R::ConflictingContent if confirmed => Ok(Again::Decide),
+        R::ConflictingContent if confirmed => Ok(Again::Route),
         R::ConflictingContent => Err(Refusal::ConflictNotConfirmed),
         R::HeldByRule => Ok(Again::Release),
+        R::StoreFull | R::ClockJumped | R::ReceiptWithoutOriginal => Ok(Again::Route),
+        // Who is to have it was not known, nor who answers for it: judged anew, it is answered too.
         R::NoDestination
         | R::PartyCannotTake
         | R::PartyExpired
         | R::ReceiverNotFound
         | R::NoReturnAddress
         | R::TranslationFailed
-        | R::SenderUnreadable
-        | R::NotForUs
-        | R::StoreFull
-        | R::ClockJumped
-        | R::ReceiptWithoutOriginal
         | R::InternalFault => Ok(Again::Decide),
+        // What nobody here may see, or nobody could read, is not for a person to send on.
+        R::SenderUnreadable | R::NotForUs => Ok(Again::Judge),
         // Protection is judged anew, from the bytes as they came. Nothing of this may simply be sent on.
         R::CannotOpen
         | R::OwnKeyMissing
@@ -290,15 +299,16 @@ mod tests {
             assert_eq!(plan_one(&record(reason, 0), false), Ok(deliver.clone()), "{reason}");
         }
         let nowhere = ParkedRecord { destination: None, ..record(Reason::AttemptsExhausted, 0) };
-        assert_eq!(plan_one(&nowhere, false), Ok(Again::Decide));
+        assert_eq!(plan_one(&nowhere, false), Ok(Again::Route));
     }
 
     #[test]
     fn what_lacked_a_setting_is_decided_anew_and_what_was_held_is_released() {
-        for reason in
-            [Reason::NoDestination, Reason::PartyExpired, Reason::TranslationFailed, Reason::NotForUs]
-        {
+        for reason in [Reason::NoDestination, Reason::PartyExpired, Reason::TranslationFailed] {
             assert_eq!(plan_one(&record(reason, 0), false), Ok(Again::Decide), "{reason}");
+        }
+        for reason in [Reason::NotForUs, Reason::SenderUnreadable] {
+            assert_eq!(plan_one(&record(reason, 0), false), Ok(Again::Judge), "{reason}");
         }
         assert_eq!(plan_one(&record(Reason::HeldByRule, 0), false), Ok(Again::Release));
     }
@@ -325,7 +335,7 @@ mod tests {
     fn what_a_person_must_look_at_needs_a_yes() {
         let conflict = record(Reason::ConflictingContent, 0);
         assert_eq!(plan_one(&conflict, false), Err(Refusal::ConflictNotConfirmed));
-        assert_eq!(plan_one(&conflict, true), Ok(Again::Decide));
+        assert_eq!(plan_one(&conflict, true), Ok(Again::Route));
         let unknown = record(Reason::OutcomeUnknown, 0);
         assert_eq!(plan_one(&unknown, false), Err(Refusal::UnknownNotConfirmed));
         assert!(plan_one(&unknown, true).is_ok());

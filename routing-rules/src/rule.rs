@@ -92,6 +92,14 @@ impl Rules {
         self.hash
     }
 
+    /// From now on no rule holds anything: each that did does only what else it says, and the search goes on. For what a
+    /// person releases.
+    pub fn hold_nothing(&mut self) {
+        for actions in self.rules.iter_mut().map(|rule| &mut rule.actions).filter(|a| a.hold.is_some()) {
+            *actions = Actions { hold: None, stop: false, ..std::mem::take(actions) };
+        }
+    }
+
     /// How many rules there are.
     #[must_use]
     pub const fn len(&self) -> usize {

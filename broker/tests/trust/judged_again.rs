@@ -161,12 +161,14 @@ fn what_was_parked_in_the_clear_does_not_go_to_who_gets_it_sealed_now() {
     region.park("P12", |region| region.offer(MESSAGE, "granheim"));
 
     region.parties(&format!("{}{GETS}", parties()));
-    for to in [&[][..], &["--to", "folder:gp"]] {
-        let (code, said) = region.replay(&[&WHY[..], to].concat());
-        assert_eq!(code, 1, "{said}");
-        assert!(said.contains("with less protection than its receiver gets now"), "{said}");
-    }
+    let (code, said) = region.replay(&[&WHY[..], &["--to", "folder:gp"]].concat());
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("with less protection than its receiver gets now"), "{said}");
     assert!(region.aside().contains("P12"));
+    // Judged again it would be sealed, and its receiver's certificate is missing.
+    let (code, said) = region.replay(&WHY);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("stays: parked (P43 "), "{said}");
 
     region.parties(&parties());
     let (code, said) = region.replay(&WHY);

@@ -133,6 +133,19 @@ fn a_hold_goes_before_a_delivery_and_before_a_missing_destination() {
 }
 
 #[test]
+fn what_is_released_passes_each_hold_and_meets_the_rules_behind() {
+    let mut rules = rules(
+        "[[rule]]\nname = \"wait\"\nhold = \"Ring them first.\"\ncopy = [\"folder:archive\"]\n\
+         [[rule]]\nname = \"wait again\"\nhold = \"And them.\"\n\
+         [[rule]]\nname = \"desk\"\ndeliver = [\"folder:desk\"]",
+    );
+    assert_eq!(decision(&head(), &rules), "hold, by rule wait: Ring them first.");
+    rules.hold_nothing();
+    let released = "deliver to folder:desk as kith-xml and folder:archive as kith-xml";
+    assert_eq!(decision(&head(), &rules), released);
+}
+
+#[test]
 fn a_rule_that_delivers_helps_where_the_party_cannot() {
     let rules = rules("[[rule]]\nname = \"desk\"\ndeliver = [\"folder:desk\"]");
     for head in [to(200, 201), to(100, 102)] {

@@ -1,19 +1,18 @@
-//! A stored message, judged again: because a revocation service is back, a key was found, a certificate renewed.
+//! A stored message, judged again: because a revocation service is back, a key was found, a certificate renewed, a party
+//! entered.
 //!
 //! It is judged from its bytes and from what the transport said then, by the world of now. What went its way stays as
-//! it is; only recipients that protection has parked are replaced, or those whose sender could not be told.
+//! it is; only recipients that lie parked for what may be mended are replaced.
 
 use super::{Prepared, World, envelope, read};
 use crate::arrival::{Arrival, Ids};
 use crate::journal::{
-    Book, Entry, JudgedAgain, Known, MessageRecord, Recipient, RecipientRecord, VerdictRecord,
+    Book, Entry, JudgedAgain, Known, MessageRecord, Recipient, RecipientId, RecipientRecord, VerdictRecord,
 };
 use crate::lifecycle::State;
-use crate::transport::Transport;
-use dead_letter::Reason;
+use crate::transport::{Role, Transport};
+use dead_letter::{Reason, is_judged_again};
 use jiff::Timestamp;
-use message_schemas::HerId;
-use routing_rules::DestinationId;
 use std::sync::Arc;
 use trust::revocation::Wanted;
 
@@ -45,11 +44,8 @@ pub fn read_again(
     (wanted, Box::new(Prepared::new(arrival, reading, world)))
 }
 
-/// What a recipient is, whatever it is sent.
-type Place = (Book, Option<HerId>, Option<DestinationId>);
-
 impl Prepared {
-    /// Decides on a stored message again. None if nothing of it lies parked by protection, or if nothing has changed.
+    /// Decides on a stored message again. None if nothing of it lies parked that may be judged, or if nothing has changed.
     #[must_use]
     pub fn decide_again(
         &self,
@@ -70,29 +66,31 @@ impl Prepared {
         let own = |message| message == record.id;
         let had_keys = known.seen.iter().any(|seen| own(seen.message));
         known.seen.retain(|seen| !own(seen.message));
+        let closed = closed_before(record, &parked, &mut known);
 
         let mut entry = self.decide_telling(told == 0, &known, world, now, ids);
         let stays = record.recipients.len() > parked.len() + told;
         if stays {
             // Some of it is on its way, and answered for: only the places of what is replaced are filled anew.
-            let open: Vec<Place> =
-                parked.iter().map(|r| (r.book, r.receiver, r.destination.clone())).collect();
-            entry.recipients.retain(|r| open.contains(&(r.book, r.receiver, r.destination.clone())));
+            let places = Places(&parked);
+            entry.recipients.retain(|r| places.take(r));
             entry.closings.clear();
             entry.verdict = record.verdict.clone();
             // Where the ways have changed meanwhile, a person decides.
-            if entry.recipients.len() != parked.len() {
+            if !places.are_filled_by(&entry.recipients) {
                 return None;
             }
         }
+        entry.closings.retain(|closing| !closed.contains(&closing.recipient));
         if had_keys {
             entry.duplicate_keys.clear();
         }
         if entry.recipients.len() == parked.len() && entry.recipients.iter().zip(&parked).all(same) {
             return None;
         }
-        for recipient in &mut entry.recipients {
-            // It waited here through no fault of its own: its time begins now.
+        // It waited here through no fault of its own: its time begins now. Who asked waits no longer for that.
+        let asked = |r: &&mut Recipient| matches!(r.label.role, Role::Sync | Role::SyncReply);
+        for recipient in entry.recipients.iter_mut().filter(|r| !asked(r)) {
             recipient.expires = recipient.expires.and(world.policy.time_to_live.from(now));
         }
         if let VerdictRecord::Duplicate { .. } = entry.verdict {
@@ -104,34 +102,70 @@ impl Prepared {
     }
 }
 
-/// Parked by protection, or since its sender could not be told: ours or the world's to mend, or a person's.
+/// What an incoming receipt closed when it first came, before it was found to have nowhere to go: it is no second one of
+/// itself.
+fn closed_before(record: &MessageRecord, parked: &[&RecipientRecord], known: &mut Known) -> Vec<RecipientId> {
+    let is_receipt = record.head.as_ref().is_some_and(|head| head.receipt.is_some());
+    let was_read = |r: &RecipientRecord| matches!(r.reason, Some(Reason::NotForUs | Reason::NoDestination));
+    if !is_receipt || !parked.iter().copied().any(was_read) {
+        return Vec::new();
+    }
+    let closed = known.originals.iter_mut().filter(|o| matches!(o.state, State::Receipted | State::Rejected));
+    closed
+        .map(|original| {
+            original.state = State::HandedOver;
+            original.recipient
+        })
+        .collect()
+}
+
+/// The places of what is judged again, in a message of which some is on its way.
+struct Places<'a>(&'a [&'a RecipientRecord]);
+
+impl Places<'_> {
+    /// A recipient belongs here: in one of the places, or as the receipt that was not written while it lay.
+    fn take(&self, new: &Recipient) -> bool {
+        self.0.iter().any(|old| fills(new, old)) || self.answers(new)
+    }
+
+    /// What went nowhere was not answered.
+    fn answers(&self, new: &Recipient) -> bool {
+        let of = |old: &&RecipientRecord| {
+            goes_anywhere(old) && old.receiver.is_some() && old.receiver == new.label.from
+        };
+        new.book == Book::Receipt && self.0.iter().any(of)
+    }
+
+    /// Each is filled: what had a way, as often as before.
+    fn are_filled_by(&self, new: &[Recipient]) -> bool {
+        let same_place = |a: &RecipientRecord, b: &RecipientRecord| {
+            (a.book, a.receiver, &a.destination) == (b.book, b.receiver, &b.destination)
+        };
+        self.0.iter().all(|old| {
+            let filling = new.iter().filter(|r| fills(r, old) && !self.answers(r)).count();
+            let before = self.0.iter().filter(|other| same_place(old, other)).count();
+            filling == before || (goes_anywhere(old) && filling > 0)
+        })
+    }
+}
+
+/// Whether one takes the place of the other: wherever it goes, if the other went nowhere.
+fn fills(new: &Recipient, old: &RecipientRecord) -> bool {
+    new.book == old.book
+        && new.receiver == old.receiver
+        && (old.destination.is_none() || new.destination == old.destination)
+}
+
+/// It had no way yet, and may get several.
+fn goes_anywhere(old: &RecipientRecord) -> bool {
+    old.book == Book::Message && old.destination.is_none()
+}
+
+/// Parked for what may have been mended since: ours or the world's, or a person's.
 fn may_be_judged(recipient: &RecipientRecord) -> bool {
     recipient.state == State::Parked
-        && matches!(
-            recipient.reason,
-            Some(
-                Reason::CannotOpen
-                    | Reason::OwnKeyMissing
-                    | Reason::RevocationUnknown
-                    | Reason::RevocationStillUnknown
-                    | Reason::SenderContradicts
-                    | Reason::CannotSeal
-                    | Reason::EnginesDiffer
-                    | Reason::EnvelopeSenderMissing
-                    | Reason::ErrorWithheld
-                    | Reason::OfferedTooOften
-                    | Reason::UnknownFormat
-                    | Reason::SchemaInvalid
-                    | Reason::MessageIdInvalid
-                    | Reason::PatientNotIdentified
-                    | Reason::NotXml
-                    | Reason::ProtectionNotAgreed
-                    | Reason::SignatureInvalid
-                    | Reason::CertificateNotAccepted
-                    | Reason::CertificateRevoked
-                    | Reason::EnvelopeReceiverDiffers
-            )
-        )
+        && recipient.reason.is_some_and(is_judged_again)
+        && !envelope::is_told(recipient)
 }
 
 /// Parked as before, for the same reason.

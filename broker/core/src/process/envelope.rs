@@ -9,7 +9,7 @@ use super::recipients::{Recipients, can_be_receipted};
 use crate::arrival::{Arrival, Ids};
 use crate::journal::{
     Book, Closing, Document, DocumentKind, Known, Lookup, MessageRecord, Payload, Recipient, RecipientId,
-    Remark, Sent, VerdictRecord,
+    RecipientRecord, Remark, Sent, VerdictRecord,
 };
 use crate::lifecycle::{Event, State};
 use crate::policy::Deadline;
@@ -289,7 +289,12 @@ const ERROR: &str = "transport-error";
 
 /// What the transport has told the sender of a message before.
 pub(super) fn told_before(record: &MessageRecord) -> usize {
-    record.recipients.iter().filter(|r| r.payload == ERROR).count()
+    record.recipients.iter().filter(|r| is_told(r)).count()
+}
+
+/// True for what the transport tells the sender of a message.
+pub(super) fn is_told(recipient: &RecipientRecord) -> bool {
+    recipient.payload == ERROR
 }
 
 /// What telling a sender of an error rests on.

@@ -1,7 +1,10 @@
 //! What waits: for revocation answers, for a key, for a certificate; and how it is judged again.
 
 use crate::scene::*;
-use broker_core::journal::{Book, Entry, Known, MessageRecord, Provenance, RecipientRecord, Seen};
+use broker_core::journal::{
+    Book, Entry, Known, MessageRecord, Original, Provenance, RecipientId, RecipientRecord, Seen,
+};
+use broker_core::lifecycle::State;
 use broker_core::process::{process, read_again};
 use broker_core::{Outcome, World};
 use jiff::SignedDuration;
@@ -139,4 +142,117 @@ fn test_mode_lets_the_unknown_pass_and_says_so() {
     let revoked = evidence(&[demo().sender.signing.certificate()]);
     let scene = Scene { evidence: revoked, anchors, ..Scene::default() };
     assert_eq!(codes(&judge(&wrapped(&letter(202)), &scene.world())), ["A16"]);
+}
+
+/// What is added to the party file later.
+fn later(party: &str) -> World {
+    let mut scene = quiet();
+    scene.parties.push_str(party);
+    scene.world()
+}
+
+/// Nobody is told that a service of ours does not exist.
+fn quiet() -> Scene {
+    let mut scene = Scene::default();
+    scene.policy.receipts.refuse_unknown_receiver = false;
+    scene
+}
+
+const NEWCOMER: &str = "[[party]]\nher_id = 204\nlevel = \"service\"\nname = \"Ny\"\nkind = \"hospital\"\nparent = 200\nanswers = \"broker\"\n";
+
+#[test]
+fn who_was_not_among_the_parties_gets_it_and_its_sender_hears_of_it() {
+    let first = judge(&wrapped(&letter(204)), &quiet().world());
+    assert_eq!(rows(&first, Book::Message), ["204 parked P09 opened"]);
+    assert!(receipts(&first).is_empty());
+    assert!(again(&first, &Known::default(), &quiet().world(), HOUR).is_none(), "nothing has changed");
+    let entry = again(&first, &Known::default(), &later(NEWCOMER), HOUR).expect("a decision");
+    assert_eq!(rows(&entry, Book::Message), ["204 waiting opened"]);
+    assert_eq!(receipts(&entry), ["ok"]);
+    assert_eq!(rows(&entry, Book::Receipt), ["101 waiting sealed"]);
+}
+
+#[test]
+fn of_two_receivers_only_the_one_that_lay_is_delivered_and_answered_for() {
+    let receiver = |text: &str| {
+        let (_, tail) = text.split_once("<Receiver>").expect("a receiver");
+        tail.split_once("</Receiver>").expect("its end").0.to_owned()
+    };
+    let copy = format!(
+        "</Receiver><OtherReceiver><RoleReceiver V=\"COP\"/>{}</OtherReceiver>",
+        receiver(&letter(204))
+    );
+    let first = judge(&wrapped(&letter(202).replace("</Receiver>", &copy)), &quiet().world());
+    assert_eq!(rows(&first, Book::Message), ["202 waiting opened", "204 parked P09 opened"]);
+    assert_eq!(rows(&first, Book::Receipt), ["101 waiting sealed"]);
+    let seen = first.duplicate_keys.iter().map(|key| Seen {
+        message: first.arrival.id,
+        receiver: key.receiver.clone(),
+        content_hash: first.payload_hash,
+    });
+    let known = Known { seen: seen.collect(), ..Known::default() };
+
+    assert!(again(&first, &known, &quiet().world(), HOUR).is_none(), "nothing has changed");
+    let entry = again(&first, &known, &later(NEWCOMER), HOUR).expect("a decision");
+    assert_eq!(rows(&entry, Book::Message), ["204 waiting opened"], "what is on its way stays there");
+    let from: Vec<_> =
+        entry.recipients.iter().filter(|r| r.book == Book::Receipt).map(|r| r.label.from).collect();
+    assert_eq!(
+        from,
+        [Some(message_schemas::HerId(204))],
+        "one receipt, from the one that was not answered for"
+    );
+    let replaced = &entry.judged_again.as_ref().expect("in whose place").in_place_of;
+    assert_eq!(*replaced, [first.recipients.iter().find(|r| r.reason.is_some()).expect("it lay").id]);
+    assert_eq!((&entry.verdict, entry.duplicate_keys.len()), (&first.verdict, 0));
+}
+
+#[test]
+fn what_had_no_destination_is_answered_for_when_it_has_one() {
+    let nowhere = Scene::with_parties("destination = \"hospital\"\n", "").world();
+    let first = judge(&wrapped(&letter(202)), &nowhere);
+    assert_eq!(rows(&first, Book::Message), ["202 parked P12 opened"]);
+    assert!(receipts(&first).is_empty());
+    let entry = again(&first, &Known::default(), &Scene::default().world(), HOUR).expect("a decision");
+    assert_eq!(rows(&entry, Book::Message), ["202 waiting opened"]);
+    assert_eq!(receipts(&entry), ["ok"]);
+}
+
+#[test]
+fn a_receipt_whose_receiver_was_missing_is_no_second_one_of_itself() {
+    let hcp = |enterprise: u32, service: u32| {
+        format!(
+            "<HCP><Inst><Name>E</Name><Id>{enterprise}</Id><TypeId V=\"HER\"/><Dept><Name>S</Name><Id>{service}</Id>\
+             <TypeId V=\"HER\"/></Dept></Inst></HCP>"
+        )
+    };
+    let receipt = format!(
+        "<AppRec xmlns=\"http://www.kith.no/xmlstds/apprec/2012-02-15\"><MsgType V=\"APPREC\"/>\
+         <MIGversion>v1.1 2012-02-15</MIGversion><GenDate>2026-03-02T11:00:00</GenDate>\
+         <Id>11111111-2222-4333-8444-555555555555</Id><Sender><Role V=\"PRIM\"/>{}</Sender>\
+         <Receiver><Role V=\"AVS\"/>{}</Receiver><Status V=\"1\"/><OriginalMsgId>\
+         <MsgType V=\"DIALOG_HELSEFAGLIG\"/><IssueDate>2026-03-02T10:30:00</IssueDate>\
+         <Id>6ddb98ed-9e34-4efa-9163-62e4ea0cbf43</Id></OriginalMsgId></AppRec>",
+        hcp(100, 101),
+        hcp(200, 204),
+    );
+    let original = |state| {
+        let original = Original {
+            recipient: RecipientId(uuid::Uuid::from_u128(77)),
+            message: message_schemas::MessageId(uuid::Uuid::from_u128(7)),
+            state,
+            generated: None,
+            receipt_written: false,
+        };
+        Known { originals: vec![original], ..Known::default() }
+    };
+    let world = quiet().world();
+    let outcome = process(arrival(&wrapped(&receipt)), &world, now(), &mut ids());
+    let first = decide(outcome, &world, &original(State::HandedOver), now());
+    assert_eq!(rows(&first, Book::Message), ["204 parked P09 opened"]);
+    assert_eq!(first.closings.len(), 1, "it counts, wherever it goes");
+
+    let entry = again(&first, &original(State::Receipted), &later(NEWCOMER), HOUR).expect("a decision");
+    assert_eq!(rows(&entry, Book::Receipt), ["204 waiting opened"]);
+    assert!(entry.closings.is_empty(), "it is closed");
 }

@@ -62,6 +62,17 @@ pub(super) struct Step {
     pub(super) to: Option<DestinationId>,
     /// Its whole message was judged again, and this is the verdict.
     pub(super) judged: Option<&'static str>,
+    /// It did not lie there: it is the receipt that was written when the message was judged again.
+    pub(super) answers: bool,
+}
+
+/// What was told so far.
+#[derive(Default)]
+struct Told {
+    all: usize,
+    going: usize,
+    /// What another command or the broker moved meanwhile.
+    overtaken: usize,
 }
 
 /// What the plan of a replay rests on.
@@ -81,7 +92,8 @@ impl Replay {
             (Some(why), false) => Asked::By(format!("{}: {why}", who())),
             (None, _) | (_, true) => Asked::DryRun,
         };
-        let (steps, more) = journal::with(&config, async |journal| {
+        let mut told = Told::default();
+        let more = journal::with(&config, async |journal| {
             let tables = Tables::load(&config).map_err(Failure::Config)?;
             let now = Now { config: &config, journal, tables: &tables };
             let (lying, more) = self.find(journal).await?;
@@ -98,22 +110,40 @@ impl Replay {
                 }
                 let go: Vec<_> =
                     steps.iter().filter(|s| s.goes.is_ok()).map(|s| (s.recipient, s.to.clone())).collect();
-                journal.replay(&go, who_and_why, SystemClock::new().now()).await?;
+                let went = journal.replay(&go, who_and_why, SystemClock::new().now()).await?;
+                told.overtaken = go.len().saturating_sub(went);
             }
-            if !asks.is_empty() {
-                steps.extend(judge::all(&config, tables, journal, asks, &asked).await?);
+            for step in steps {
+                self.tell(out, &mut told, &step)?;
             }
-            Ok((steps, more))
+            if asks.is_empty() {
+                return Ok(more);
+            }
+            // Told one by one: each is done when it is told, whatever comes of the next.
+            let judging = judge::Judging::new(&config, journal, &asked)?;
+            for (message, lying) in asks {
+                for step in judging.one(message, &lying).await? {
+                    self.tell(out, &mut told, &step)?;
+                }
+            }
+            Ok(more)
         })?;
-        for step in &steps {
-            self.print(out, step)?;
-        }
-        let going = steps.iter().filter(|step| step.goes.is_ok()).count();
         if self.format == Format::Text {
             let done = if self.dry_run { "would go again" } else { "go again" };
-            writeln!(out, "{going} of {} {done}{}.", steps.len(), beyond(more))?;
+            writeln!(out, "{} of {} {done}{}.", told.going, told.all, beyond(more))?;
+            if told.overtaken > 0 {
+                writeln!(out, "{} of them lay there no more: somebody else was first.", told.overtaken)?;
+            }
         }
-        Ok(Verdict::of(going == steps.len() && !steps.is_empty()))
+        Ok(Verdict::of(told.going == told.all && told.all > 0 && told.overtaken == 0))
+    }
+
+    fn tell(&self, out: &mut dyn Write, told: &mut Told, step: &Step) -> Result<(), Failure> {
+        if !step.answers {
+            told.all += 1;
+            told.going += usize::from(step.goes.is_ok());
+        }
+        self.print(out, step)
     }
 
     /// What is asked for, and whether the limit hides some.
@@ -136,22 +166,26 @@ impl Replay {
         let (mut steps, mut asks) = (Vec::new(), Asks::new());
         for replay in &plan.go {
             let Some((message, recipient)) = lying_at(lying, replay.receiver_index) else { continue };
+            // What we tell a sender of its faulty message is ours, and holds nothing of it.
+            let ours = recipient.payload == "transport-error";
             let goes = match (&self.to, &replay.again, &recipient.destination) {
-                // What protection stopped is never simply sent on, wherever to.
-                (None, Again::Judge, _) => {
+                (None, Again::Decide, None) if ours => now.way_back(recipient),
+                (None, Again::Decide | Again::Judge | Again::Release, _) if self.ruling.is_none() => {
                     asks.entry(*message).or_default().push(recipient.clone());
                     continue;
+                }
+                (None, Again::Decide | Again::Judge | Again::Release, _) => {
+                    Err("no version of it waits for a ruling; leave --ruling away".to_owned())
                 }
                 (Some(_), Again::Judge, _) => {
                     Err("it is judged again and goes where that says; leave --to away".to_owned())
                 }
                 (Some(to), ..) => Ok(to.clone()),
-                (None, Again::Deliver { .. } | Again::Release, Some(known)) => Ok(known.clone()),
-                (None, _, Some(known)) if now.config.destinations.contains_key(known) => Ok(known.clone()),
-                (None, ..) => now.route_again(*message, recipient).await?,
+                (None, Again::Deliver { .. } | Again::Route, Some(known)) => Ok(known.clone()),
+                (None, Again::Deliver { .. } | Again::Route, None) => {
+                    now.route_again(*message, recipient).await?
+                }
             };
-            // What we tell a sender of its faulty message is ours, and holds nothing of it.
-            let ours = recipient.payload == "transport-error";
             let goes = match goes {
                 goes if ours => goes,
                 Ok(_) if now.is_unproven(*message).await? => Err(UNPROVEN.to_owned()),
@@ -159,12 +193,19 @@ impl Replay {
                 goes => goes,
             };
             let to = goes.as_ref().ok().filter(|to| recipient.destination.as_ref() != Some(to)).cloned();
-            steps.push(Step { message: *message, recipient: recipient.id, goes, to, judged: None });
+            steps.push(Step {
+                message: *message,
+                recipient: recipient.id,
+                goes,
+                to,
+                judged: None,
+                answers: false,
+            });
         }
         for (record, refusal) in &plan.refused {
             let Some((message, recipient)) = lying_at(lying, record.receiver_index) else { continue };
             let (recipient, goes) = (recipient.id, Err(refusal.to_string()));
-            steps.push(Step { message: *message, recipient, goes, to: None, judged: None });
+            steps.push(Step { message: *message, recipient, goes, to: None, judged: None, answers: false });
         }
         Ok((steps, asks))
     }
@@ -174,19 +215,24 @@ impl Replay {
             let goes = step.goes.as_ref().ok();
             let line = serde_json::json!({
                 "message": step.message, "recipient": step.recipient, "replayed": goes.is_some() && !self.dry_run,
-                "destination": goes, "why_not": step.goes.as_ref().err(), "judged_again": step.judged,
+                "destination": goes, "why_not": step.goes.as_ref().err(), "judged_again": step.judged, "receipt": step.answers,
             });
             return json_line(out, &line);
         }
         let judged = step.judged.map_or_else(String::new, |verdict| format!("  (judged again: {verdict})"));
         let (short, recipient) = (step.message.short(), step.recipient.0);
+        let what = if step.answers { "receipt " } else { "" };
+        let stays = if step.judged == Some(REPEATS) { "ends" } else { "stays" };
         match &step.goes {
-            Ok(place) => writeln!(out, "{short}  {recipient}  to {place}{judged}")?,
-            Err(why) => writeln!(out, "{short}  {recipient}  stays: {why}{judged}")?,
+            Ok(place) => writeln!(out, "{short}  {recipient}  {what}to {place}{judged}")?,
+            Err(why) => writeln!(out, "{short}  {recipient}  {what}{stays}: {why}{judged}")?,
         }
         Ok(())
     }
 }
+
+/// The verdict on what came before.
+const REPEATS: &str = "duplicate";
 
 const UNPROVEN: &str = "its protection does not hold or is not as agreed, so nothing that it says is proven; let the \
                         sender send it anew";
@@ -222,6 +268,16 @@ impl Now<'_> {
         let accepted =
             |v: &VerdictRecord| matches!(v, VerdictRecord::Accepted | VerdictRecord::AcceptedWithFindings);
         Ok(record.is_some_and(|r| !accepted(&r.verdict) && r.findings.iter().any(at_fault)))
+    }
+
+    /// Where its sender is told of faults now.
+    fn way_back(&self, recipient: &RecipientRecord) -> Result<DestinationId, String> {
+        let parties = &self.tables.parties;
+        let party = recipient.receiver.and_then(|her_id| parties.get(her_id));
+        let destination = party.and_then(|party| parties.destination(party, false));
+        destination
+            .cloned()
+            .ok_or_else(|| "its sender has no destination still; name one with --to".to_owned())
     }
 
     /// Where the parties and rules of now send it.
