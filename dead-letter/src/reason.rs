@@ -166,7 +166,7 @@ reasons! {
     ErrorUnmatched = "P53", Day, "transport error about nothing of ours";
     /// At fault, and its sender has been told of as many as it is told of in an hour.
     ErrorWithheld = "P54", Day, "transport error withheld";
-    /// An answer came after its deadline, or nobody asked for it.
+    /// An answer came after its deadline.
     ReplyLate = "P55", Nobody, "answer too late";
     /// An answer came from another than the one who was asked.
     ReplyFromStranger = "P56", Day, "answer from a stranger";
@@ -194,6 +194,10 @@ reasons! {
     ReceiverAway = "P67", Night, "a receiver's queue takes nothing";
     /// The journal has not answered for half a minute; intake stands still.
     StoreAway = "P68", Night, "store away";
+    /// A further answer to a request that is answered already; the first stands.
+    SecondReply = "P69", Nobody, "second answer";
+    /// An answer names no request of ours.
+    ReplyUnasked = "P70", Day, "answer to no request";
 }
 
 impl fmt::Display for Reason {

@@ -227,6 +227,8 @@ fn by_reason(reason: Reason, destination: Option<&String>, confirmed: bool) -> R
         | R::ErrorUnmatched
         | R::ReplyLate
         | R::ReplyFromStranger
+        | R::SecondReply
+        | R::ReplyUnasked
         | R::RequestUnanswered
         | R::FormNotTaken => Err(Refusal::NothingToDeliver),
     }

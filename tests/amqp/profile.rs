@@ -289,7 +289,7 @@ async fn a_request_has_one_answer_and_nobody_elses(version: Version) {
         with(&with(&answer, names::FROM, TO), names::TO, FROM)
     };
     house.put("havna_syncreply", &answer("unasked", Some(Uuid::now_v7().to_string()), "gp")).await;
-    house.says(&["trace", &msg_id], "P55").await;
+    house.says(&["trace", &msg_id], "P70").await;
     let stranger = with(&answer("stranger", asked.message_id.clone(), "gp"), names::FROM, "100000");
     house.put("havna_syncreply", &stranger).await;
     house.says(&["trace", &msg_id], "P56").await;
@@ -303,6 +303,10 @@ async fn a_request_has_one_answer_and_nobody_elses(version: Version) {
     assert_eq!(answered.properties.get(names::TO), Some(FROM));
     assert!(house.opened("granheim", &answered.body).contains(&msg_id));
     house.says(&["trace", asked.message_id.as_deref().unwrap()], "receipted").await;
+    // The first stands.
+    house.put("havna_syncreply", &answer("another", asked.message_id.clone(), "gp")).await;
+    house.says(&["trace", &msg_id], "P69").await;
+    assert_eq!(house.rig.messages("granheim_syncreply"), 0, "who asked gets one answer");
     for queue in ["granheim_async", "granheim_error", "laboratory_error"] {
         assert_eq!(house.rig.messages(queue), 0, "{queue}: no receipts, and no errors");
     }

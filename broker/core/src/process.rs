@@ -235,7 +235,7 @@ impl Prepared {
         //# Sent again after an error on the error queue: with a new message-id, and the MsgId that it had.
         let takes_none = conflicting || reading.unproven || told.is_some() || envelope::is_exchange(arrival);
         let keys = match identity(&reading.addressing).filter(|_| !takes_none) {
-            None => Vec::new(),
+            None => envelope::answer_key(arrival, known, &recipients).into_iter().collect(),
             Some((sender, msg_id)) => {
                 let mut receivers: Vec<String> =
                     addressed().map(key).filter(|r| !had_it.contains(&r.as_str())).collect();

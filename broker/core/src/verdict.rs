@@ -68,8 +68,12 @@ pub enum Fault {
     ErrorUnmatched,
     /// It is at fault, and its sender has been told of too many by now.
     ErrorWithheld,
-    /// An answer for which nobody waits any more, or that nobody asked for.
+    /// An answer for which nobody waits any more.
     ReplyLate,
+    /// An answer to what is answered already.
+    SecondReply,
+    /// An answer that names no request of ours.
+    ReplyUnasked,
     /// An answer from another than who was asked.
     ReplyFromStranger,
     /// Nobody answered a request in time.
@@ -124,7 +128,7 @@ const fn parked(reason: Reason) -> Consequence {
 
 impl Fault {
     /// All faults but those of protection, which are [`Kind::ALL`].
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 31] = [
         Self::NotXml,
         Self::UnknownFormat,
         Self::SchemaInvalid,
@@ -151,6 +155,8 @@ impl Fault {
         Self::ErrorUnmatched,
         Self::ErrorWithheld,
         Self::ReplyLate,
+        Self::SecondReply,
+        Self::ReplyUnasked,
         Self::ReplyFromStranger,
         Self::RequestUnanswered,
         Self::OfferedTooOften,
@@ -211,6 +217,8 @@ impl Fault {
             Self::ErrorReported => parked(Reason::ErrorReported),
             Self::ErrorUnmatched => parked(Reason::ErrorUnmatched),
             Self::ReplyLate => ended(Reason::ReplyLate),
+            Self::SecondReply => ended(Reason::SecondReply),
+            Self::ReplyUnasked => ended(Reason::ReplyUnasked),
             Self::ReplyFromStranger => ended(Reason::ReplyFromStranger),
             Self::RequestUnanswered => ended(Reason::RequestUnanswered),
             // It may be what brings us down; nobody is to blame but us.
@@ -323,6 +331,8 @@ pub const fn told_by_transport(fault: Fault) -> Option<ErrorCondition> {
         | Fault::ErrorUnmatched
         | Fault::ErrorWithheld
         | Fault::ReplyLate
+        | Fault::SecondReply
+        | Fault::ReplyUnasked
         | Fault::ReplyFromStranger
         | Fault::OfferedTooOften => None,
     }
@@ -352,8 +362,9 @@ mod tests {
             let row = fault.consequence();
             let by_transport = matches!(fault, Fault::EnvelopeInvalid | Fault::RequestUnanswered)
                 && told_by_transport(fault).is_some();
-            let nobody = matches!(fault, Fault::SecondReceipt | Fault::ReplyLate | Fault::ReplyFromStranger)
-                || by_transport;
+            let answer =
+                [Fault::ReplyLate, Fault::SecondReply, Fault::ReplyUnasked, Fault::ReplyFromStranger];
+            let nobody = fault == Fault::SecondReceipt || answer.contains(&fault) || by_transport;
             assert_eq!(row.heard.is_none(), row.kept == Kept::Parked || nobody, "{fault:?}");
         }
     }

@@ -8,8 +8,8 @@ use super::read::Reading;
 use super::recipients::{Recipients, can_be_receipted};
 use crate::arrival::{Arrival, Ids};
 use crate::journal::{
-    Book, Closing, Document, DocumentKind, Known, Lookup, MessageRecord, Payload, Recipient, RecipientId,
-    RecipientRecord, Remark, Sent, VerdictRecord,
+    Book, Closing, Document, DocumentKind, DuplicateKey, Known, Lookup, MessageRecord, Payload, Recipient,
+    RecipientId, RecipientRecord, Remark, Sent, VerdictRecord,
 };
 use crate::lifecycle::{Event, State};
 use crate::policy::Deadline;
@@ -160,17 +160,35 @@ pub(super) fn first_fault(
 fn reply_fault(arrival: &Arrival, known: &Known, world: &World, now: Timestamp) -> Option<Fault> {
     of(arrival).filter(|transport| transport.role == Role::SyncReply)?;
     let Some(asked) = known.sent.iter().find(|sent| sent.label.role == Role::Sync) else {
-        return Some(Fault::ReplyLate);
+        return Some(Fault::ReplyUnasked);
     };
     if asked.receiver != arrival.envelope_sender {
         return Some(Fault::ReplyFromStranger);
     }
-    let late = match (world.policy.amqp.sync_deadline, asked.label.made) {
-        (Deadline::Off, _) => false,
-        (_, None) => true,
-        (deadline @ Deadline::After(_), Some(made)) => deadline.from(made).is_some_and(|until| now > until),
+    if asked.state == State::Receipted {
+        return Some(Fault::SecondReply);
+    }
+    let late = match asked.label.made {
+        None => world.policy.amqp.sync_deadline != Deadline::Off,
+        Some(made) => waits_until(made, asked.transport.as_deref(), world).is_some_and(|until| now > until),
     };
     late.then_some(Fault::ReplyLate)
+}
+
+/// Until when the one who asked waits: as long as was agreed, and no longer than its request was to live.
+fn waits_until(from: Timestamp, request: Option<&Transport>, world: &World) -> Option<Timestamp> {
+    let agreed = world.policy.amqp.sync_deadline.from(from);
+    let lives = request.and_then(|request| i64::try_from(request.ttl_ms?).ok());
+    let lives = lives.and_then(|ms| from.checked_add(SignedDuration::from_millis(ms)).ok());
+    agreed.into_iter().chain(lives).min()
+}
+
+/// By what an answer that goes on holds its request: of two at once, the journal takes one.
+pub(super) fn answer_key(arrival: &Arrival, known: &Known, recipients: &Recipients) -> Option<DuplicateKey> {
+    of(arrival).filter(|transport| transport.role == Role::SyncReply && !recipients.closings.is_empty())?;
+    let asked = known.sent.first()?;
+    let (sender, msg_id) = ("answer".to_owned(), asked.recipient.0.to_string());
+    Some(DuplicateKey { sender, msg_id, receiver: String::new() })
 }
 
 /// What the sender is told by the transport; none where a receipt says it, or nobody says anything.
@@ -246,13 +264,12 @@ pub(super) fn hurry(
 ) -> VerdictRecord {
     let Some(transport) = of(arrival) else { return verdict };
     let mut placed = false;
-    let deadline = |from: Timestamp| world.policy.amqp.sync_deadline.from(from);
     let asked = known.sent.first();
     for recipient in to.list.iter_mut().filter(|r| r.book == Book::Message) {
         match transport.role {
             Role::Sync => {
                 recipient.label.role = Role::Sync;
-                recipient.expires = deadline(arrival.received);
+                recipient.expires = waits_until(arrival.received, Some(transport), world);
                 // What closes a request is its answer, as a receipt closes a message.
                 recipient.receipt_deadline = recipient.expires;
             }
@@ -268,8 +285,8 @@ pub(super) fn hurry(
                 }
                 recipient.label.role = Role::SyncReply;
                 recipient.receipt_deadline = None;
-                recipient.expires = asked.and_then(|asked| deadline(asked.label.made?));
-                let request = asked.and_then(|asked| asked.transport.as_ref());
+                let request = asked.and_then(|asked| asked.transport.as_deref());
+                recipient.expires = asked.and_then(|asked| waits_until(asked.label.made?, request, world));
                 recipient.label.address = request.and_then(|request| request.reply_to.clone());
                 recipient.label.correlation =
                     request.and_then(|r| r.correlation_id.clone().or_else(|| r.message_id.clone()));

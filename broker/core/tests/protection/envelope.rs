@@ -497,13 +497,31 @@ fn an_answer_goes_where_the_request_said_or_nowhere() {
     assert_eq!(label.correlation.as_deref(), Some("asked"));
     let closed: Vec<_> = entry.closings.iter().map(|c| (c.recipient, c.event)).collect();
     assert_eq!(closed, [(RecipientId(Uuid::from_u128(0xabc)), Event::ReceiptOk)], "the request is answered");
+    let keys: Vec<_> = entry.duplicate_keys.iter().map(|k| (k.sender.as_str(), k.msg_id.as_str())).collect();
+    assert_eq!(keys, [("answer", "00000000-0000-0000-0000-000000000abc")], "of two at once, one is taken");
+
+    // Who asks waits no longer than the request was to live.
+    let mut brief = sent(101, Role::Sync);
+    brief.label.made = Some(now() - SignedDuration::from_secs(3));
+    let lives = |ms| Some(Arc::new(Transport { ttl_ms: Some(ms), ..Transport::default() }));
+    brief.transport = lives(4_000);
+    let entry = judged(answer(), &known(brief.clone()), &world);
+    assert_eq!(entry.recipients[0].expires, Some(now() + SignedDuration::from_secs(1)));
+    brief.transport = lives(2_000);
+    assert_eq!(line(&judged(answer(), &known(brief), &world)), "refused P55 [] []");
+    let request =
+        Transport { reply_to: Some("gp_syncreply".into()), ttl_ms: Some(4_000), ..transport(Role::Sync) };
+    let entry = judged(came(&wrapped(&letter(202)), request), &Known::default(), &world);
+    let ends = Some(now() + SignedDuration::from_secs(4));
+    assert_eq!((entry.recipients[0].expires, entry.recipients[0].receipt_deadline), (ends, ends));
 
     let mut long_ago = sent(101, Role::Sync);
     long_ago.label.made = Some(now() - SignedDuration::from_secs(16));
     let nothing = [
         ("late", known(long_ago), "P55"),
-        ("nobody asked", Known::default(), "P55"),
-        ("no request", known(sent(101, Role::Async)), "P55"),
+        ("answered", known(Sent { state: State::Receipted, ..sent(101, Role::Sync) }), "P69"),
+        ("nobody asked", Known::default(), "P70"),
+        ("no request", known(sent(101, Role::Async)), "P70"),
         ("a stranger", known(sent(300, Role::Sync)), "P56"),
     ];
     for (what, known, reason) in nothing {
