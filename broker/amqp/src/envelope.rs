@@ -3,6 +3,7 @@
 //! The adapters fill it from what their library gives them, and write it from what this room makes. Values are text,
 //! as the profile has them; what came in another type was turned into text before.
 
+use crate::names;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -12,9 +13,9 @@ pub use broker_core::transport::SubjectSource;
 
 /// A single text (an id, an address, a property) is at most so long; AMQP 1.0 itself would allow 4 GB.
 pub const TEXT_BYTES: usize = 8 << 10;
-/// So many application properties are taken; the profile knows about thirty.
+/// So many application properties are taken beside those that the profile asks for.
 pub const PROPERTIES: usize = 128;
-/// Names and values of all application properties together.
+/// Names and values of these properties together.
 pub const PROPERTIES_BYTES: usize = 64 << 10;
 
 /// An AMQP message without its protocol version.
@@ -99,7 +100,8 @@ impl fmt::Debug for Envelope {
 pub struct Properties {
     /// By lower-case name: the name as it came, and the value.
     by_name: BTreeMap<String, (String, String)>,
-    bytes: usize,
+    /// Those of them that are not the profile's own, and their bytes.
+    others: (usize, usize),
     left_out: Vec<String>,
 }
 
@@ -122,12 +124,14 @@ impl Properties {
         if self.by_name.contains_key(&key) {
             return;
         }
-        let fits = value.len() <= TEXT_BYTES
-            && name.len() <= 255
-            && self.by_name.len() < PROPERTIES
-            && self.bytes + bytes <= PROPERTIES_BYTES;
-        if fits {
-            self.bytes += bytes;
+        // Who fills an envelope up with others cannot crowd these out: they tell whose it is.
+        let own = names::ALL.iter().any(|known| known.eq_ignore_ascii_case(&key));
+        let (count, total) = self.others;
+        let room = own || (count < PROPERTIES && total + bytes <= PROPERTIES_BYTES);
+        if room && value.len() <= TEXT_BYTES && name.len() <= 255 {
+            if !own {
+                self.others = (count + 1, total + bytes);
+            }
             self.by_name.insert(key, (name, value));
         } else if self.left_out.len() < PROPERTIES {
             self.left_out.push(if name.len() <= 64 { name } else { "application-properties".to_owned() });
@@ -193,6 +197,12 @@ mod tests {
         assert!(bounded.overlong.contains(&"errorDescription".to_owned()));
         assert!(bounded.properties.len() <= PROPERTIES);
         assert!(bounded.overlong.len() <= PROPERTIES + 6);
+
+        let mut full = Properties::default();
+        (0..2 * PROPERTIES).for_each(|n| full.insert(format!("x-{n}"), "y"));
+        full.insert("FROMHERID", "8093");
+        full.insert(names::ORIGINAL, "x".repeat(TEXT_BYTES));
+        assert_eq!((full.get(names::FROM), full.len()), (Some("8093"), PROPERTIES + 2));
     }
 
     #[test]

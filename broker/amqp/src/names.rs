@@ -18,3 +18,6 @@ pub const DESCRIPTION: &str = "errorDescription";
 pub const DATA: &str = "errorConditionData";
 /// The subject, once more, for those whose server takes the other away.
 pub const TYPE: &str = "X-MessageInfo-Type";
+
+/// All of them.
+pub(crate) const ALL: [&str; 9] = [FROM, TO, WRITTEN, ORIGINAL, TRIED, CONDITION, DESCRIPTION, DATA, TYPE];

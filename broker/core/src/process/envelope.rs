@@ -43,11 +43,12 @@ pub(super) fn asks_for_protection(arrival: &Arrival, world: &World) -> bool {
     of(arrival).is_some_and(|transport| transport.role != Role::Error) && !world.policy.amqp.unprotected
 }
 
-/// Why a message is not opened, with the names of what is wrong.
+/// Why a message is not opened, with the names of what is wrong, or the number of the sender whom nobody knows.
 pub(super) fn fault(arrival: &Arrival, world: &World) -> Option<(Fault, String)> {
     let transport = of(arrival).filter(|transport| transport.role != Role::Error)?;
     let Some(sender) = arrival.envelope_sender.and_then(|h| world.parties.get(h)) else {
-        return Some((Fault::EnvelopeSenderMissing, String::new()));
+        let named = arrival.envelope_sender.map_or_else(String::new, |number| number.to_string());
+        return Some((Fault::EnvelopeSenderMissing, named));
     };
     let mut wrong = transport.invalid.clone();
     let ours = |receiver: HerId| world.parties.is_ours(receiver);
@@ -91,7 +92,14 @@ pub(super) fn fault(arrival: &Arrival, world: &World) -> Option<(Fault, String)>
 pub(super) fn finding(fault: Fault, names: &str) -> Finding {
     let (message, remedy) = if fault == Fault::EnvelopeSenderMissing {
         (
-            "The envelope names no sender whom we know, so nobody can be told.".to_owned(),
+            match names {
+                "" => "The envelope names no sender by a HER-id, so nobody can be told.".to_owned(),
+                number => {
+                    format!(
+                        "The envelope names {number} as its sender, whom we do not know, so nobody can be told."
+                    )
+                }
+            },
             "Find out who it is; if it is a partner, add it to the party file, and judge the message again.",
         )
     } else if fault == Fault::EnvelopeReceiverDiffers {
@@ -391,6 +399,10 @@ impl Telling<'_> {
             }
             Some(Fault::Trust(_)) => {
                 self.reading.protection_fault.as_ref().map(|fault| fault.message.clone()).unwrap_or_default()
+            }
+            Some(fault) if !self.reading.envelope_faults.is_empty() => {
+                let names = self.reading.envelope_faults.trim_end_matches(';').replace(';', ", ");
+                format!("{}: {names}", fault.consequence().reason.title())
             }
             Some(fault) => fault.consequence().reason.title().to_owned(),
             None if condition == ErrorCondition::InternalError => {

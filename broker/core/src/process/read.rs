@@ -119,7 +119,7 @@ pub(super) fn read(arrival: &Arrival, world: &World, now: Timestamp) -> Reading 
     }
     let protected = envelope::asks_for_protection(arrival, world);
     if protected && !trust::cms::looks_like(&arrival.bytes) {
-        return stopped_by(reading, unwrap::in_the_clear(), arrival, world, now);
+        return stopped_by(reading, unwrap::in_the_clear(&arrival.bytes), arrival, world, now);
     }
     let inside = match unwrap::unwrap(arrival, world, now) {
         Unwrapped::AsItCame => None,

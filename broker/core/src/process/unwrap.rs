@@ -210,12 +210,19 @@ fn untold(inside: &Inside) -> Option<Finding> {
 }
 
 /// What came by the AMQP profile in the clear.
-pub(super) fn in_the_clear() -> Stopped {
-    let fault = Fault::new(
-        Kind::NotSealed,
-        "The message came over AMQP and is neither signed nor sealed.",
-        "Sign it, seal it with our certificate for encryption, and send it again under a new id.",
-    );
+pub(super) fn in_the_clear(bytes: &[u8]) -> Stopped {
+    let (message, remedy) = match bytes {
+        [] => ("The message came over AMQP and is empty.", "Find out what its sender lost on the way."),
+        [0x1f, 0x8b, ..] => (
+            "The message came over AMQP and is compressed as a whole.",
+            "Send what is signed and sealed as it is, without content-encoding, under a new id.",
+        ),
+        _ => (
+            "The message came over AMQP and is neither signed nor sealed.",
+            "Sign it, seal it with our certificate for encryption, and send it again under a new id.",
+        ),
+    };
+    let fault = Fault::new(Kind::NotSealed, message, remedy);
     Stopped { fault, unverified: None, wanted: Vec::new(), account: None, part: Part::Envelope }
 }
 

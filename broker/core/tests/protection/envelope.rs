@@ -467,6 +467,25 @@ fn a_request_lives_for_a_quarter_of_a_minute_and_has_no_receipt() {
 }
 
 #[test]
+fn what_is_wrong_around_a_message_is_said_in_words() {
+    let world = queues().world();
+    let said = |arrival: Arrival| {
+        let entry = judged(arrival, &Known::default(), &world);
+        let finding = entry.findings.iter().next().expect("a finding").message.clone();
+        (finding, errors(&entry).first().map(|error| error.description.clone()))
+    };
+    let asked = |bytes: &[u8]| said(came(bytes, transport(Role::Async)));
+    assert_eq!(asked(b"").0, "The message came over AMQP and is empty.");
+    assert_eq!(asked(b"\x1f\x8b\x08\x00").0, "The message came over AMQP and is compressed as a whole.");
+    let wrong = Transport { invalid: vec!["fromHerId".into(), "replyTo".into()], ..transport(Role::Async) };
+    let (_, told) = said(came(&wrapped(&letter(202)), wrong));
+    assert_eq!(told.as_deref(), Some("envelope not valid: fromHerId, replyTo"));
+    let nobody = |sender| said(Arrival { envelope_sender: sender, ..came(b"", transport(Role::Async)) }).0;
+    assert!(nobody(None).contains("names no sender"));
+    assert!(nobody(Some(HerId(999_999))).contains("names 999999 as its sender"));
+}
+
+#[test]
 fn a_request_that_goes_nowhere_is_told_so() {
     let asked = || Transport { reply_to: Some("gp_syncreply".into()), ..transport(Role::Sync) };
     let mut scene = queues();
