@@ -6,7 +6,7 @@ use broker_core::lifecycle::{Event, State};
 use broker_core::ports::StoreError;
 use broker_core::transport::Label;
 use jiff::{SignedDuration, Timestamp};
-use message_schemas::{MessageId, MsgId};
+use message_schemas::{HerId, MessageId, MsgId};
 use routing_rules::DestinationId;
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -162,6 +162,19 @@ impl Standing {
             expires: recipient.expires,
             since: now,
         }
+    }
+}
+
+/// A HER-id as it is written among other ids of senders.
+pub(crate) fn her_id(text: Option<&str>) -> Option<HerId> {
+    text?.parse().ok().map(HerId)
+}
+
+/// By what its sender knows a message: the id in its head, or, where no head could be read, that of the envelope.
+pub(crate) fn sent_as(entry: &Entry) -> Option<String> {
+    match &entry.head {
+        Some(head) => head.msg_id.as_ref().map(MsgId::key),
+        None => entry.arrival.transport.as_ref().and_then(|transport| transport.message_key()),
     }
 }
 

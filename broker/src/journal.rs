@@ -6,8 +6,8 @@ use adapters::postgres::{self, PostgresStore};
 use adapters::sqlite::{self, SqliteStore};
 use broker_core::ContentHash;
 use broker_core::journal::{
-    CommitResult, Delivery, Document, Entry, EventRecord, Known, Ledger, Lookup, MessageRecord, Overdue,
-    RecipientId, RecipientRecord, SetAside, Settlement,
+    Aside, CommitResult, Delivery, Document, Entry, EventRecord, Known, Ledger, Lookup, MessageRecord,
+    Overdue, RecipientId, SetAside, Settlement,
 };
 use broker_core::ports::{Backlog, Store, StoreError, StoredDocument, Waiting};
 use broker_core::series::{Kept, Ruled, Showing, ShownAt, Sought};
@@ -178,7 +178,7 @@ impl Store for Journal {
         whichever!(self, store => store.evidence(hash).await)
     }
 
-    async fn set_aside(&self, wanted: &SetAside) -> Result<Vec<(MessageId, RecipientRecord)>, StoreError> {
+    async fn set_aside(&self, wanted: &SetAside) -> Result<Vec<Aside>, StoreError> {
         whichever!(self, store => store.set_aside(wanted).await)
     }
 

@@ -104,6 +104,10 @@ fn a_limit_says_what_it_hides_and_counts_only_what_is_asked_for() {
     let (_, said) = asked(&["list", "--limit", "4"]);
     assert!(said.ends_with("4 recipients lie still.\n"), "{said}");
     let (_, said) = asked(&["list", "--limit", "1", "--receiver", "210020"]);
+    assert!(
+        said.contains("120010 > 210020") && said.contains(", by folder:inbox\n"),
+        "whence and whither: {said}"
+    );
     assert!(said.contains("P12") && said.ends_with("1 recipients lie still.\n"), "{said}");
 
     // The destination is entered: it goes, and its sender is answered, which nobody did before.

@@ -33,7 +33,7 @@ pub(crate) async fn the_ledger_balances_whatever_happens(rig: impl Rig) {
     let settlements: Vec<_> = claimed.iter().zip(ways).map(|(id, event)| settlement(*id, event)).collect();
     assert_eq!(store.settle(&settlements, at(51)).await, Ok(8));
     let aside = store.set_aside(&SetAside { limit: 5, ..SetAside::default() }).await.expect("a list");
-    let replayed: Vec<_> = aside.iter().map(|(_, r)| (r.id, Some(destination("folder:c")))).collect();
+    let replayed: Vec<_> = aside.iter().map(|a| (a.recipient.id, Some(destination("folder:c")))).collect();
     assert_eq!(store.replay(&replayed, "operator", at(52)).await, Ok(5));
 
     let ledger = store.ledger().await.expect("the books");

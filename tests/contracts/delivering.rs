@@ -320,7 +320,7 @@ pub(crate) async fn a_parked_recipient_is_listed_and_replayed(rig: impl Rig) {
 
     let list = async |wanted: SetAside| -> Vec<RecipientId> {
         let listed = store.set_aside(&wanted).await.expect("a list");
-        listed.into_iter().map(|(_, r)| r.id).collect()
+        listed.into_iter().map(|aside| aside.recipient.id).collect()
     };
     let all = SetAside { limit: 10, ..SetAside::default() };
     assert_eq!(list(all.clone()).await, [nowhere, sent]);

@@ -5,8 +5,10 @@ use super::rig::Rig;
 use broker_core::journal::{CommitResult, Entry, Evidence, VerdictRecord};
 use broker_core::lifecycle::State;
 use broker_core::ports::Store;
+use broker_core::transport::Transport;
 use dead_letter::Reason;
 use message_schemas::{Code, Finding, MessageId};
+use std::sync::Arc;
 
 const MSG_ID: &str = "E630B55B-D063-4BFA-8DB4-E4B0A22D2451";
 
@@ -39,6 +41,15 @@ pub(crate) async fn a_message_is_found_by_every_id(rig: impl Rig) {
     ] {
         assert_eq!(find(&store, &text).await, [id], "{text:?}");
     }
+    // What has no head is known by its envelope.
+    let mut unread = message(3).to("folder:a");
+    let transport = Transport {
+        message_id: Some("URN:UUID:11111111-2222-4333-8444-555555555555".into()),
+        ..Transport::default()
+    };
+    (unread.head, unread.arrival.transport) = (None, Some(Arc::new(transport)));
+    commit(&store, unread).await;
+    assert_eq!(find(&store, "11111111222243338444555555555555").await, [message_id(3)]);
     assert_eq!(store.documents(id).await.expect("a search").len(), 1);
     assert_eq!(store.documents(id).await.expect("a search")[0].id, document);
     for text in ["", " ", "Rapport", "no such id", "%", "00000000-0000-0000-0000-000000000000"] {

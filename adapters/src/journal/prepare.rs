@@ -145,7 +145,7 @@ impl Prepared {
                 .and_then(|h| h.sender.as_ref())
                 .and_then(|s| s.her_id().or(s.enterprise_her_id()))
                 .map(|id| id.to_string()),
-            msg_id: head.and_then(|h| h.msg_id.as_ref()).map(message_schemas::MsgId::key),
+            msg_id: records::sent_as(&entry),
             document_id: head.and_then(|h| h.document_id.clone()),
             family: head.map(|h| h.kind.family.as_str()),
             version: head.map(|h| h.kind.version.to_string()),

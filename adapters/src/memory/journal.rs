@@ -5,8 +5,8 @@ use crate::records;
 use crate::standing::{Change, Standing, event_name};
 use broker_core::ContentHash;
 use broker_core::journal::{
-    Balance, Book, Closing, CommitResult, Committed, Deadline, Delivery, Document, Entry, EventRecord, Known,
-    Ledger, Lookup, MessageRecord, Original, OriginalKey, Overdue, Payload, Provenance, Recipient,
+    Aside, Balance, Book, Closing, CommitResult, Committed, Deadline, Delivery, Document, Entry, EventRecord,
+    Known, Ledger, Lookup, MessageRecord, Original, OriginalKey, Overdue, Payload, Provenance, Recipient,
     RecipientId, RecipientRecord, Remark, Seen, Sent, SetAside, Settlement,
 };
 use broker_core::lifecycle::{Event, State};
@@ -405,7 +405,7 @@ impl Journal {
 
     fn delivery(&self, seq: Seq, tries: u32) -> Option<Delivery> {
         let row = self.recipients.get(seq)?;
-        let entry = &self.messages.get(row.message)?.entry;
+        let entry = &*self.messages.get(row.message)?.entry;
         let document = match row.recipient.payload {
             Payload::Original => None,
             Payload::Document(at) => Some(entry.documents.get(at)?),
@@ -519,7 +519,7 @@ impl Journal {
             let head = message.entry.head.as_ref();
             let is_it = meant.uuid == Some(own.0)
                 || meant.short.is_some_and(|bits| bits == records::short_bits(own))
-                || head.and_then(|h| h.msg_id.as_ref()).is_some_and(|m| m.key() == meant.key)
+                || records::sent_as(&message.entry).is_some_and(|key| key == meant.key)
                 || head.and_then(|h| h.document_id.as_ref()).is_some_and(|d| *d == meant.text);
             if is_it {
                 found.insert(seq);
@@ -569,7 +569,7 @@ impl Journal {
 
     fn recipient(&self, seq: Seq) -> Option<RecipientRecord> {
         let row = self.recipients.get(seq)?;
-        let entry = &self.messages.get(row.message)?.entry;
+        let entry = &*self.messages.get(row.message)?.entry;
         let document = match row.recipient.payload {
             Payload::Original => None,
             Payload::Document(at) => entry.documents.get(at),
@@ -642,7 +642,7 @@ impl Journal {
         }
     }
 
-    pub(super) fn set_aside(&self, wanted: &SetAside) -> Vec<(MessageId, RecipientRecord)> {
+    pub(super) fn set_aside(&self, wanted: &SetAside) -> Vec<Aside> {
         self.recipients
             .iter()
             .enumerate()
@@ -650,8 +650,20 @@ impl Journal {
             .filter(|(_, row)| wanted.reason.is_none() || row.standing.reason == wanted.reason)
             .filter(|(_, row)| wanted.destination.is_none() || row.destination == wanted.destination)
             .filter(|(_, row)| wanted.receiver.is_none() || row.recipient.receiver == wanted.receiver)
-            .filter_map(|(seq, _)| Some((self.id_of(seq), self.recipient(seq)?)))
-            .filter(|(message, _)| wanted.message.is_none_or(|m| m == *message))
+            .filter(|(seq, _)| wanted.message.is_none_or(|m| m == self.id_of(*seq)))
+            .filter_map(|(seq, row)| {
+                let Entry { arrival, head, .. } = &*self.messages.get(row.message)?.entry;
+                let sender = head.as_ref().and_then(|head| head.sender.as_ref());
+                Some(Aside {
+                    message: arrival.id,
+                    received: arrival.received,
+                    source: arrival.source.clone(),
+                    sender: sender
+                        .and_then(|s| s.her_id().or(s.enterprise_her_id()))
+                        .or(arrival.envelope_sender),
+                    recipient: self.recipient(seq)?,
+                })
+            })
             .take(wanted.limit)
             .collect()
     }

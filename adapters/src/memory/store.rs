@@ -8,8 +8,8 @@
 use super::journal::Journal;
 use broker_core::ContentHash;
 use broker_core::journal::{
-    CommitResult, Delivery, Document, Entry, EventRecord, Known, Ledger, Lookup, MessageRecord, Overdue,
-    RecipientId, RecipientRecord, SetAside, Settlement,
+    Aside, CommitResult, Delivery, Document, Entry, EventRecord, Known, Ledger, Lookup, MessageRecord,
+    Overdue, RecipientId, SetAside, Settlement,
 };
 use broker_core::ports::{Backlog, Store, StoreError, Waiting};
 use broker_core::series::{Kept, Ruled, Showing, ShownAt, Sought};
@@ -234,7 +234,7 @@ impl Store for MemoryStore {
         })
     }
 
-    async fn set_aside(&self, wanted: &SetAside) -> Result<Vec<(MessageId, RecipientRecord)>, StoreError> {
+    async fn set_aside(&self, wanted: &SetAside) -> Result<Vec<Aside>, StoreError> {
         self.step(Call::Read, |j| Ok(j.set_aside(wanted)))
     }
 

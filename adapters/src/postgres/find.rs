@@ -7,7 +7,7 @@ use crate::journal::body::unpack;
 use crate::records::{self, Meant};
 use broker_core::ContentHash;
 use broker_core::journal::{
-    Document, EventRecord, MessageRecord, RecipientId, RecipientRecord, SetAside, VerdictRecord,
+    Aside, Document, EventRecord, MessageRecord, RecipientId, RecipientRecord, SetAside, VerdictRecord,
 };
 use broker_core::ports::{StoredDocument, Waiting};
 use dead_letter::Reason;
@@ -209,18 +209,16 @@ fn bytes(row: &PgRow, first: usize) -> Result<Arc<[u8]>, Failure> {
 }
 
 const SET_ASIDE: &str =
-    "SELECT message, id, book, receiver, destination, kind, document, state, reason, detail,
-    tries, NULL::bigint, receipt_deadline, expires
-    FROM recipient WHERE owner = $5 AND aside IN ('parked', 'expired') AND ($1 IS NULL OR message = $1)
-    AND ($2 IS NULL OR reason = $2) AND ($3 IS NULL OR destination = $3)
-    AND ($6 IS NULL OR receiver = $6)
-    ORDER BY seq LIMIT $4";
+    "SELECT r.message, m.received, m.source, COALESCE(m.sender, m.envelope_sender::text), r.id, r.book,
+    r.receiver, r.destination, r.kind, r.document, r.state, r.reason, r.detail, r.tries, NULL::bigint,
+    r.receipt_deadline, r.expires
+    FROM recipient r JOIN message m ON m.id = r.message AND m.day = r.message_day
+    WHERE r.owner = $5 AND r.aside IN ('parked', 'expired') AND ($1 IS NULL OR r.message = $1)
+    AND ($2 IS NULL OR r.reason = $2) AND ($3 IS NULL OR r.destination = $3) AND ($6 IS NULL OR r.receiver = $6)
+    ORDER BY r.seq LIMIT $4";
 
 /// Parked and expired recipients.
-pub(super) async fn set_aside(
-    from: &Reader,
-    wanted: &SetAside,
-) -> Result<Vec<(MessageId, RecipientRecord)>, Failure> {
+pub(super) async fn set_aside(from: &Reader, wanted: &SetAside) -> Result<Vec<Aside>, Failure> {
     let rows = sqlx::query(SET_ASIDE)
         .bind(wanted.message.map(|id| id.0))
         .bind(wanted.reason.map(|r| r.as_str()))
@@ -230,7 +228,16 @@ pub(super) async fn set_aside(
         .bind(wanted.receiver.map(|receiver| i64::from(receiver.0)))
         .fetch_all(&from.pool)
         .await?;
-    rows.iter().map(|row| Ok((MessageId(row.try_get(0)?), recipient(row, 1)?))).collect()
+    let aside = |row: &PgRow| {
+        Ok(Aside {
+            message: MessageId(row.try_get(0)?),
+            received: time(row, 1)?.ok_or_else(|| unreadable("a time"))?,
+            source: row.try_get(2)?,
+            sender: records::her_id(row.try_get(3)?),
+            recipient: recipient(row, 4)?,
+        })
+    };
+    rows.iter().map(aside).collect()
 }
 
 const WAITING: &str =

@@ -43,8 +43,8 @@ use crate::records;
 use access::Access;
 use broker_core::ContentHash;
 use broker_core::journal::{
-    CommitResult, Delivery, Document, Entry, EventRecord, Known, Ledger, Lookup, MessageRecord, Overdue,
-    RecipientId, RecipientRecord, SetAside, Settlement,
+    Aside, CommitResult, Delivery, Document, Entry, EventRecord, Known, Ledger, Lookup, MessageRecord,
+    Overdue, RecipientId, SetAside, Settlement,
 };
 use broker_core::ports::{Backlog, Store, StoreError, StoredDocument, Waiting};
 use broker_core::series::{Kept, Ruled, Showing, ShownAt, Sought};
@@ -419,7 +419,7 @@ impl Store for PostgresStore {
         patiently(find::evidence(self.reader(), hash)).await
     }
 
-    async fn set_aside(&self, wanted: &SetAside) -> Result<Vec<(MessageId, RecipientRecord)>, StoreError> {
+    async fn set_aside(&self, wanted: &SetAside) -> Result<Vec<Aside>, StoreError> {
         patiently(find::set_aside(self.reader(), wanted)).await
     }
 

@@ -7,7 +7,7 @@ use crate::journal::body::unpack;
 use crate::records::{self, Meant};
 use broker_core::ContentHash;
 use broker_core::journal::{
-    Document, EventRecord, MessageRecord, RecipientId, RecipientRecord, SetAside, VerdictRecord,
+    Aside, Document, EventRecord, MessageRecord, RecipientId, RecipientRecord, SetAside, VerdictRecord,
 };
 use broker_core::ports::{StoreError, Waiting};
 use dead_letter::Reason;
@@ -210,7 +210,8 @@ fn bytes(row: &SqliteRow, first: usize) -> Result<Arc<[u8]>, StoreError> {
     unpack(row.try_get(first).map_err(sort)?, row.try_get(first + 1).map_err(sort)?, bytes)
 }
 
-const SET_ASIDE: &str = "SELECT m.id, r.id, r.book, r.receiver, r.destination, d.kind, d.id, r.state, r.reason, r.detail, r.tries,
+const SET_ASIDE: &str = "SELECT m.id, m.received, m.source, COALESCE(m.sender, CAST(m.envelope_sender AS TEXT)),
+    r.id, r.book, r.receiver, r.destination, d.kind, d.id, r.state, r.reason, r.detail, r.tries,
     r.next_attempt, r.receipt_deadline, r.expires
     FROM recipient r INDEXED BY recipient_set_aside JOIN message m ON m.seq = r.message
     LEFT JOIN document d ON d.seq = r.document
@@ -219,10 +220,7 @@ const SET_ASIDE: &str = "SELECT m.id, r.id, r.book, r.receiver, r.destination, d
     ORDER BY r.seq LIMIT $4";
 
 /// Parked and expired recipients.
-pub(super) async fn set_aside(
-    from: &Reader,
-    wanted: &SetAside,
-) -> Result<Vec<(MessageId, RecipientRecord)>, StoreError> {
+pub(super) async fn set_aside(from: &Reader, wanted: &SetAside) -> Result<Vec<Aside>, StoreError> {
     let rows = sqlx::query(SET_ASIDE)
         .bind(wanted.message.map(|id| id_bytes(id.0)))
         .bind(wanted.reason.map(|r| r.as_str()))
@@ -233,7 +231,16 @@ pub(super) async fn set_aside(
         .fetch_all(&from.pool)
         .await
         .map_err(sort)?;
-    rows.iter().map(|row| Ok((message_id(row, 0)?, recipient(row, 1)?))).collect()
+    let aside = |row: &SqliteRow| {
+        Ok(Aside {
+            message: message_id(row, 0)?,
+            received: time(row, 1)?.ok_or_else(|| unreadable("a time"))?,
+            source: row.try_get(2).map_err(sort)?,
+            sender: records::her_id(row.try_get(3).map_err(sort)?),
+            recipient: recipient(row, 4)?,
+        })
+    };
+    rows.iter().map(aside).collect()
 }
 
 const WAITING: &str = "SELECT m.id, r.received, r.id, r.book, r.receiver, r.destination, d.kind, d.id, r.state, r.reason, r.detail,

@@ -31,8 +31,8 @@ use crate::journal::prepare::Prepared;
 use crate::records;
 use broker_core::ContentHash;
 use broker_core::journal::{
-    CommitResult, Delivery, Document, Entry, EventRecord, Known, Ledger, Lookup, MessageRecord, Overdue,
-    RecipientId, RecipientRecord, SetAside, Settlement,
+    Aside, CommitResult, Delivery, Document, Entry, EventRecord, Known, Ledger, Lookup, MessageRecord,
+    Overdue, RecipientId, SetAside, Settlement,
 };
 use broker_core::ports::{Backlog, Clock, Store, StoreError, Waiting};
 use broker_core::series::{Kept, Ruled, Showing, ShownAt, Sought};
@@ -340,7 +340,7 @@ impl Store for SqliteStore {
         find::evidence(self.reader(), hash).await
     }
 
-    async fn set_aside(&self, wanted: &SetAside) -> Result<Vec<(MessageId, RecipientRecord)>, StoreError> {
+    async fn set_aside(&self, wanted: &SetAside) -> Result<Vec<Aside>, StoreError> {
         find::set_aside(self.reader(), wanted).await
     }
 

@@ -721,7 +721,22 @@ pub struct EventRecord {
     pub detail: Option<String>,
 }
 
-/// Which parked, expired or rejected recipients are wanted.
+/// A recipient that is set aside, with what tells at a glance where its message came from.
+#[derive(Debug, Clone)]
+pub struct Aside {
+    /// Its message.
+    pub message: MessageId,
+    /// When that came.
+    pub received: Timestamp,
+    /// The entrance that it came by.
+    pub source: String,
+    /// Its sender, by its head or by its envelope; none if neither tells.
+    pub sender: Option<HerId>,
+    /// The recipient.
+    pub recipient: RecipientRecord,
+}
+
+/// Which parked or expired recipients are wanted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SetAside {
     /// Only of this message.

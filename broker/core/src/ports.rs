@@ -13,8 +13,8 @@ pub use revocation::{NotFetched, Question, RevocationSource};
 
 use crate::arrival::Arrival;
 use crate::journal::{
-    CommitResult, Committed, Delivery, Document, Entry, EventRecord, Known, Ledger, Lookup, MessageRecord,
-    Overdue, RecipientId, RecipientRecord, SetAside, Settlement, VerdictRecord,
+    Aside, CommitResult, Committed, Delivery, Document, Entry, EventRecord, Known, Ledger, Lookup,
+    MessageRecord, Overdue, RecipientId, RecipientRecord, SetAside, Settlement, VerdictRecord,
 };
 use crate::series::{Kept, Ruled, Showing, ShownAt, Sought};
 use dead_letter::Attempt;
@@ -143,10 +143,7 @@ pub trait Store: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Option<Arc<[u8]>>, StoreError>> + Send;
 
     /// Recipients that are set aside (parked or expired), with their messages.
-    fn set_aside(
-        &self,
-        wanted: &SetAside,
-    ) -> impl Future<Output = Result<Vec<(MessageId, RecipientRecord)>, StoreError>> + Send;
+    fn set_aside(&self, wanted: &SetAside) -> impl Future<Output = Result<Vec<Aside>, StoreError>> + Send;
 
     /// Sends set-aside recipients again, to their destination or another; who and why goes into the events.
     fn replay(

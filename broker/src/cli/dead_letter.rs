@@ -8,17 +8,17 @@ mod show;
 use super::{ConfigArg, Format, journal, json_line};
 use crate::exit::{Failure, Verdict};
 use crate::wiring::Journal;
-use broker_core::journal::{MessageRecord, RecipientRecord, SetAside};
+use broker_core::journal::{Aside, MessageRecord, SetAside};
 use broker_core::lifecycle::State;
 use broker_core::ports::Store;
 use clap::Subcommand;
 use dead_letter::{ParkedState, Reason};
-use message_schemas::{HerId, MessageId};
+use message_schemas::HerId;
 use routing_rules::DestinationId;
 use std::collections::BTreeMap;
 use std::io::Write;
 
-/// List, show and replay what was set aside: parked, expired and rejected.
+/// List, show and replay what was set aside: parked and expired.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   budstikke dead-letter list --config broker.toml
@@ -100,9 +100,6 @@ struct List {
     format: Format,
 }
 
-/// A recipient that lies still, with its message.
-type Lying = (MessageId, RecipientRecord);
-
 impl Command {
     pub(super) fn run(self, out: &mut dyn Write) -> Result<Verdict, Failure> {
         match self.action {
@@ -116,7 +113,7 @@ impl Command {
 impl Which {
     /// What the journal holds of it, and whether that is more than the limit. Several values of one filter are asked for
     /// one by one.
-    async fn find(&self, journal: &Journal) -> Result<(Vec<Lying>, bool), Failure> {
+    async fn find(&self, journal: &Journal) -> Result<(Vec<Aside>, bool), Failure> {
         let limit = self.limit.saturating_add(1);
         let mut found = BTreeMap::new();
         for reason in each(&self.code) {
@@ -124,8 +121,8 @@ impl Which {
                 for receiver in each(&self.receiver) {
                     let destination = destination.clone();
                     let wanted = SetAside { message: None, reason, destination, receiver, limit };
-                    for (message, recipient) in journal.set_aside(&wanted).await? {
-                        found.insert((message, recipient.id), (message, recipient));
+                    for aside in journal.set_aside(&wanted).await? {
+                        found.insert((aside.message, aside.recipient.id), aside);
                     }
                 }
             }
@@ -149,20 +146,10 @@ impl List {
     fn run(self, out: &mut dyn Write) -> Result<Verdict, Failure> {
         let config = self.config.load()?;
         let (lying, more) = journal::with(&config, async |journal| self.which.find(journal).await)?;
-        for (message, recipient) in &lying {
+        for aside in &lying {
             match self.format {
-                Format::Text => {
-                    let reason = recipient.reason.map_or_else(String::new, |r| format!("{r} {}", r.title()));
-                    let place = recipient.destination.as_ref().map_or("-", DestinationId::as_str);
-                    let receiver = recipient.receiver.map_or_else(|| "-".to_owned(), |r| r.to_string());
-                    let state = recipient.state;
-                    writeln!(
-                        out,
-                        "{}  {message}  {state:<9} {receiver:>9}  {place:<20} {reason}",
-                        message.short()
-                    )?;
-                }
-                Format::Json => json_line(out, &with_message(*message, recipient))?,
+                Format::Text => line(out, aside)?,
+                Format::Json => json_line(out, &json(aside))?,
             }
         }
         if self.format == Format::Text {
@@ -172,20 +159,49 @@ impl List {
     }
 }
 
-fn with_message(message: MessageId, recipient: &RecipientRecord) -> serde_json::Value {
-    serde_json::json!({ "message": message, "short": message.short(), "recipient": recipient })
+/// `short, id, when it came, state, sender > receiver, destination, why, and by which entrance`.
+fn line(out: &mut dyn Write, aside: &Aside) -> Result<(), Failure> {
+    let Aside { message, recipient, source, .. } = aside;
+    let party = |id: Option<HerId>| id.map_or_else(|| "-".to_owned(), |id| id.to_string());
+    let (sender, receiver) = (party(aside.sender), party(recipient.receiver));
+    let place = recipient.destination.as_ref().map_or("-", DestinationId::as_str);
+    let reason = recipient.reason.map_or_else(String::new, |r| format!("{r} {}", r.title()));
+    let (short, state) = (message.short(), recipient.state);
+    let received = aside.received.strftime("%FT%TZ");
+    writeln!(
+        out,
+        "{short}  {message}  {received}  {state:<9} {sender:>9} > {receiver:<9} {place:<20} {reason}, by {source}"
+    )?;
+    Ok(())
+}
+
+fn json(aside: &Aside) -> serde_json::Value {
+    let Aside { message, received, source, sender, recipient } = aside;
+    serde_json::json!({
+        "message": message, "short": message.short(), "received": received, "source": source, "sender": sender,
+        "recipient": recipient,
+    })
 }
 
 /// What lies still of the messages that an id may mean; of one recipient, if it is a recipient's.
-async fn by_id(journal: &Journal, id: &str) -> Result<Vec<Lying>, Failure> {
+async fn by_id(journal: &Journal, id: &str) -> Result<Vec<Aside>, Failure> {
     let id = id.trim();
     let mut lying = Vec::new();
-    for record in journal.find(id, 100).await? {
-        let MessageRecord { id: message, recipients, .. } = record;
-        lying
-            .extend(recipients.into_iter().filter(|r| parked_state(r.state).is_some()).map(|r| (message, r)));
+    for MessageRecord { id: message, received, source, head, envelope_sender, recipients, .. } in
+        journal.find(id, 100).await?
+    {
+        let by_head = head.and_then(|head| head.sender).and_then(|s| s.her_id().or(s.enterprise_her_id()));
+        let sender = by_head.or(envelope_sender);
+        let lies = recipients.into_iter().filter(|r| parked_state(r.state).is_some());
+        lying.extend(lies.map(|recipient| Aside {
+            message,
+            received,
+            source: source.clone(),
+            sender,
+            recipient,
+        }));
     }
-    let one: Vec<Lying> = lying.iter().filter(|(_, r)| r.id.0.to_string() == id).cloned().collect();
+    let one: Vec<Aside> = lying.iter().filter(|a| a.recipient.id.0.to_string() == id).cloned().collect();
     Ok(if one.is_empty() { lying } else { one })
 }
 

@@ -23,7 +23,7 @@ use std::io::Write;
 ///
 /// So will the id of the AMQP message that a partner sent, as its log has it, as long as the queue is one that this
 /// configuration reads, and the partner has an entry among its parties. Should a sender have used one id twice, the first
-/// message is shown.
+/// message is shown. What could not be read at all is found by it on every queue, whoever sent it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   budstikke trace --config broker.toml 4F7K-2M9Q

@@ -98,7 +98,7 @@ impl<S: Store, F: RevocationSource> Again<S, F> {
             }
             let wanted = SetAside { reason: Some(reason), limit: GROUP, ..SetAside::default() };
             match self.store.set_aside(&wanted).await {
-                Ok(found) => lying.extend(found.into_iter().map(|(message, _)| message)),
+                Ok(found) => lying.extend(found.into_iter().map(|aside| aside.message)),
                 Err(error) => {
                     telemetry::journal_failed(&self.health, "set_aside", &error);
                     return;

@@ -2,7 +2,7 @@
 
 use super::judge::{self, Asks};
 use super::rule::{self, Given};
-use super::{Lying, Which, beyond, by_id, parked_state};
+use super::{Which, beyond, by_id, parked_state};
 use crate::cli::{ConfigArg, Format, journal, json_line};
 use crate::config::Config;
 use crate::exit::{Failure, Verdict};
@@ -10,7 +10,7 @@ use crate::protection::judge::Asked;
 use crate::wiring::Journal;
 use crate::world::Tables;
 use adapters::clock::SystemClock;
-use broker_core::journal::{MessageRecord, RecipientId, RecipientRecord, VerdictRecord};
+use broker_core::journal::{Aside, MessageRecord, RecipientId, RecipientRecord, VerdictRecord};
 use broker_core::ports::{Clock, Store};
 use broker_core::protection::gets;
 use dead_letter::{Again, Filter, ParkedRecord, plan_replay};
@@ -147,25 +147,27 @@ impl Replay {
     }
 
     /// What is asked for, and whether the limit hides some.
-    async fn find(&self, journal: &Journal) -> Result<(Vec<Lying>, bool), Failure> {
+    async fn find(&self, journal: &Journal) -> Result<(Vec<Aside>, bool), Failure> {
         if self.all {
             return self.which.find(journal).await;
         }
         let mut found = BTreeMap::new();
         for id in &self.ids {
-            found.extend(by_id(journal, id).await?.into_iter().map(|lying| (lying.1.id, lying)));
+            found.extend(by_id(journal, id).await?.into_iter().map(|lying| (lying.recipient.id, lying)));
         }
         Ok((found.into_values().collect(), false))
     }
 
     /// What goes or stays by itself, and which messages are judged again.
-    async fn plan(&self, now: &Now<'_>, lying: &[Lying]) -> Result<(Vec<Step>, Asks), Failure> {
+    async fn plan(&self, now: &Now<'_>, lying: &[Aside]) -> Result<(Vec<Step>, Asks), Failure> {
         let records: Vec<_> = lying.iter().enumerate().filter_map(|(at, lying)| record(at, lying)).collect();
         let filter = Filter { confirmed: self.confirm, ..Filter::default() };
         let plan = plan_replay(&records, &filter, SystemClock::new().now());
         let (mut steps, mut asks) = (Vec::new(), Asks::new());
         for replay in &plan.go {
-            let Some((message, recipient)) = lying_at(lying, replay.receiver_index) else { continue };
+            let Some(Aside { message, recipient, .. }) = lying_at(lying, replay.receiver_index) else {
+                continue;
+            };
             // What we tell a sender of its faulty message is ours, and holds nothing of it.
             let ours = recipient.payload == "transport-error";
             let goes = match (&self.to, &replay.again, &recipient.destination) {
@@ -203,7 +205,9 @@ impl Replay {
             });
         }
         for (record, refusal) in &plan.refused {
-            let Some((message, recipient)) = lying_at(lying, record.receiver_index) else { continue };
+            let Some(Aside { message, recipient, .. }) = lying_at(lying, record.receiver_index) else {
+                continue;
+            };
             let (recipient, goes) = (recipient.id, Err(refusal.to_string()));
             steps.push(Step { message: *message, recipient, goes, to: None, judged: None, answers: false });
         }
@@ -305,12 +309,12 @@ impl Now<'_> {
     }
 }
 
-fn lying_at(lying: &[Lying], index: u32) -> Option<&Lying> {
+fn lying_at(lying: &[Aside], index: u32) -> Option<&Aside> {
     usize::try_from(index).ok().and_then(|at| lying.get(at))
 }
 
 /// As `plan_replay` wants it; the index leads back to the recipient.
-fn record(at: usize, (message, recipient): &Lying) -> Option<ParkedRecord> {
+fn record(at: usize, Aside { message, recipient, .. }: &Aside) -> Option<ParkedRecord> {
     Some(ParkedRecord {
         message: *message,
         receiver_index: u32::try_from(at).ok()?,

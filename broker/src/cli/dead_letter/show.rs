@@ -1,11 +1,11 @@
 //! `dead-letter show`: one that lies still, with all that is known of its message, and its bytes.
 
-use super::{Format, Lying, by_id, with_message};
+use super::{Format, by_id, json};
 use crate::cli::{ConfigArg, journal, json_line, output, series, trace};
 use crate::exit::{Failure, Verdict, say};
 use crate::wiring::Journal;
 use crate::world::PUBLISHING;
-use broker_core::journal::MessageRecord;
+use broker_core::journal::{Aside, MessageRecord};
 use broker_core::ports::{Store, StoreError};
 use message_schemas::{Findings, MessageId};
 use std::collections::BTreeMap;
@@ -33,7 +33,7 @@ pub(super) struct Show {
 
 /// What is asked of the journal.
 struct Found {
-    lying: Vec<Lying>,
+    lying: Vec<Aside>,
     findings: BTreeMap<MessageId, Findings>,
     /// Of what is published: the series, with what is shown of them.
     series: BTreeMap<MessageId, Vec<series::Told>>,
@@ -56,7 +56,7 @@ impl Show {
         }
         let nothing = Findings::default();
         let mut last = None;
-        for lying @ (message, recipient) in &found.lying {
+        for lying @ Aside { message, recipient, .. } in &found.lying {
             let findings = found.findings.get(message).unwrap_or(&nothing);
             let series = found.series.get(message).filter(|_| publishes(lying));
             match self.format {
@@ -76,7 +76,7 @@ impl Show {
                     }
                 }
                 Format::Json => {
-                    let mut line = with_message(lying.0, recipient);
+                    let mut line = json(lying);
                     if let Some(line) = line.as_object_mut() {
                         line.insert("findings".to_owned(), serde_json::json!(findings.as_slice()));
                         if let Some(series) = series {
@@ -94,7 +94,7 @@ impl Show {
         let lying = by_id(journal, &self.id).await?;
         let mut findings = BTreeMap::new();
         let mut told = BTreeMap::new();
-        for one @ (message, _) in &lying {
+        for one @ Aside { message, .. } in &lying {
             if publishes(one) && !told.contains_key(message) {
                 told.insert(*message, series::of_message(journal, *message).await?);
             }
@@ -119,6 +119,6 @@ impl Show {
 }
 
 /// It is a document that a target is told of.
-fn publishes((_, recipient): &Lying) -> bool {
-    recipient.destination.as_ref().is_some_and(|to| to.as_str().starts_with(PUBLISHING))
+fn publishes(aside: &Aside) -> bool {
+    aside.recipient.destination.as_ref().is_some_and(|to| to.as_str().starts_with(PUBLISHING))
 }
