@@ -173,7 +173,7 @@ fn by_reason(reason: Reason, destination: Option<&String>, confirmed: bool) -> R
         | R::DatedAhead => Ok(deliver()),
         R::OutcomeUnknown if confirmed => Ok(deliver()),
         R::OutcomeUnknown => Err(Refusal::UnknownNotConfirmed),
-        R::ConflictingContent if confirmed => Ok(Again::Route),
+        R::ConflictingContent if confirmed => Ok(Again::Decide),
         R::ConflictingContent => Err(Refusal::ConflictNotConfirmed),
         R::HeldByRule => Ok(Again::Release),
         R::StoreFull | R::ClockJumped | R::ReceiptWithoutOriginal => Ok(Again::Route),
@@ -337,7 +337,7 @@ mod tests {
     fn what_a_person_must_look_at_needs_a_yes() {
         let conflict = record(Reason::ConflictingContent, 0);
         assert_eq!(plan_one(&conflict, false), Err(Refusal::ConflictNotConfirmed));
-        assert_eq!(plan_one(&conflict, true), Ok(Again::Route));
+        assert_eq!(plan_one(&conflict, true), Ok(Again::Decide));
         let unknown = record(Reason::OutcomeUnknown, 0);
         assert_eq!(plan_one(&unknown, false), Err(Refusal::UnknownNotConfirmed));
         assert!(plan_one(&unknown, true).is_ok());

@@ -66,6 +66,9 @@ impl Prepared {
         let own = |message| message == record.id;
         let had_keys = known.seen.iter().any(|seen| own(seen.message));
         known.seen.retain(|seen| !own(seen.message));
+        // Who asks for what contradicts another has looked at both, and wants it beside that.
+        let contradicts = parked.iter().any(|r| r.reason == Some(Reason::ConflictingContent));
+        known.seen.retain(|seen| !contradicts || seen.content_hash == self.payload_hash);
         let closed = closed_before(record, &parked, &mut known);
 
         let mut entry = self.decide_telling(told == 0, &known, world, now, ids);
@@ -82,7 +85,7 @@ impl Prepared {
             }
         }
         entry.closings.retain(|closing| !closed.contains(&closing.recipient));
-        if had_keys {
+        if had_keys || contradicts {
             entry.duplicate_keys.clear();
         }
         if entry.recipients.len() == parked.len() && entry.recipients.iter().zip(&parked).all(same) {

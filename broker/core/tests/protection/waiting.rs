@@ -219,6 +219,23 @@ fn what_had_no_destination_is_answered_for_when_it_has_one() {
 }
 
 #[test]
+fn what_contradicts_another_goes_beside_it_when_a_person_says_so() {
+    let world = Scene::default().world();
+    let other = message_schemas::MessageId(uuid::Uuid::from_u128(77));
+    let seen = |content_hash| Seen { message: other, receiver: "202".into(), content_hash };
+    let known = Known { seen: vec![seen(broker_core::ContentHash::of(b"another"))], ..Known::default() };
+    let outcome = process(arrival(&wrapped(&letter(202))), &world, now(), &mut ids());
+    let first = decide(outcome, &world, &known, now());
+    assert_eq!(rows(&first, Book::Message), ["- parked P11 opened"]);
+    let entry = again(&first, &known, &world, HOUR).expect("a decision");
+    assert_eq!(rows(&entry, Book::Message), ["202 waiting opened"]);
+    assert_eq!(receipts(&entry), ["ok"]);
+    assert!(entry.duplicate_keys.is_empty(), "the other keeps the key");
+    let copy = Known { seen: vec![seen(first.payload_hash)], ..Known::default() };
+    assert_eq!(again(&first, &copy, &world, HOUR).expect("a decision").verdict.as_str(), "duplicate");
+}
+
+#[test]
 fn a_receipt_whose_receiver_was_missing_is_no_second_one_of_itself() {
     let hcp = |enterprise: u32, service: u32| {
         format!(
