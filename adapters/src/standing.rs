@@ -113,7 +113,8 @@ impl Standing {
             | Event::Expire
             | Event::ReceiptOk
             | Event::ReceiptRejected
-            | Event::Replace => {}
+            | Event::Replace
+            | Event::Discard => {}
         }
         self.next_attempt = self.is_claimable().then(|| change.next_attempt.unwrap_or(now));
         true
@@ -134,6 +135,7 @@ pub(crate) const fn event_name(event: Event) -> &'static str {
         Event::ReceiptRejected => "receipt_rejected",
         Event::Replay => "replay",
         Event::Replace => "replace",
+        Event::Discard => "discard",
     }
 }
 

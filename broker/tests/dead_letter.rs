@@ -62,6 +62,27 @@ fn findings_are_shown_and_the_bytes_are_written_as_they_came() {
     // On standard output there is nothing else.
     assert_eq!(show(&[&id, "--out", "-"]), (Some(0), signed));
 
+    // When nothing is to be done with it, it is taken from the list; and back, if that was wrong.
+    let discard = |more: &[&str]| {
+        let output = home.ask(&[&["dead-letter", "discard", "--config", "broker.toml", &id], more].concat());
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, said) = discard(&["--dry-run"]);
+    assert!(code == Some(0) && said.ends_with("1 of 1 would be discarded.\n"), "{said}");
+    assert!(home.aside().contains("1 recipients lie still."));
+    let (code, said) = discard(&["--reason", "sender told, case 4711"]);
+    assert!(code == Some(0) && said.ends_with("1 of 1 discarded.\n"), "{said}");
+    assert!(home.aside().contains("0 recipients lie still."));
+    assert_eq!(discard(&["--reason", "again"]).0, Some(1));
+    let told = home.ask(&["trace", "--config", "broker.toml", &id]);
+    let told = String::from_utf8(told.stdout).unwrap();
+    assert!(told.contains("discarded") && told.contains("case 4711"), "{told}");
+    let (code, said) = discard(&["--undo", "--reason", "the wrong one"]);
+    assert!(code == Some(0) && said.ends_with("1 of 1 lie still again.\n"), "{said}");
+    assert!(home.aside().contains("1 recipients lie still."));
+    let ledger = home.ask(&["ledger", "--config", "broker.toml"]);
+    assert_eq!(ledger.status.code(), Some(0), "{ledger:?}");
+
     let (code, said) = show(&["0000-0000", "--out", "nothing.p7m"]);
     assert_eq!((code, said), (Some(1), Vec::new()));
     assert!(!home.at("nothing.p7m").exists());

@@ -80,7 +80,7 @@ SELECT message, id, to_timestamp(f.received / 1e6) AS received, receiver, destin
     ORDER BY received LIMIT 100)
     UNION ALL
     (SELECT message, id, received, receiver, destination, reason, tries FROM recipient
-    WHERE owner = :'owner' AND aside IS NULL AND state = :'state' AND :'state' IN ('handed_over', 'receipted')
+    WHERE owner = :'owner' AND aside IS NULL AND state = :'state' AND :'state' IN ('handed_over', 'receipted', 'discarded')
     AND received >= :since AND received < :until AND day >= :since / 86400000000 - 1
     ORDER BY received LIMIT 100)
     UNION ALL

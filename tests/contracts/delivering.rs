@@ -302,6 +302,48 @@ pub(crate) async fn time_to_live_and_receipt_deadline_are_told(rig: impl Rig) {
     assert_eq!(state(&store, ids[0]).await, State::Receipted);
 }
 
+pub(crate) async fn what_is_discarded_lies_there_no_more_and_can_be_laid_back(rig: impl Rig) {
+    let store = rig.open().await;
+    let parked = message(1).recipient(|r| {
+        r.state = State::Parked;
+        r.reason = Some(Reason::NotForUs);
+    });
+    let parked = commit(&store, parked).await[0];
+    let sent = commit(&store, message(2).to("folder:a")).await[0];
+    claim(&store, "folder:a", 2, 1).await;
+    settle(&store, &[settlement(sent, Event::HandOver)], 3).await;
+    let expire = Settlement { from: State::HandedOver, ..settlement(sent, Event::Expire) };
+    settle(&store, &[expire], 6).await;
+
+    let lying = async || {
+        let listed = store.set_aside(&SetAside { limit: 9, ..SetAside::default() }).await.expect("a list");
+        listed.into_iter().map(|aside| aside.recipient.id).collect::<Vec<_>>()
+    };
+    assert_eq!(lying().await, [parked, sent]);
+    let discard = |id, from| Settlement {
+        from,
+        detail: Some("operator: why".to_owned()),
+        reason: Some(Reason::NotForUs),
+        ..settlement(id, Event::Discard)
+    };
+    let both = [discard(parked, State::Parked), discard(sent, State::Expired)];
+    assert_eq!(settle(&store, &both, 7).await, 2);
+    assert_eq!(settle(&store, &both, 8).await, 0, "once");
+    assert_eq!(lying().await, []);
+    let event = &store.events(1).await.expect("events")[0];
+    assert_eq!((event.what.as_str(), event.detail.as_deref()), ("discard", Some("P09: operator: why")));
+    let ledger = store.ledger().await.expect("the books");
+    assert!(ledger.balances(), "{ledger:?}");
+    assert_eq!(ledger.messages.states["discarded"], 2);
+
+    // It can be taken back, and a late receipt still counts.
+    let back = Settlement { event: Event::Park, ..discard(parked, State::Discarded) };
+    assert_eq!(settle(&store, &[back], 9).await, 1);
+    assert_eq!(lying().await, [parked]);
+    commit(&store, message(3).closing(sent, Event::ReceiptOk)).await;
+    assert_eq!(state(&store, sent).await, State::Receipted);
+}
+
 pub(crate) async fn a_parked_recipient_is_listed_and_replayed(rig: impl Rig) {
     let store = rig.open().await;
     let nowhere = commit(

@@ -77,6 +77,7 @@ journals! {
         after_the_clock_was_set_back_nothing_waits_for_the_old_time,
         time_to_live_and_receipt_deadline_are_told,
         a_parked_recipient_is_listed_and_replayed,
+        what_is_discarded_lies_there_no_more_and_can_be_laid_back,
         an_expired_recipient_begins_anew_when_replayed,
         the_backlog_counts_by_destination,
     };

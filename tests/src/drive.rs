@@ -262,7 +262,7 @@ pub fn books(config: &Path) -> Option<Books> {
         letters: count("messages", "accepted")?,
         receipts: count("receipts", "accepted")?,
         open: both(&["waiting", "sending", "unsure"]),
-        astray: both(&["rejected", "parked", "expired", "replaced"]),
+        astray: both(&["rejected", "parked", "expired", "replaced", "discarded"]),
     })
 }
 

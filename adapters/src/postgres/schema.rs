@@ -16,6 +16,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "journal", include_str!("../../migrations/postgres/0001_journal.sql")),
     (2, "series", include_str!("../../migrations/postgres/0002_series.sql")),
     (3, "fewer entries", include_str!("../../migrations/postgres/0003_fewer_entries.sql")),
+    (4, "discarded", include_str!("../../migrations/postgres/0004_discarded.sql")),
 ];
 
 /// The newest version that this program knows.

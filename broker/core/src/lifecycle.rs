@@ -12,7 +12,8 @@
 //!                 │         v   ╲→ rejected ╲──→ expired → receipted (a late receipt counts)
 //!                 │      unsure → (sending again: same id, same bytes)
 //!                 ├──→ parked (and back by replay; replaced when its message is judged again)
-//!                 └──→ expired (and back by replay)
+//!                 ├──→ expired (and back by replay)
+//!                 └────── parked, expired → discarded (and back to parked)
 //! ```
 //!
 //! Where there is room at its destination, a recipient is claimed by the commit that takes it in, and begins as sending.
@@ -43,6 +44,8 @@ pub enum State {
     Expired,
     /// It lay set aside, and its message was judged again: what that came to stands in its place. Final.
     Replaced,
+    /// A person has looked, and nothing is to be done with it. A person may take that back; a late receipt still counts.
+    Discarded,
 }
 
 /// What can happen to a recipient.
@@ -71,11 +74,13 @@ pub enum Event {
     Replay,
     /// Its message was judged again.
     Replace,
+    /// A person wants nothing done with it.
+    Discard,
 }
 
 impl State {
     /// All states, in the order in which they are printed.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Waiting,
         Self::Sending,
         Self::Unsure,
@@ -85,6 +90,7 @@ impl State {
         Self::Parked,
         Self::Expired,
         Self::Replaced,
+        Self::Discarded,
     ];
 
     /// The name in the ledger, the journal and metrics.
@@ -100,6 +106,7 @@ impl State {
             Self::Parked => "parked",
             Self::Expired => "expired",
             Self::Replaced => "replaced",
+            Self::Discarded => "discarded",
         }
     }
 
@@ -119,7 +126,7 @@ impl State {
             (Self::Sending, E::Retry) => Self::Waiting,
             (Self::Sending, E::LoseSight) => Self::Unsure,
             (Self::Sending, E::Refuse) => Self::Rejected,
-            (Self::Waiting | Self::Sending | Self::Unsure, E::Park) => Self::Parked,
+            (Self::Waiting | Self::Sending | Self::Unsure | Self::Discarded, E::Park) => Self::Parked,
             (Self::Waiting | Self::Sending | Self::Unsure | Self::HandedOver, E::Expire) => Self::Expired,
             // A receipt proves arrival whatever we thought: it may overtake the destination's own answer.
             (
@@ -128,7 +135,8 @@ impl State {
                 | Self::Unsure
                 | Self::HandedOver
                 | Self::Parked
-                | Self::Expired,
+                | Self::Expired
+                | Self::Discarded,
                 E::ReceiptOk,
             ) => Self::Receipted,
             (
@@ -137,11 +145,13 @@ impl State {
                 | Self::Unsure
                 | Self::HandedOver
                 | Self::Parked
-                | Self::Expired,
+                | Self::Expired
+                | Self::Discarded,
                 E::ReceiptRejected,
             ) => Self::Rejected,
             (Self::Parked | Self::Expired, E::Replay) => Self::Waiting,
             (Self::Parked, E::Replace) => Self::Replaced,
+            (Self::Parked | Self::Expired, E::Discard) => Self::Discarded,
             (
                 Self::Waiting
                 | Self::Sending
@@ -151,7 +161,8 @@ impl State {
                 | Self::Rejected
                 | Self::Parked
                 | Self::Expired
-                | Self::Replaced,
+                | Self::Replaced
+                | Self::Discarded,
                 E::Claim
                 | E::HandOver
                 | E::Retry
@@ -162,7 +173,8 @@ impl State {
                 | E::ReceiptOk
                 | E::ReceiptRejected
                 | E::Replay
-                | E::Replace,
+                | E::Replace
+                | E::Discard,
             ) => return None,
         })
     }
@@ -182,7 +194,7 @@ impl fmt::Display for State {
 
 impl Event {
     /// All events.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Claim,
         Self::HandOver,
         Self::Retry,
@@ -194,6 +206,7 @@ impl Event {
         Self::ReceiptRejected,
         Self::Replay,
         Self::Replace,
+        Self::Discard,
     ];
 }
 

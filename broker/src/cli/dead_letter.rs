@@ -1,5 +1,6 @@
 //! `dead-letter`: what lies still, why, and how it goes again.
 
+mod discard;
 mod judge;
 mod replay;
 mod rule;
@@ -18,13 +19,14 @@ use routing_rules::DestinationId;
 use std::collections::BTreeMap;
 use std::io::Write;
 
-/// List, show and replay what was set aside: parked and expired.
+/// List, show, replay and discard what was set aside: parked and expired.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   budstikke dead-letter list --config broker.toml
   budstikke dead-letter show --config broker.toml 4F7K-2M9Q
   budstikke dead-letter replay --config broker.toml 4F7K-2M9Q --reason \"disk replaced, case 4711\"
-  budstikke dead-letter replay --config broker.toml --all --code P19 --dry-run")]
+  budstikke dead-letter replay --config broker.toml --all --code P19 --dry-run
+  budstikke dead-letter discard --config broker.toml 4F7K-2M9Q --reason \"not for us, sender told\"")]
 pub(super) struct Command {
     #[command(subcommand)]
     action: Action,
@@ -65,6 +67,45 @@ Exit codes: 0 shown, 1 nothing lies still under this id.")]
 Exit codes: 0 all that was asked for goes again, 1 some does not (also what is judged again and is refused, or
 comes to the same as before).")]
     Replay(Box<replay::Replay>),
+    /// Discard: a person has looked, and nothing is to be done with it.
+    ///
+    /// It is listed no more and holds back nothing; its bytes and its history stay as long as those of all others. The one
+    /// who sent it hears nothing of it. --undo lays it back, by its id (`trace` tells that).
+    #[command(after_help = "Examples:
+  budstikke dead-letter discard --config broker.toml 4F7K-2M9Q --reason \"not for us, sender told, case 4711\"
+  budstikke dead-letter discard --config broker.toml --all --code P08 --dry-run
+  budstikke dead-letter discard --config broker.toml 4F7K-2M9Q --undo --reason \"the wrong one\"
+
+Exit codes: 0 all that was asked for is discarded, 1 some is not.")]
+    Discard(discard::Discard),
+}
+
+/// What is asked for: ids, or all that the filters leave.
+#[derive(Debug, clap::Args)]
+struct Chosen {
+    /// Ids of messages or recipients, in any form.
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    ids: Vec<String>,
+    /// All that the filters leave.
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    which: Which,
+}
+
+impl Chosen {
+    /// What the journal holds of it, and whether the limit hides some.
+    async fn find(&self, journal: &Journal) -> Result<(Vec<Aside>, bool), Failure> {
+        if self.all {
+            return self.which.find(journal).await;
+        }
+        let mut found = BTreeMap::new();
+        for id in &self.ids {
+            let lying = by_id(journal, id, |state| parked_state(state).is_some()).await?;
+            found.extend(lying.into_iter().map(|aside| (aside.recipient.id, aside)));
+        }
+        Ok((found.into_values().collect(), false))
+    }
 }
 
 /// Which of them.
@@ -106,6 +147,7 @@ impl Command {
             Action::List(list) => list.run(out),
             Action::Show(show) => show.run(out),
             Action::Replay(replay) => replay.run(out),
+            Action::Discard(discard) => discard.run(out),
         }
     }
 }
@@ -183,8 +225,8 @@ fn json(aside: &Aside) -> serde_json::Value {
     })
 }
 
-/// What lies still of the messages that an id may mean; of one recipient, if it is a recipient's.
-async fn by_id(journal: &Journal, id: &str) -> Result<Vec<Aside>, Failure> {
+/// What stands so of the messages that an id may mean; of one recipient, if it is a recipient's.
+async fn by_id(journal: &Journal, id: &str, stands: impl Fn(State) -> bool) -> Result<Vec<Aside>, Failure> {
     let id = id.trim();
     let mut lying = Vec::new();
     for MessageRecord { id: message, received, source, head, envelope_sender, recipients, .. } in
@@ -192,7 +234,7 @@ async fn by_id(journal: &Journal, id: &str) -> Result<Vec<Aside>, Failure> {
     {
         let by_head = head.and_then(|head| head.sender).and_then(|s| s.her_id().or(s.enterprise_her_id()));
         let sender = by_head.or(envelope_sender);
-        let lies = recipients.into_iter().filter(|r| parked_state(r.state).is_some());
+        let lies = recipients.into_iter().filter(|r| stands(r.state));
         lying.extend(lies.map(|recipient| Aside {
             message,
             received,
@@ -205,6 +247,11 @@ async fn by_id(journal: &Journal, id: &str) -> Result<Vec<Aside>, Failure> {
     Ok(if one.is_empty() { lying } else { one })
 }
 
+/// Who runs this command, for the record.
+fn who() -> String {
+    std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_else(|_| "somebody".to_owned())
+}
+
 const fn parked_state(state: State) -> Option<ParkedState> {
     match state {
         State::Parked => Some(ParkedState::Parked),
@@ -215,6 +262,7 @@ const fn parked_state(state: State) -> Option<ParkedState> {
         | State::Unsure
         | State::HandedOver
         | State::Receipted
-        | State::Replaced => None,
+        | State::Replaced
+        | State::Discarded => None,
     }
 }

@@ -127,7 +127,7 @@ fn of_told(
             let (state, tries) = (recipient.state, recipient.tries);
             (false, format!("not published yet: {state}, {tries} attempts{}", reason()))
         }
-        State::Parked | State::Rejected | State::Expired => {
+        State::Parked | State::Rejected | State::Expired | State::Discarded => {
             (false, format!("not published, it lies aside{}", reason()))
         }
         State::Replaced => (false, "judged again: see what took its place".to_owned()),

@@ -2,7 +2,7 @@
 
 use super::judge::{self, Asks};
 use super::rule::{self, Given};
-use super::{Which, beyond, by_id, parked_state};
+use super::{Chosen, beyond, parked_state, who};
 use crate::cli::{ConfigArg, Format, journal, json_line};
 use crate::config::Config;
 use crate::exit::{Failure, Verdict};
@@ -17,21 +17,14 @@ use dead_letter::{Again, Filter, ParkedRecord, plan_replay};
 use jiff::Timestamp;
 use message_schemas::{Code, Finding, Layer, MessageId};
 use routing_rules::{Decision, DestinationId, Facts, Gets, route};
-use std::collections::BTreeMap;
 use std::io::Write;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Replay {
     #[command(flatten)]
     config: ConfigArg,
-    /// Ids of messages or recipients, in any form.
-    #[arg(required_unless_present = "all", conflicts_with = "all")]
-    ids: Vec<String>,
-    /// All that the filters leave.
-    #[arg(long)]
-    all: bool,
     #[command(flatten)]
-    which: Which,
+    chosen: Chosen,
     /// Why, for the record.
     #[arg(long, value_name = "TEXT", required_unless_present = "dry_run")]
     reason: Option<String>,
@@ -96,7 +89,7 @@ impl Replay {
         let more = journal::with(&config, async |journal| {
             let tables = Tables::load(&config).map_err(Failure::Config)?;
             let now = Now { config: &config, journal, tables: &tables };
-            let (lying, more) = self.find(journal).await?;
+            let (lying, more) = self.chosen.find(journal).await?;
             let (mut steps, asks) = self.plan(&now, &lying).await?;
             let who_and_why = if let Asked::By(by) = &asked { by.as_str() } else { "" };
             let rulings = match self.ruling {
@@ -144,18 +137,6 @@ impl Replay {
             told.going += usize::from(step.goes.is_ok());
         }
         self.print(out, step)
-    }
-
-    /// What is asked for, and whether the limit hides some.
-    async fn find(&self, journal: &Journal) -> Result<(Vec<Aside>, bool), Failure> {
-        if self.all {
-            return self.which.find(journal).await;
-        }
-        let mut found = BTreeMap::new();
-        for id in &self.ids {
-            found.extend(by_id(journal, id).await?.into_iter().map(|lying| (lying.recipient.id, lying)));
-        }
-        Ok((found.into_values().collect(), false))
     }
 
     /// What goes or stays by itself, and which messages are judged again.
@@ -330,9 +311,4 @@ fn record(at: usize, Aside { message, recipient, .. }: &Aside) -> Option<ParkedR
 fn taken_in(message: MessageId) -> Timestamp {
     let seconds = message.0.get_timestamp().map_or(0, |stamp| stamp.to_unix().0);
     i64::try_from(seconds).ok().and_then(|s| Timestamp::from_second(s).ok()).unwrap_or_default()
-}
-
-/// Who runs this command, for the record.
-fn who() -> String {
-    std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_else(|_| "somebody".to_owned())
 }

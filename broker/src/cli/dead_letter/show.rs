@@ -1,6 +1,6 @@
 //! `dead-letter show`: one that lies still, with all that is known of its message, and its bytes.
 
-use super::{Format, by_id, json};
+use super::{Format, by_id, json, parked_state};
 use crate::cli::{ConfigArg, journal, json_line, output, series, trace};
 use crate::exit::{Failure, Verdict, say};
 use crate::wiring::Journal;
@@ -91,7 +91,7 @@ impl Show {
     }
 
     async fn find(&self, journal: &Journal) -> Result<Found, Failure> {
-        let lying = by_id(journal, &self.id).await?;
+        let lying = by_id(journal, &self.id, |state| parked_state(state).is_some()).await?;
         let mut findings = BTreeMap::new();
         let mut told = BTreeMap::new();
         for one @ Aside { message, .. } in &lying {
