@@ -72,7 +72,9 @@ impl Prepared {
         let closed = closed_before(record, &parked, &mut known);
 
         let mut entry = self.decide_telling(told == 0, &known, world, now, ids);
-        let stays = record.recipients.len() > parked.len() + told;
+        // What was replaced before is history.
+        let gone = record.recipients.iter().filter(|r| r.state == State::Replaced).count();
+        let stays = record.recipients.len() > parked.len() + told + gone;
         if stays {
             // Some of it is on its way, and answered for: only the places of what is replaced are filled anew.
             let places = Places(&parked);

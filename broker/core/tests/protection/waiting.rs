@@ -50,14 +50,24 @@ pub(crate) fn recorded(entry: &Entry) -> MessageRecord {
 }
 
 fn again(entry: &Entry, known: &Known, world: &World, after: SignedDuration) -> Option<Entry> {
+    judged_again(&recorded(entry), entry, known, world, after)
+}
+
+fn judged_again(
+    record: &MessageRecord,
+    entry: &Entry,
+    known: &Known,
+    world: &World,
+    after: SignedDuration,
+) -> Option<Entry> {
     let at = now() + after;
-    let (_, prepared) = read_again(&recorded(entry), Arc::clone(&entry.arrival.bytes), world, at);
+    let (_, prepared) = read_again(record, Arc::clone(&entry.arrival.bytes), world, at);
     let mut count = 1000u128;
     let mut ids = || {
         count += 1;
         uuid::Uuid::from_u128(count)
     };
-    prepared.decide_again(&recorded(entry), known, world, at, &mut ids)
+    prepared.decide_again(record, known, world, at, &mut ids)
 }
 
 fn without_answers() -> World {
@@ -95,6 +105,16 @@ fn it_is_judged_again_until_it_is_known_or_patience_ends() {
 
     let late = again(&first, &Known::default(), &without_answers(), HOUR * 25).expect("a decision");
     assert_eq!(late.verdict.reason().map(|r| r.as_str()), Some("P41"));
+    // What took its place is judged again as if it had come so.
+    let mut record = recorded(&late);
+    let before = RecipientRecord { state: State::Replaced, ..recorded(&first).recipients.remove(0) };
+    record.recipients.insert(0, before);
+    let world = Scene::default().world();
+    let good = judged_again(&record, &late, &Known::default(), &world, HOUR).expect("a decision");
+    assert_eq!(good.verdict.as_str(), "accepted_with_findings");
+    assert_eq!(receipts(&good), ["ok"]);
+    assert_eq!(good.judged_again.as_ref().expect("in whose place").in_place_of.len(), 1);
+
     let revoked = Scene { evidence: evidence(&[demo().sender.signing.certificate()]), ..Scene::default() };
     let revoked = again(&first, &Known::default(), &revoked.world(), HOUR).expect("a decision");
     assert_eq!(revoked.verdict.reason().map(|r| r.as_str()), Some("P37"));
