@@ -182,11 +182,9 @@ fn by_reason(reason: Reason, destination: Option<&String>, confirmed: bool) -> R
         | R::PartyCannotTake
         | R::PartyExpired
         | R::ReceiverNotFound
-        | R::NoReturnAddress
-        | R::TranslationFailed
-        | R::InternalFault => Ok(Again::Decide),
-        // What nobody here may see, or nobody could read, is not for a person to send on.
-        R::SenderUnreadable | R::NotForUs => Ok(Again::Judge),
+        | R::NoReturnAddress => Ok(Again::Decide),
+        // What nobody here may see, nobody could read or make into what its receiver takes, is not for a person to send on.
+        R::SenderUnreadable | R::NotForUs | R::TranslationFailed | R::InternalFault => Ok(Again::Judge),
         // Protection is judged anew, from the bytes as they came. Nothing of this may simply be sent on.
         R::CannotOpen
         | R::OwnKeyMissing
@@ -306,10 +304,12 @@ mod tests {
 
     #[test]
     fn what_lacked_a_setting_is_decided_anew_and_what_was_held_is_released() {
-        for reason in [Reason::NoDestination, Reason::PartyExpired, Reason::TranslationFailed] {
+        for reason in [Reason::NoDestination, Reason::PartyExpired, Reason::PartyCannotTake] {
             assert_eq!(plan_one(&record(reason, 0), false), Ok(Again::Decide), "{reason}");
         }
-        for reason in [Reason::NotForUs, Reason::SenderUnreadable] {
+        for reason in
+            [Reason::NotForUs, Reason::SenderUnreadable, Reason::TranslationFailed, Reason::InternalFault]
+        {
             assert_eq!(plan_one(&record(reason, 0), false), Ok(Again::Judge), "{reason}");
         }
         assert_eq!(plan_one(&record(Reason::HeldByRule, 0), false), Ok(Again::Release));

@@ -71,6 +71,8 @@ pub struct Prepared {
     /// enterprise, or the enterprise by a service.
     senders: Vec<String>,
     reading: Reading,
+    /// It lies for another content under its id, and a person wants it beside that.
+    beside: bool,
 }
 
 /// Reads and judges a message as far as that goes without knowing the past.
@@ -120,7 +122,7 @@ impl Prepared {
             senders.sort_unstable();
             senders.dedup();
         }
-        Self { arrival, content_hash, payload_hash, senders, reading }
+        Self { arrival, content_hash, payload_hash, senders, reading, beside: false }
     }
 
     /// Goes on without what [`Outcome::Fetch`] asked for.
@@ -154,8 +156,21 @@ impl Prepared {
             });
         let originals = answer::original_keys_of(&self.reading).into_iter().map(Lookup::Original);
         let mut lookups: Vec<Lookup> = seen.chain(originals).collect();
+        // Of what stands beside another, copies are known by their content too.
+        let beside = lookups.iter().filter_map(|lookup| match lookup {
+            Lookup::Seen { sender, msg_id } => {
+                Some(Lookup::Seen { sender: sender.clone(), msg_id: self.beside_key(msg_id) })
+            }
+            Lookup::Original(_) | Lookup::Sent(_) | Lookup::ErrorsTo { .. } => None,
+        });
+        let beside: Vec<Lookup> = if self.beside { beside.collect() } else { Vec::new() };
+        lookups.extend(beside);
         lookups.extend(envelope::lookups(&self.arrival, &self.reading));
         lookups
+    }
+
+    fn beside_key(&self, msg_id: &str) -> String {
+        format!("{msg_id}#{}", self.payload_hash)
     }
 
     /// The rest of the decision, now that it is known what came before. May be called again with newer

@@ -149,7 +149,7 @@ impl<S: Store, F: RevocationSource> Again<S, F> {
             let Some((_, read)) = judge.read(&record, &bytes, &world).await else { return Ok(false) };
             prepared = read;
         }
-        match judge.decide(&record, &prepared, &world, &Asked::ByItself).await? {
+        match judge.decide(&record, &prepared, &world, None, &Asked::ByItself).await? {
             Judged::Anew(decided) => {
                 self.tell(id, &decided);
                 Ok(true)

@@ -2,7 +2,7 @@
 
 use crate::pool::Pool;
 use broker_core::World;
-use broker_core::journal::{CommitResult, MessageRecord, Recipient, VerdictRecord};
+use broker_core::journal::{CommitResult, MessageRecord, Recipient, RecipientId, VerdictRecord};
 use broker_core::ports::{Clock, Store, StoreError};
 use broker_core::process::{Prepared, read_again};
 use std::sync::Arc;
@@ -54,6 +54,8 @@ pub struct Decided {
     pub verdict: VerdictRecord,
     /// Who shall have it now, and what we answer.
     pub recipients: Vec<Recipient>,
+    /// It is a receipt itself, so nothing of this answers it.
+    pub is_receipt: bool,
 }
 
 impl<S: Store> Judge<'_, S> {
@@ -70,7 +72,7 @@ impl<S: Store> Judge<'_, S> {
         read.map(|(wanted, prepared)| (wanted, Arc::from(prepared)))
     }
 
-    /// Decides on what was read, and puts the decision in the place of what lies parked.
+    /// Decides on what was read, and puts the decision in the place of what lies parked, or of `only` these.
     ///
     /// # Errors
     /// When the journal does not answer.
@@ -79,16 +81,22 @@ impl<S: Store> Judge<'_, S> {
         record: &Arc<MessageRecord>,
         prepared: &Arc<Prepared>,
         world: &Arc<World>,
+        only: Option<&[RecipientId]>,
         asked: &Asked,
     ) -> Result<Judged, StoreError> {
         for _ in 0..MOST_STALE {
             let known = self.store.look_up(&[prepared.lookups()]).await?.pop().unwrap_or_default();
             let (record, prepared, against) = (Arc::clone(record), Arc::clone(prepared), Arc::clone(world));
             let now = self.clock.now();
-            let decide = move || prepared.decide_again(&record, &known, &against, now, &mut Uuid::now_v7);
+            let only = only.map(<[_]>::to_vec);
+            let decide = move || {
+                prepared.decide_again(&record, only.as_deref(), &known, &against, now, &mut Uuid::now_v7)
+            };
             let Some(entry) = self.on_pool(decide).await else { return Ok(Judged::Failed) };
             let Some(mut entry) = entry else { return Ok(Judged::Same) };
-            let decided = Decided { verdict: entry.verdict.clone(), recipients: entry.recipients.clone() };
+            let is_receipt = entry.head.as_ref().is_some_and(|head| head.receipt.is_some());
+            let (verdict, recipients) = (entry.verdict.clone(), entry.recipients.clone());
+            let decided = Decided { verdict, recipients, is_receipt };
             let decided = Judged::Anew(Box::new(decided));
             match (asked, &mut entry.judged_again) {
                 (Asked::DryRun, _) => return Ok(decided),

@@ -41,23 +41,28 @@ pub fn read_again(
     };
     let mut reading = read::read(&arrival, world, now);
     let wanted = std::mem::take(&mut reading.wanted);
-    (wanted, Box::new(Prepared::new(arrival, reading, world)))
+    let mut prepared = Prepared::new(arrival, reading, world);
+    prepared.beside = record.recipients.iter().any(contradicts);
+    (wanted, Box::new(prepared))
 }
 
 impl Prepared {
-    /// Decides on a stored message again. None if nothing of it lies parked that may be judged, or if nothing has changed.
+    /// Decides on a stored message again: on all of it that lies parked and may be judged, or on `only` these of that. None
+    /// if there is nothing of that, or if nothing has changed.
     #[must_use]
     pub fn decide_again(
         &self,
         record: &MessageRecord,
+        only: Option<&[RecipientId]>,
         known: &Known,
         world: &World,
         now: Timestamp,
         ids: &mut impl Ids,
     ) -> Option<Entry> {
+        let meant = |r: &&RecipientRecord| may_be_judged(r) && only.is_none_or(|ids| ids.contains(&r.id));
         // What the transport told the sender is told, and takes no place.
         let told = envelope::told_before(record);
-        let parked: Vec<&RecipientRecord> = record.recipients.iter().filter(|r| may_be_judged(r)).collect();
+        let parked: Vec<&RecipientRecord> = record.recipients.iter().filter(meant).collect();
         if parked.is_empty() {
             return None;
         }
@@ -67,8 +72,8 @@ impl Prepared {
         let had_keys = known.seen.iter().any(|seen| own(seen.message));
         known.seen.retain(|seen| !own(seen.message));
         // Who asks for what contradicts another has looked at both, and wants it beside that.
-        let contradicts = parked.iter().any(|r| r.reason == Some(Reason::ConflictingContent));
-        known.seen.retain(|seen| !contradicts || seen.content_hash == self.payload_hash);
+        let beside = parked.iter().any(|r| contradicts(r));
+        known.seen.retain(|seen| !beside || seen.content_hash == self.payload_hash);
         let closed = closed_before(record, &parked, &mut known);
 
         let mut entry = self.decide_telling(told == 0, &known, world, now, ids);
@@ -80,15 +85,22 @@ impl Prepared {
             let places = Places(&parked);
             entry.recipients.retain(|r| places.take(r));
             entry.closings.clear();
-            entry.verdict = record.verdict.clone();
+            // While something lies there still, it is that which is told of the message.
+            let lies = |r: &RecipientRecord| r.state == State::Parked && !parked.iter().any(|p| p.id == r.id);
+            if record.recipients.iter().any(lies) {
+                entry.verdict = record.verdict.clone();
+            }
             // Where the ways have changed meanwhile, a person decides.
             if !places.are_filled_by(&entry.recipients) {
                 return None;
             }
         }
         entry.closings.retain(|closing| !closed.contains(&closing.recipient));
-        if had_keys || contradicts {
+        if had_keys {
             entry.duplicate_keys.clear();
+        }
+        for key in entry.duplicate_keys.iter_mut().filter(|_| beside) {
+            key.msg_id = self.beside_key(&key.msg_id);
         }
         if entry.recipients.len() == parked.len() && entry.recipients.iter().zip(&parked).all(same) {
             return None;
@@ -164,6 +176,11 @@ fn fills(new: &Recipient, old: &RecipientRecord) -> bool {
 /// It had no way yet, and may get several.
 fn goes_anywhere(old: &RecipientRecord) -> bool {
     old.book == Book::Message && old.destination.is_none()
+}
+
+/// It came under the id of another content.
+fn contradicts(recipient: &RecipientRecord) -> bool {
+    recipient.state == State::Parked && recipient.reason == Some(Reason::ConflictingContent)
 }
 
 /// Parked for what may have been mended since: ours or the world's, or a person's.

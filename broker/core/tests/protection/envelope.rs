@@ -569,7 +569,7 @@ fn what_was_told_once_is_not_told_again_when_it_is_judged_again() {
 
     let judge_again = |world: &World| {
         let (_, prepared) = read_again(&record, Arc::clone(&first.arrival.bytes), world, now());
-        prepared.decide_again(&record, &Known::default(), world, now(), &mut ids())
+        prepared.decide_again(&record, None, &Known::default(), world, now(), &mut ids())
     };
     assert!(judge_again(&without).is_none(), "nothing has changed");
     let entry = judge_again(&queues().world()).expect("a decision");
@@ -617,7 +617,7 @@ fn what_was_offered_too_often_is_kept_unread_until_a_person_looks() {
         assert!(first.head.is_none() && first.duplicate_keys.is_empty());
         let record = crate::waiting::recorded(&first);
         let (_, prepared) = read_again(&record, Arc::clone(&first.arrival.bytes), &world, now());
-        let entry = prepared.decide_again(&record, &Known::default(), &world, now(), &mut ids());
+        let entry = prepared.decide_again(&record, None, &Known::default(), &world, now(), &mut ids());
         assert_eq!(line(&entry.expect("a decision")), r#"accepted_with_findings - [] ["ok"]"#);
     }
 }
@@ -667,7 +667,7 @@ fn what_a_queue_of_our_own_brings_is_refused_only_if_its_sender_hears_of_it() {
     let agreed = agreed.world();
     let record = crate::waiting::recorded(&first);
     let (_, prepared) = read_again(&record, Arc::clone(&first.arrival.bytes), &agreed, now());
-    let entry = prepared.decide_again(&record, &Known::default(), &agreed, now(), &mut ids());
+    let entry = prepared.decide_again(&record, None, &Known::default(), &agreed, now(), &mut ids());
     let entry = entry.expect("a decision");
     assert_eq!(rows(&entry, Book::Message), ["202 waiting original"]);
 }

@@ -60,6 +60,17 @@ fn judged_again(
     world: &World,
     after: SignedDuration,
 ) -> Option<Entry> {
+    judged_only(None, record, entry, known, world, after)
+}
+
+fn judged_only(
+    only: Option<&[RecipientId]>,
+    record: &MessageRecord,
+    entry: &Entry,
+    known: &Known,
+    world: &World,
+    after: SignedDuration,
+) -> Option<Entry> {
     let at = now() + after;
     let (_, prepared) = read_again(record, Arc::clone(&entry.arrival.bytes), world, at);
     let mut count = 1000u128;
@@ -67,7 +78,7 @@ fn judged_again(
         count += 1;
         uuid::Uuid::from_u128(count)
     };
-    prepared.decide_again(record, known, world, at, &mut ids)
+    prepared.decide_again(record, only, known, world, at, &mut ids)
 }
 
 fn without_answers() -> World {
@@ -192,17 +203,18 @@ fn who_was_not_among_the_parties_gets_it_and_its_sender_hears_of_it() {
     assert_eq!(rows(&entry, Book::Receipt), ["101 waiting sealed"]);
 }
 
+/// A letter to one service of ours, and a copy to another.
+fn letter_to_both(one: u32, other: u32) -> String {
+    let copy = letter(other);
+    let (_, tail) = copy.split_once("<Receiver>").expect("a receiver");
+    let (receiver, _) = tail.split_once("</Receiver>").expect("its end");
+    let copy = format!("</Receiver><OtherReceiver><RoleReceiver V=\"COP\"/>{receiver}</OtherReceiver>");
+    letter(one).replace("</Receiver>", &copy)
+}
+
 #[test]
 fn of_two_receivers_only_the_one_that_lay_is_delivered_and_answered_for() {
-    let receiver = |text: &str| {
-        let (_, tail) = text.split_once("<Receiver>").expect("a receiver");
-        tail.split_once("</Receiver>").expect("its end").0.to_owned()
-    };
-    let copy = format!(
-        "</Receiver><OtherReceiver><RoleReceiver V=\"COP\"/>{}</OtherReceiver>",
-        receiver(&letter(204))
-    );
-    let first = judge(&wrapped(&letter(202).replace("</Receiver>", &copy)), &quiet().world());
+    let first = judge(&wrapped(&letter_to_both(202, 204)), &quiet().world());
     assert_eq!(rows(&first, Book::Message), ["202 waiting opened", "204 parked P09 opened"]);
     assert_eq!(rows(&first, Book::Receipt), ["101 waiting sealed"]);
     let seen = first.duplicate_keys.iter().map(|key| Seen {
@@ -228,6 +240,29 @@ fn of_two_receivers_only_the_one_that_lay_is_delivered_and_answered_for() {
 }
 
 #[test]
+fn what_nobody_asked_for_stays_where_it_lies() {
+    let first = judge(&wrapped(&letter_to_both(204, 205)), &quiet().world());
+    assert_eq!(rows(&first, Book::Message), ["204 parked P09 opened", "205 parked P09 opened"]);
+    let world = later(&format!("{NEWCOMER}{}", NEWCOMER.replace("204", "205")));
+    let (one, other) = (first.recipients[0].id, first.recipients[1].id);
+    let record = recorded(&first);
+    let entry =
+        judged_only(Some(&[one]), &record, &first, &Known::default(), &world, HOUR).expect("a decision");
+    assert_eq!(rows(&entry, Book::Message), ["204 waiting opened"]);
+    assert_eq!(entry.recipients.iter().filter(|r| r.book == Book::Receipt).count(), 1, "of 204 alone");
+    assert_eq!(entry.judged_again.as_ref().expect("in whose place").in_place_of, [one]);
+    assert_eq!(entry.verdict, first.verdict, "some of it lies there still");
+
+    let mut rest = recorded(&entry);
+    rest.recipients.push(record.recipients.into_iter().find(|r| r.id == other).expect("the other"));
+    let entry =
+        judged_only(Some(&[other]), &rest, &first, &Known::default(), &world, HOUR).expect("a decision");
+    assert_eq!(rows(&entry, Book::Message), ["205 waiting opened"]);
+    assert_eq!(entry.recipients.iter().filter(|r| r.book == Book::Receipt).count(), 1, "of 205 alone");
+    assert_eq!(entry.verdict.as_str(), "accepted_with_findings", "nothing lies there any more");
+}
+
+#[test]
 fn what_had_no_destination_is_answered_for_when_it_has_one() {
     let nowhere = Scene::with_parties("destination = \"hospital\"\n", "").world();
     let first = judge(&wrapped(&letter(202)), &nowhere);
@@ -250,7 +285,9 @@ fn what_contradicts_another_goes_beside_it_when_a_person_says_so() {
     let entry = again(&first, &known, &world, HOUR).expect("a decision");
     assert_eq!(rows(&entry, Book::Message), ["202 waiting opened"]);
     assert_eq!(receipts(&entry), ["ok"]);
-    assert!(entry.duplicate_keys.is_empty(), "the other keeps the key");
+    let key = &entry.duplicate_keys[0].msg_id;
+    let under = format!("6ddb98ed-9e34-4efa-9163-62e4ea0cbf43#{}", first.payload_hash);
+    assert_eq!(*key, under, "the other keeps its key, and a copy of this is known by its content");
     let copy = Known { seen: vec![seen(first.payload_hash)], ..Known::default() };
     assert_eq!(again(&first, &copy, &world, HOUR).expect("a decision").verdict.as_str(), "duplicate");
 }

@@ -12,7 +12,7 @@ use crate::wiring::Journal;
 use crate::world::{self, Tables};
 use adapters::clock::SystemClock;
 use broker_core::World;
-use broker_core::journal::{Recipient, RecipientRecord, VerdictRecord};
+use broker_core::journal::{Recipient, RecipientId, RecipientRecord, VerdictRecord};
 use broker_core::lifecycle::State;
 use broker_core::policy::{Policy, TestMessages};
 use broker_core::ports::{Clock, Store};
@@ -94,7 +94,8 @@ impl<'a> Judging<'a> {
         let Some((wanted, prepared)) = judge.read(&record, &bytes, world).await else {
             return stay(FAILED, titled);
         };
-        match judge.decide(&record, &prepared, world, asked).await? {
+        let only: Vec<RecipientId> = lying.iter().map(|recipient| recipient.id).collect();
+        match judge.decide(&record, &prepared, world, Some(&only), asked).await? {
             Judged::Anew(decided) => Ok(told(message, lying, &decided)),
             Judged::Same if wanted.is_empty() => stay("judged again, it comes to the same", titled),
             Judged::Same => stay(
@@ -109,7 +110,7 @@ impl<'a> Judging<'a> {
 }
 
 /// Another command, or the running broker.
-const OVERTAKEN: &str = "it lies there no more: somebody else was first; look again";
+pub(super) const OVERTAKEN: &str = "it lies there no more: somebody else was first; look again";
 const FAILED: &str = "the program failed on it; tell its makers";
 
 fn titled(reason: Reason) -> String {
@@ -124,7 +125,7 @@ fn told(message: MessageId, lying: &[RecipientRecord], decided: &Decided) -> Vec
         let why = format!("it repeats message {}, which came before it; nothing is sent twice", of.short());
         return lying.iter().map(|recipient| step(recipient.id, Err(why.clone()))).collect();
     }
-    let lay = |new: &Recipient| lying.iter().any(|old| old.book == new.book);
+    let lay = |new: &Recipient| decided.is_receipt || lying.iter().any(|old| old.book == new.book);
     decided
         .recipients
         .iter()
