@@ -70,6 +70,11 @@ fn findings_are_shown_and_the_bytes_are_written_as_they_came() {
     let (code, said) = discard(&["--dry-run"]);
     assert!(code == Some(0) && said.ends_with("1 of 1 would be discarded.\n"), "{said}");
     assert!(home.aside().contains("1 recipients lie still."));
+    for empty in ["", "  ", "two\n  2026-11-23T03:00:00Z  lines"] {
+        assert_eq!(discard(&["--reason", empty]).0, Some(2), "{empty:?}");
+    }
+    let (code, said) = discard(&["--dry-run", "0000-0000"]);
+    assert!(code == Some(1) && said.ends_with("1 of 2 would be discarded.\n"), "{said}");
     let (code, said) = discard(&["--reason", "sender told, case 4711"]);
     assert!(code == Some(0) && said.ends_with("1 of 1 discarded.\n"), "{said}");
     assert!(home.aside().contains("0 recipients lie still."));
@@ -166,6 +171,12 @@ fn what_a_rule_held_is_released_delivered_and_answered() {
     let broker = home.broker();
     letter(&home, 1, "210010");
     home.wait_for("it to be held", || home.aside().contains("P15"));
+    let listed = home.ask(&["dead-letter", "list", "--config", "broker.toml", "--format", "json"]);
+    let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
+    let shown =
+        home.ask(&["dead-letter", "show", "--config", "broker.toml", listed["short"].as_str().unwrap()]);
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(shown.contains("rule look (rules.toml:1) holds: the ward wants to see it first"), "{shown}");
     let output = home.ask(&["dead-letter", "replay", "--config", "broker.toml", "--all", "--reason", "seen"]);
     let said = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{said}");

@@ -93,18 +93,60 @@ struct Chosen {
     which: Which,
 }
 
+/// What was found of it.
+struct Found {
+    aside: Vec<Aside>,
+    /// A limit hides some.
+    more: bool,
+    /// Ids under which there is nothing.
+    unknown: Vec<String>,
+}
+
 impl Chosen {
-    /// What the journal holds of it, and whether the limit hides some.
-    async fn find(&self, journal: &Journal) -> Result<(Vec<Aside>, bool), Failure> {
+    /// What the journal holds of it that stands so.
+    async fn find(&self, journal: &Journal, stands: impl Fn(State) -> bool) -> Result<Found, Failure> {
         if self.all {
-            return self.which.find(journal).await;
+            let (mut aside, more) = self.which.find(journal).await?;
+            aside.retain(|aside| stands(aside.recipient.state));
+            return Ok(Found { aside, more, unknown: Vec::new() });
         }
-        let mut found = BTreeMap::new();
+        let (mut found, mut unknown) = (BTreeMap::new(), Vec::new());
         for id in &self.ids {
-            let lying = by_id(journal, id, |state| parked_state(state).is_some()).await?;
+            let lying = by_id(journal, id, &stands).await?;
+            if lying.is_empty() {
+                unknown.push(id.clone());
+            }
             found.extend(lying.into_iter().map(|aside| (aside.recipient.id, aside)));
         }
-        Ok((found.into_values().collect(), false))
+        Ok(Found { aside: found.into_values().collect(), more: false, unknown })
+    }
+}
+
+impl Found {
+    /// Tells of each id that led nowhere.
+    fn tell_unknown(&self, out: &mut dyn Write, format: Format) -> Result<(), Failure> {
+        for id in &self.unknown {
+            match format {
+                Format::Text => writeln!(out, "{id}  nothing lies so under this id")?,
+                Format::Json => {
+                    json_line(
+                        out,
+                        &serde_json::json!({ "id": id, "why_not": "nothing lies so under this id" }),
+                    )?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Why a person does something, for the record: a line of text.
+fn why(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    match text.chars().any(char::is_control) {
+        _ if text.is_empty() => Err("say why".to_owned()),
+        true => Err("one line, without control characters".to_owned()),
+        false => Ok(text.to_owned()),
     }
 }
 
@@ -173,6 +215,9 @@ impl Which {
         Ok((found.into_values().take(self.limit).collect(), more))
     }
 }
+
+/// So many changes are offered to the journal at once.
+const AT_ONCE: usize = 64;
 
 /// What is said where a limit hides some.
 const fn beyond(more: bool) -> &'static str {

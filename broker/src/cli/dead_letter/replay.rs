@@ -2,7 +2,7 @@
 
 use super::judge::{self, Asks};
 use super::rule::{self, Given};
-use super::{Chosen, beyond, parked_state, who};
+use super::{AT_ONCE, Chosen, beyond, parked_state, who, why};
 use crate::cli::{ConfigArg, Format, journal, json_line};
 use crate::config::Config;
 use crate::exit::{Failure, Verdict};
@@ -11,9 +11,10 @@ use crate::wiring::Journal;
 use crate::world::Tables;
 use adapters::clock::SystemClock;
 use broker_core::journal::{Aside, MessageRecord, RecipientId, RecipientRecord, VerdictRecord};
-use broker_core::ports::{Clock, Store};
+use broker_core::ports::{Clock, Store, StoreError};
 use broker_core::protection::gets;
 use dead_letter::{Again, Filter, ParkedRecord, plan_replay};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use message_schemas::{Code, Finding, Layer, MessageId};
 use routing_rules::{Decision, DestinationId, Facts, Gets, route};
@@ -26,7 +27,7 @@ pub(super) struct Replay {
     #[command(flatten)]
     chosen: Chosen,
     /// Why, for the record.
-    #[arg(long, value_name = "TEXT", required_unless_present = "dry_run")]
+    #[arg(long, value_name = "TEXT", required_unless_present = "dry_run", value_parser = why)]
     reason: Option<String>,
     /// Send to this destination instead.
     #[arg(long, value_name = "NAME")]
@@ -64,8 +65,6 @@ pub(super) struct Step {
 struct Told {
     all: usize,
     going: usize,
-    /// What another command or the broker moved meanwhile.
-    overtaken: usize,
 }
 
 /// What the plan of a replay rests on.
@@ -89,8 +88,11 @@ impl Replay {
         let more = journal::with(&config, async |journal| {
             let tables = Tables::load(&config).map_err(Failure::Config)?;
             let now = Now { config: &config, journal, tables: &tables };
-            let (lying, more) = self.chosen.find(journal).await?;
-            let (mut steps, asks) = self.plan(&now, &lying).await?;
+            let found = self.chosen.find(journal, |state| parked_state(state).is_some()).await?;
+            let more = found.more;
+            let (mut steps, asks) = self.plan(&now, &found.aside).await?;
+            found.tell_unknown(out, self.format)?;
+            told.all += found.unknown.len();
             let who_and_why = if let Asked::By(by) = &asked { by.as_str() } else { "" };
             let rulings = match self.ruling {
                 Some(given) => rule::decide(&config, journal, given, &mut steps, who_and_why).await?,
@@ -101,10 +103,20 @@ impl Replay {
                 for ruled in rulings.into_values() {
                     journal.rule(ruled).await?;
                 }
-                let go: Vec<_> =
-                    steps.iter().filter(|s| s.goes.is_ok()).map(|s| (s.recipient, s.to.clone())).collect();
-                let went = journal.replay(&go, who_and_why, SystemClock::new().now()).await?;
-                told.overtaken = go.len().saturating_sub(went);
+                // One by one, to tell of each whether it went; the journal writes them together.
+                let at = SystemClock::new().now();
+                let go = |step: &Step| {
+                    let one = step.goes.is_ok().then(|| (step.recipient, step.to.clone()));
+                    async move {
+                        let Some(one) = one else { return Ok::<_, StoreError>(true) };
+                        Ok(journal.replay(&[one], who_and_why, at).await? == 1)
+                    }
+                };
+                let went: Vec<bool> =
+                    stream::iter(steps.iter().map(go)).buffered(AT_ONCE).try_collect().await?;
+                for (step, _) in steps.iter_mut().zip(went).filter(|(_, went)| !went) {
+                    step.goes = Err(judge::OVERTAKEN.to_owned());
+                }
             }
             for step in steps {
                 self.tell(out, &mut told, &step)?;
@@ -124,11 +136,8 @@ impl Replay {
         if self.format == Format::Text {
             let done = if self.dry_run { "would go again" } else { "go again" };
             writeln!(out, "{} of {} {done}{}.", told.going, told.all, beyond(more))?;
-            if told.overtaken > 0 {
-                writeln!(out, "{} of them lay there no more: somebody else was first.", told.overtaken)?;
-            }
         }
-        Ok(Verdict::of(told.going == told.all && told.all > 0 && told.overtaken == 0))
+        Ok(Verdict::of(told.going == told.all && told.all > 0))
     }
 
     fn tell(&self, out: &mut dyn Write, told: &mut Told, step: &Step) -> Result<(), Failure> {

@@ -7,7 +7,9 @@ use crate::wiring::Journal;
 use crate::world::PUBLISHING;
 use broker_core::journal::{Aside, MessageRecord};
 use broker_core::ports::{Store, StoreError};
+use dead_letter::Reason;
 use message_schemas::{Findings, MessageId};
+use routing_rules::{Explanation, ReceiverTrace, RuleOutcome, RuleTrace};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -35,6 +37,7 @@ pub(super) struct Show {
 struct Found {
     lying: Vec<Aside>,
     findings: BTreeMap<MessageId, Findings>,
+    explanations: BTreeMap<MessageId, Explanation>,
     /// Of what is published: the series, with what is shown of them.
     series: BTreeMap<MessageId, Vec<series::Told>>,
     original: Option<Arc<[u8]>>,
@@ -66,6 +69,9 @@ impl Show {
                         trace::finding_lines(out, findings)?;
                     }
                     trace::recipient_line(out, recipient)?;
+                    for rule in found.held_by(lying) {
+                        writeln!(out, "    {rule}")?;
+                    }
                     for series in series.into_iter().flatten() {
                         writeln!(out)?;
                         series::text(out, series)?;
@@ -77,8 +83,12 @@ impl Show {
                 }
                 Format::Json => {
                     let mut line = json(lying);
+                    let held_by = found.held_by(lying);
                     if let Some(line) = line.as_object_mut() {
                         line.insert("findings".to_owned(), serde_json::json!(findings.as_slice()));
+                        if !held_by.is_empty() {
+                            line.insert("held_by".to_owned(), serde_json::json!(held_by));
+                        }
                         if let Some(series) = series {
                             line.insert("series".to_owned(), serde_json::json!(series));
                         }
@@ -92,14 +102,18 @@ impl Show {
 
     async fn find(&self, journal: &Journal) -> Result<Found, Failure> {
         let lying = by_id(journal, &self.id, |state| parked_state(state).is_some()).await?;
-        let mut findings = BTreeMap::new();
+        let (mut findings, mut explanations) = (BTreeMap::new(), BTreeMap::new());
         let mut told = BTreeMap::new();
         for one @ Aside { message, .. } in &lying {
             if publishes(one) && !told.contains_key(message) {
                 told.insert(*message, series::of_message(journal, *message).await?);
             }
-            if let Some(MessageRecord { findings: found, .. }) = journal.message(*message).await? {
+            if let Some(MessageRecord { findings: found, explanation, .. }) =
+                journal.message(*message).await?
+            {
                 findings.insert(*message, found);
+                let explanation = explanation.and_then(|value| serde_json::from_value(value).ok());
+                explanations.extend(explanation.map(|explanation| (*message, explanation)));
             }
         }
         let original = match (&self.out, findings.keys().copied().collect::<Vec<_>>().as_slice()) {
@@ -114,7 +128,30 @@ impl Show {
                 return Err(Failure::Usage(why));
             }
         };
-        Ok(Found { lying, findings, series: told, original })
+        Ok(Found { lying, findings, explanations, series: told, original })
+    }
+}
+
+impl Found {
+    /// The rules that held it, each with its place and the reason that it gives.
+    fn held_by(&self, aside: &Aside) -> Vec<String> {
+        let held = aside.recipient.reason == Some(Reason::HeldByRule);
+        let Some(explanation) = self.explanations.get(&aside.message).filter(|_| held) else {
+            return Vec::new();
+        };
+        let about = |trace: &&ReceiverTrace| trace.receiver == aside.recipient.receiver;
+        let rules = explanation.receivers.iter().filter(about).flat_map(|trace| &trace.rules);
+        rules
+            .filter_map(|RuleTrace { rule, place, outcome }| match outcome {
+                RuleOutcome::Fired { did } => {
+                    let holds = did.iter().find(|did| did.starts_with("holds"))?;
+                    Some(format!("rule {rule} ({place}) {holds}"))
+                }
+                RuleOutcome::NotFired { .. }
+                | RuleOutcome::Failed { .. }
+                | RuleOutcome::NotReached { .. } => None,
+            })
+            .collect()
     }
 }
 
