@@ -405,7 +405,7 @@ impl Journal {
 
     fn delivery(&self, seq: Seq, tries: u32) -> Option<Delivery> {
         let row = self.recipients.get(seq)?;
-        let entry = &*self.messages.get(row.message)?.entry;
+        let entry = &self.messages.get(row.message)?.entry;
         let document = match row.recipient.payload {
             Payload::Original => None,
             Payload::Document(at) => Some(entry.documents.get(at)?),
@@ -569,7 +569,7 @@ impl Journal {
 
     fn recipient(&self, seq: Seq) -> Option<RecipientRecord> {
         let row = self.recipients.get(seq)?;
-        let entry = &*self.messages.get(row.message)?.entry;
+        let entry = &self.messages.get(row.message)?.entry;
         let document = match row.recipient.payload {
             Payload::Original => None,
             Payload::Document(at) => entry.documents.get(at),

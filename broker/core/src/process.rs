@@ -150,21 +150,14 @@ impl Prepared {
     #[must_use]
     pub fn lookups(&self) -> Vec<Lookup> {
         let msg_id = self.reading.addressing.msg_id.as_ref().map(MsgId::key);
-        let seen =
-            self.senders.iter().zip(std::iter::repeat(msg_id)).filter_map(|(sender, msg_id)| {
-                Some(Lookup::Seen { sender: sender.clone(), msg_id: msg_id? })
-            });
+        // Of what stands beside another, copies are known by their content too.
+        let beside = msg_id.as_deref().filter(|_| self.beside).map(|id| self.beside_key(id));
+        let ids = [&msg_id, &beside].into_iter().flatten();
+        let seen = ids.flat_map(|id| {
+            self.senders.iter().map(|sender| Lookup::Seen { sender: sender.clone(), msg_id: id.clone() })
+        });
         let originals = answer::original_keys_of(&self.reading).into_iter().map(Lookup::Original);
         let mut lookups: Vec<Lookup> = seen.chain(originals).collect();
-        // Of what stands beside another, copies are known by their content too.
-        let beside = lookups.iter().filter_map(|lookup| match lookup {
-            Lookup::Seen { sender, msg_id } => {
-                Some(Lookup::Seen { sender: sender.clone(), msg_id: self.beside_key(msg_id) })
-            }
-            Lookup::Original(_) | Lookup::Sent(_) | Lookup::ErrorsTo { .. } => None,
-        });
-        let beside: Vec<Lookup> = if self.beside { beside.collect() } else { Vec::new() };
-        lookups.extend(beside);
         lookups.extend(envelope::lookups(&self.arrival, &self.reading));
         lookups
     }

@@ -51,10 +51,11 @@ Exit codes: 0 shown, 1 nothing lies still under this id.")]
     ///
     /// What was rejected with a receipt stays so. What may have arrived, or came under the id of another
     /// content, asks for --confirm: look first. What protection stopped (P34 to P44), what had no receiver here or no way to
-    /// it (P05, P08, P09, P12 to P14), what a rule held (P15; released, it is held no more), whose sender could not be told (P16, P50, P54), what failed here (P17, P31), and what
-    /// would have been refused if anybody had heard of it (P01 to P04, P06), is judged again as a whole message: opened, verified, routed and sealed by the keys, certificates and parties of now, and by what the broker
-    /// keeps on disk of revocation; nobody is asked over the network. Nothing leaves in the clear whose receiver gets it
-    /// sealed.
+    /// it (P05, P08, P09, P12 to P14), what a rule held (P15; released, it is held no more), whose sender could not be told
+    /// (P16, P50, P54), what failed here (P17, P31), and what would have been refused if anybody had heard of it (P01 to P04,
+    /// P06), is judged again: opened, verified, routed and sealed by the keys, certificates and parties of now, and by what the
+    /// broker keeps on disk of revocation; nobody is asked over the network. Nothing leaves in the clear whose receiver gets
+    /// it sealed.
     ///
     /// A version of a document that contradicts what is published (P59 to P63, P65) waits for a person. Look at it with
     /// show, then rule with --ruling: publish it as it is (P59, P61, P65), or leave it unpublished. Who ruled, what and why

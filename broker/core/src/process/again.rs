@@ -76,10 +76,10 @@ impl Prepared {
         known.seen.retain(|seen| !beside || seen.content_hash == self.payload_hash);
         let closed = closed_before(record, &parked, &mut known);
 
-        let mut entry = self.decide_telling(told == 0, &known, world, now, ids);
+        let mut entry = self.decide_telling(!told, &known, world, now, ids);
         // What was replaced before is history.
-        let gone = record.recipients.iter().filter(|r| r.state == State::Replaced).count();
-        let stays = record.recipients.len() > parked.len() + told + gone;
+        let stands = |r: &&RecipientRecord| r.state != State::Replaced && !envelope::is_told(r);
+        let stays = record.recipients.iter().filter(stands).count() > parked.len();
         if stays {
             // Some of it is on its way, and answered for: only the places of what is replaced are filled anew.
             let places = Places(&parked);

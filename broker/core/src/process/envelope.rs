@@ -312,9 +312,9 @@ pub(super) fn hurry(
 /// How the journal calls what is sent to a sender's error queue.
 const ERROR: &str = "transport-error";
 
-/// What the transport has told the sender of a message before.
-pub(super) fn told_before(record: &MessageRecord) -> usize {
-    record.recipients.iter().filter(|r| is_told(r)).count()
+/// Whether the transport has told the sender of a message before.
+pub(super) fn told_before(record: &MessageRecord) -> bool {
+    record.recipients.iter().any(is_told)
 }
 
 /// True for what the transport tells the sender of a message.

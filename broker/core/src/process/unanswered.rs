@@ -35,7 +35,7 @@ pub fn unanswered(
     };
     let mut to = Recipients::default();
     let mut verdict = record.verdict.clone();
-    if let Some(condition) = told_by_transport(fault).filter(|_| envelope::told_before(record) == 0) {
+    if let Some(condition) = told_by_transport(fault).filter(|_| !envelope::told_before(record)) {
         let (reading, known) = (Reading::nothing(&world.limits), Known::default());
         let telling = Telling { arrival: &arrival, reading: &reading, known: &known, world, now };
         telling.tell(&mut to, &mut verdict, condition, Some(fault), ids);

@@ -50,17 +50,7 @@ pub(crate) fn recorded(entry: &Entry) -> MessageRecord {
 }
 
 fn again(entry: &Entry, known: &Known, world: &World, after: SignedDuration) -> Option<Entry> {
-    judged_again(&recorded(entry), entry, known, world, after)
-}
-
-fn judged_again(
-    record: &MessageRecord,
-    entry: &Entry,
-    known: &Known,
-    world: &World,
-    after: SignedDuration,
-) -> Option<Entry> {
-    judged_only(None, record, entry, known, world, after)
+    judged_only(None, &recorded(entry), entry, known, world, after)
 }
 
 fn judged_only(
@@ -121,7 +111,7 @@ fn it_is_judged_again_until_it_is_known_or_patience_ends() {
     let before = RecipientRecord { state: State::Replaced, ..recorded(&first).recipients.remove(0) };
     record.recipients.insert(0, before);
     let world = Scene::default().world();
-    let good = judged_again(&record, &late, &Known::default(), &world, HOUR).expect("a decision");
+    let good = judged_only(None, &record, &late, &Known::default(), &world, HOUR).expect("a decision");
     assert_eq!(good.verdict.as_str(), "accepted_with_findings");
     assert_eq!(receipts(&good), ["ok"]);
     assert_eq!(good.judged_again.as_ref().expect("in whose place").in_place_of.len(), 1);
