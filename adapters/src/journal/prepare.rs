@@ -141,10 +141,7 @@ impl Prepared {
             | VerdictRecord::Silent { .. } => None,
         };
         let message = MessageColumns {
-            sender: head
-                .and_then(|h| h.sender.as_ref())
-                .and_then(|s| s.her_id().or(s.enterprise_her_id()))
-                .map(|id| id.to_string()),
+            sender: head.and_then(|h| h.sender.as_ref()?.any_her_id()).map(|id| id.to_string()),
             msg_id: records::sent_as(&entry),
             document_id: head.and_then(|h| h.document_id.clone()),
             family: head.map(|h| h.kind.family.as_str()),

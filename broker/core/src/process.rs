@@ -91,7 +91,7 @@ fn identity(addressing: &Addressing) -> Option<(String, String)> {
 
 /// The sender as a key: level 2 before level 1, HER-id before other ids.
 fn sender_key(sender: &Party) -> Option<String> {
-    let her_id = sender.her_id().or_else(|| sender.enterprise_her_id()).map(her_key);
+    let her_id = sender.any_her_id().map(her_key);
     her_id.or_else(|| {
         let service = sender.service.iter().flat_map(|s| &s.unit().idents);
         let ident = service.chain(&sender.enterprise.idents).find(|i| !i.is_personal())?;

@@ -224,7 +224,7 @@ pub(super) fn recipient_line(out: &mut dyn Write, recipient: &RecipientRecord) -
 }
 
 fn address(party: &Party) -> String {
-    match party.her_id().or_else(|| party.enterprise_her_id()) {
+    match party.any_her_id() {
         Some(her_id) => format!("HER-id {her_id}"),
         None => "no HER-id".to_owned(),
     }

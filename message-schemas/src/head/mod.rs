@@ -154,6 +154,12 @@ impl Party {
     pub fn her_id(&self) -> Option<HerId> {
         self.service.as_ref().and_then(|s| s.unit().her_id())
     }
+
+    /// The HER-id that stands for it where one must do: that of level 2, else that of level 1.
+    #[must_use]
+    pub fn any_her_id(&self) -> Option<HerId> {
+        self.her_id().or_else(|| self.enterprise_her_id())
+    }
 }
 
 /// Level 2 of a party: a service of the enterprise, or a person in it.

@@ -129,7 +129,7 @@ pub(super) fn write(
     to.list.push(Recipient {
         id: RecipientId(ids.fresh()),
         book: Book::Receipt,
-        receiver: sender.her_id().or_else(|| sender.enterprise_her_id()),
+        receiver: sender.any_her_id(),
         destination,
         payload: Payload::Document(document),
         state: match stopped.as_ref().map(|s| s.kept) {
@@ -145,8 +145,8 @@ pub(super) fn write(
         original_keys: Vec::new(),
         label: Label {
             subject: Some(RECEIPT.to_owned()),
-            from: receiver.party.her_id().or_else(|| receiver.party.enterprise_her_id()),
-            to: sender.her_id().or_else(|| sender.enterprise_her_id()),
+            from: receiver.party.any_her_id(),
+            to: sender.any_her_id(),
             made: Some(now),
             ..Label::default()
         },

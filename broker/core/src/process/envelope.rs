@@ -17,7 +17,7 @@ use crate::transport::{Content, ErrorCondition, Label, Role, Transport, Transpor
 use crate::verdict::{Fault, told_by_transport};
 use dead_letter::Reason;
 use jiff::{SignedDuration, Timestamp};
-use message_schemas::head::{Receiver, Role as ReceiverRole};
+use message_schemas::head::{Party, Receiver, Role as ReceiverRole};
 use message_schemas::{Code, Finding, HerId};
 use routing_rules::Queue;
 
@@ -122,7 +122,7 @@ pub(super) fn names_another(arrival: &Arrival, reading: &Reading) -> bool {
     let Some(named) = arrival.envelope_receiver.filter(|_| asked) else { return false };
     let mut addressed =
         reading.addressing.receivers.iter().filter(|r| r.role != ReceiverRole::Mentioned).peekable();
-    let is_it = |r: &Receiver| r.party.her_id().or_else(|| r.party.enterprise_her_id()) == Some(named);
+    let is_it = |r: &Receiver| r.party.any_her_id() == Some(named);
     addressed.peek().is_some() && !addressed.any(is_it)
 }
 
@@ -424,7 +424,7 @@ impl Telling<'_> {
         match condition {
             E::SpoofingAttack => {
                 let sender = reading.addressing.sender.as_ref();
-                let said = sender.and_then(|s| s.her_id().or_else(|| s.enterprise_her_id()));
+                let said = sender.and_then(Party::any_her_id);
                 Some(format!("{};{};", number(arrival.envelope_sender), number(said)))
             }
             E::InvalidFieldValue if !reading.envelope_faults.is_empty() => {

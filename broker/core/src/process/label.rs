@@ -6,11 +6,12 @@ use super::recipients::Recipients;
 use crate::arrival::Arrival;
 use crate::transport::Label;
 use jiff::Timestamp;
+use message_schemas::head::Party;
 
 /// Labels every recipient of the message itself, also those that lie still: a person may send them yet.
 pub(super) fn write(to: &mut Recipients, arrival: &Arrival, reading: &Reading, now: Timestamp) {
     let sender = reading.addressing.sender.as_ref();
-    let from = sender.and_then(|s| s.her_id().or_else(|| s.enterprise_her_id())).or(arrival.envelope_sender);
+    let from = sender.and_then(Party::any_her_id).or(arrival.envelope_sender);
     let subject = subject(arrival, reading);
     for recipient in to.list.iter_mut().filter(|r| r.label.made.is_none()) {
         recipient.label = Label {

@@ -386,7 +386,7 @@ pub(super) fn can_be_receipted(reading: &Reading, world: &World) -> bool {
 
 /// True when there is somebody to send a receipt to.
 fn can_be_answered(reading: &Reading) -> bool {
-    reading.addressing.sender.as_ref().is_some_and(|s| s.her_id().or_else(|| s.enterprise_her_id()).is_some())
+    reading.addressing.sender.as_ref().and_then(Party::any_her_id).is_some()
 }
 
 /// Whose a receiving party is: the parties and their enterprises tell.

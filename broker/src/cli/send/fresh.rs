@@ -154,11 +154,10 @@ impl Sample {
 
 /// What an envelope around a message says, by its head.
 pub(super) fn label(head: &MessageHead) -> Label {
-    let party = |party: &Party| party.her_id().or_else(|| party.enterprise_her_id());
     Label {
         subject: head.function.clone().or_else(|| head.type_code.clone()),
-        from: head.sender.as_ref().and_then(party),
-        to: head.receivers.first().and_then(|receiver| party(&receiver.party)),
+        from: head.sender.as_ref().and_then(Party::any_her_id),
+        to: head.receivers.first().and_then(|receiver| receiver.party.any_her_id()),
         ..Label::default()
     }
 }
