@@ -82,8 +82,13 @@ fn personal_data_stays_in_the_payload() {
     for path in ["/metrics", "/health/ready", "/health/live"] {
         seen.push((path.to_owned(), call(region.admin, "GET", path, "", &[], &[]).expect("an answer").1));
     }
-    for arguments in [&["ledger"][..], &["dead-letter", "list"], &["dead-letter", "list", "--format", "json"]]
-    {
+    for arguments in [
+        &["ledger"][..],
+        &["dead-letter", "list"],
+        &["dead-letter", "list", "--format", "json"],
+        &["messages", "--limit", "1000"],
+        &["messages", "--limit", "1000", "--format", "json"],
+    ] {
         seen.push((arguments.join(" "), region.ask(arguments).expect("an answer").1));
     }
     for file in &files {

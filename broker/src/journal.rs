@@ -7,7 +7,7 @@ use adapters::sqlite::{self, SqliteStore};
 use broker_core::ContentHash;
 use broker_core::journal::{
     Aside, CommitResult, Delivery, Document, Entry, EventRecord, Known, Ledger, Lookup, MessageRecord,
-    Overdue, RecipientId, SetAside, Settlement,
+    Overdue, RecipientId, Search, SetAside, Settlement,
 };
 use broker_core::ports::{Backlog, Store, StoreError, StoredDocument, Waiting};
 use broker_core::series::{Kept, Ruled, Showing, ShownAt, Sought};
@@ -156,6 +156,10 @@ impl Store for Journal {
 
     async fn find(&self, id: &str, limit: usize) -> Result<Vec<MessageRecord>, StoreError> {
         whichever!(self, store => store.find(id, limit).await)
+    }
+
+    async fn search(&self, wanted: &Search) -> Result<Vec<MessageRecord>, StoreError> {
+        whichever!(self, store => store.search(wanted).await)
     }
 
     async fn message(&self, id: MessageId) -> Result<Option<MessageRecord>, StoreError> {

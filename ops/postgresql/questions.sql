@@ -1,6 +1,6 @@
 -- What operators ask of a journal on PostgreSQL. In psql, set what the question names and copy the one that you need:
 --     \set owner default
---     \set sender 'HER:8094866'
+--     \set sender 8094866
 --     SELECT (extract(epoch FROM timestamptz '2026-01-31 06:00Z') * 1e6)::bigint AS since,
 --            (extract(epoch FROM timestamptz '2026-01-31 07:00Z') * 1e6)::bigint AS until \gset
 -- They are answered by indexes; the program `questions` of benches/ shows time and plan of these very statements in a large

@@ -1,13 +1,14 @@
 //! Finding: any id that a person may have in hand.
 
-use super::make::{With as _, commit, destination, message, message_id};
+use super::make::{With as _, at, commit, destination, message, message_id, settlement};
 use super::rig::Rig;
-use broker_core::journal::{CommitResult, Entry, Evidence, VerdictRecord};
-use broker_core::lifecycle::State;
+use broker_core::journal::{CommitResult, Entry, Evidence, Search, VerdictRecord};
+use broker_core::lifecycle::{Event, State};
 use broker_core::ports::Store;
 use broker_core::transport::Transport;
 use dead_letter::Reason;
-use message_schemas::{Code, Finding, MessageId};
+use message_schemas::head::{Party, Unit};
+use message_schemas::{Code, Family, Finding, HerId, Ident, MessageId};
 use std::sync::Arc;
 
 const MSG_ID: &str = "E630B55B-D063-4BFA-8DB4-E4B0A22D2451";
@@ -55,6 +56,110 @@ pub(crate) async fn a_message_is_found_by_every_id(rig: impl Rig) {
     for text in ["", " ", "Rapport", "no such id", "%", "00000000-0000-0000-0000-000000000000"] {
         assert_eq!(find(&store, text).await, [], "{text:?}");
     }
+}
+
+/// Every combination of what may be asked, on messages that differ in all of it, against what the words mean.
+pub(crate) async fn messages_are_found_by_what_is_known_of_them(rig: impl Rig) {
+    let store = rig.open().await;
+    let ids: Vec<MessageId> = (1..=48).map(message_id).collect();
+    for n in 1..=48_u128 {
+        commit(&store, various(n)).await;
+    }
+    // Some are on their way, some have arrived, some lie still for another reason than their message's.
+    for delivery in store.claim(&destination("folder:a"), at(100), 9).await.expect("a claim") {
+        let settled = match delivery.message.0.as_u128() % 3 {
+            0 => settlement(delivery.recipient, Event::HandOver),
+            1 => {
+                let reason = Some(Reason::ReceiverNotFound);
+                broker_core::journal::Settlement { reason, ..settlement(delivery.recipient, Event::Park) }
+            }
+            _ => continue,
+        };
+        store.settle(&[settled], at(100)).await.expect("a change");
+    }
+    let mut all = Vec::new();
+    for id in &ids {
+        all.push(store.message(*id).await.expect("a search").expect("the message"));
+    }
+    all.sort_by_key(|record| std::cmp::Reverse((record.received, record.id.0)));
+
+    let some = |set: u32, bit: u32| set & (1 << bit) != 0;
+    let mut found_any = 0;
+    for (set, limit) in (0..1 << 9).flat_map(|set| [(set, 100), (set, 2)]) {
+        for turn in 0..2 {
+            let either = |one: bool| if turn == 0 { one } else { !one };
+            let wanted = Search {
+                sender: some(set, 0).then(|| HerId(if either(true) { 8093 } else { 8094 })),
+                family: some(set, 1).then_some(if either(true) {
+                    Family::ResultReport
+                } else {
+                    Family::Referral
+                }),
+                verdict: some(set, 2).then_some(if either(true) { "refused" } else { "accepted" }),
+                source: some(set, 3).then(|| if either(true) { "amqp:in" } else { "http" }.to_owned()),
+                since: some(set, 4).then(|| at(8)),
+                until: some(set, 4).then(|| at(if either(true) { 14 } else { 8 })),
+                reason: some(set, 5).then_some(if either(true) {
+                    Reason::NotForUs
+                } else {
+                    Reason::ReceiverNotFound
+                }),
+                receiver: some(set, 6).then_some(HerId(if either(true) { 1 } else { 2 })),
+                destination: some(set, 7)
+                    .then(|| destination(if either(true) { "folder:a" } else { "folder:b" })),
+                state: some(set, 8).then_some(if either(true) { State::Parked } else { State::Sending }),
+                limit,
+            };
+            let fitting = all.iter().filter(|record| wanted.wants(record)).take(limit);
+            let expected: Vec<_> = fitting.map(|record| record.id).collect();
+            let found = store.search(&wanted).await.expect("a search");
+            assert_eq!(found.iter().map(|record| record.id).collect::<Vec<_>>(), expected, "{wanted:?}");
+            found_any += usize::from(!expected.is_empty());
+        }
+    }
+    assert!(found_any > 300, "only {found_any} questions found anything");
+}
+
+/// The n-th message: by its number, from one sender or the other, by its head or its envelope, judged so or so.
+fn various(n: u128) -> Entry {
+    let mut entry = message(n);
+    // Three come at the same time.
+    entry.arrival.received = at(i64::try_from(n / 3).expect("a small number"));
+    if n.is_multiple_of(2) {
+        entry.arrival.source = "amqp:in".into();
+    }
+    if !n.is_multiple_of(5) {
+        entry = entry.head(&format!("id {n}"));
+        let head = entry.head.as_mut().expect("a head");
+        if n.is_multiple_of(3) {
+            head.kind.family = Family::Referral;
+        }
+        // One in seven names nobody.
+        let sender = if n.is_multiple_of(4) { "8094" } else { "8093" };
+        head.sender = (!n.is_multiple_of(7)).then(|| party(sender));
+    }
+    entry.arrival.envelope_sender =
+        (!n.is_multiple_of(11)).then_some(HerId(if n.is_multiple_of(2) { 8093 } else { 8094 }));
+    let reason = if n.is_multiple_of(8) { Reason::ReceiverNotFound } else { Reason::NotForUs };
+    entry.verdict = match n % 4 {
+        0 => VerdictRecord::Refused { reason },
+        1 => VerdictRecord::Parked { reason },
+        _ => VerdictRecord::Accepted,
+    };
+    for to in 0..n % 4 {
+        entry = entry.to(if to == 1 { "folder:b" } else { "folder:a" });
+        let recipient = entry.recipients.last_mut().expect("a recipient");
+        recipient.receiver = Some(HerId(1 + u32::from(to == 2)));
+        if n.is_multiple_of(6) {
+            (recipient.state, recipient.reason) = (State::Parked, Some(reason));
+        }
+    }
+    entry
+}
+
+fn party(her_id: &str) -> Party {
+    let ident = Ident { value: her_id.into(), kind: "HER".into(), system: None, display: None };
+    Party { enterprise: Unit { name: None, idents: vec![ident] }, ..Party::default() }
 }
 
 pub(crate) async fn a_message_is_found_by_what_its_source_knew_it_by(rig: impl Rig) {

@@ -112,6 +112,7 @@ journals! {
     finding::{
         a_message_is_found_by_every_id,
         a_message_is_found_by_what_its_source_knew_it_by,
+        messages_are_found_by_what_is_known_of_them,
         a_shared_id_finds_all_newest_first,
         evidence_is_kept_once_and_found_by_its_hash,
         a_record_tells_everything,

@@ -7,7 +7,7 @@ use broker_core::ContentHash;
 use broker_core::journal::{
     Aside, Balance, Book, Closing, CommitResult, Committed, Deadline, Delivery, Document, Entry, EventRecord,
     Known, Ledger, Lookup, MessageRecord, Original, OriginalKey, Overdue, Payload, Provenance, Recipient,
-    RecipientId, RecipientRecord, Remark, Seen, Sent, SetAside, Settlement,
+    RecipientId, RecipientRecord, Remark, Search, Seen, Sent, SetAside, Settlement,
 };
 use broker_core::lifecycle::{Event, State};
 use broker_core::ports::{Backlog, StoreError, Waiting};
@@ -534,6 +534,13 @@ impl Journal {
         found.into_iter().rev().take(limit).filter_map(|seq| self.record(seq)).collect()
     }
 
+    pub(super) fn search(&self, wanted: &Search) -> Vec<MessageRecord> {
+        let mut places: Vec<Seq> = (0..self.messages.len()).collect();
+        places.sort_by_key(|seq| std::cmp::Reverse((self.messages[*seq].entry.arrival.received, *seq)));
+        let records = places.into_iter().filter_map(|seq| self.record(seq));
+        records.filter(|record| wanted.wants(record)).take(wanted.limit).collect()
+    }
+
     pub(super) fn message(&self, id: MessageId) -> Option<MessageRecord> {
         self.record(*self.message_ids.get(&id)?)
     }
@@ -652,15 +659,12 @@ impl Journal {
             .filter(|(_, row)| wanted.receiver.is_none() || row.recipient.receiver == wanted.receiver)
             .filter(|(seq, _)| wanted.message.is_none_or(|m| m == self.id_of(*seq)))
             .filter_map(|(seq, row)| {
-                let Entry { arrival, head, .. } = &*self.messages.get(row.message)?.entry;
-                let sender = head.as_ref().and_then(|head| head.sender.as_ref());
+                let message = self.record(row.message)?;
                 Some(Aside {
-                    message: arrival.id,
-                    received: arrival.received,
-                    source: arrival.source.clone(),
-                    sender: sender
-                        .and_then(|s| s.her_id().or(s.enterprise_her_id()))
-                        .or(arrival.envelope_sender),
+                    message: message.id,
+                    received: message.received,
+                    sender: message.sender(),
+                    source: message.source,
                     recipient: self.recipient(seq)?,
                 })
             })

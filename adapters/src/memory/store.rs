@@ -9,7 +9,7 @@ use super::journal::Journal;
 use broker_core::ContentHash;
 use broker_core::journal::{
     Aside, CommitResult, Delivery, Document, Entry, EventRecord, Known, Ledger, Lookup, MessageRecord,
-    Overdue, RecipientId, SetAside, Settlement,
+    Overdue, RecipientId, Search, SetAside, Settlement,
 };
 use broker_core::ports::{Backlog, Store, StoreError, Waiting};
 use broker_core::series::{Kept, Ruled, Showing, ShownAt, Sought};
@@ -190,6 +190,10 @@ impl Store for MemoryStore {
 
     async fn find(&self, id: &str, limit: usize) -> Result<Vec<MessageRecord>, StoreError> {
         self.step(Call::Read, |j| Ok(j.find(id, limit)))
+    }
+
+    async fn search(&self, wanted: &Search) -> Result<Vec<MessageRecord>, StoreError> {
+        self.step(Call::Read, |j| Ok(j.search(wanted)))
     }
 
     async fn message(&self, id: MessageId) -> Result<Option<MessageRecord>, StoreError> {

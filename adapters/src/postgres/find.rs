@@ -96,7 +96,7 @@ const RECORD: &str =
     FROM message m JOIN provenance p ON p.seq = m.provenance WHERE m.day = $1 AND m.seq = $2";
 
 /// A message by its place; none if it went with its day meanwhile.
-async fn record(from: &Reader, day: i32, seq: i64) -> Result<Option<MessageRecord>, Failure> {
+pub(super) async fn record(from: &Reader, day: i32, seq: i64) -> Result<Option<MessageRecord>, Failure> {
     let row = sqlx::query(RECORD).bind(day).bind(seq).fetch_optional(&from.pool).await?;
     let Some(row) = row else { return Ok(None) };
     let id = MessageId(row.try_get(0)?);

@@ -25,6 +25,7 @@ mod protected;
 mod read;
 mod recent;
 mod schema;
+mod search;
 mod series;
 mod survey;
 mod transaction;
@@ -44,7 +45,7 @@ use access::Access;
 use broker_core::ContentHash;
 use broker_core::journal::{
     Aside, CommitResult, Delivery, Document, Entry, EventRecord, Known, Ledger, Lookup, MessageRecord,
-    Overdue, RecipientId, SetAside, Settlement,
+    Overdue, RecipientId, Search, SetAside, Settlement,
 };
 use broker_core::ports::{Backlog, Store, StoreError, StoredDocument, Waiting};
 use broker_core::series::{Kept, Ruled, Showing, ShownAt, Sought};
@@ -397,6 +398,10 @@ impl Store for PostgresStore {
 
     async fn find(&self, id: &str, limit: usize) -> Result<Vec<MessageRecord>, StoreError> {
         patiently(find::find(self.reader(), id, limit)).await
+    }
+
+    async fn search(&self, wanted: &Search) -> Result<Vec<MessageRecord>, StoreError> {
+        patiently(search::search(self.reader(), wanted)).await
     }
 
     async fn message(&self, id: MessageId) -> Result<Option<MessageRecord>, StoreError> {

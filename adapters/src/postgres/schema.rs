@@ -17,6 +17,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (2, "series", include_str!("../../migrations/postgres/0002_series.sql")),
     (3, "fewer entries", include_str!("../../migrations/postgres/0003_fewer_entries.sql")),
     (4, "discarded", include_str!("../../migrations/postgres/0004_discarded.sql")),
+    (5, "unnamed", include_str!("../../migrations/postgres/0005_unnamed.sql")),
 ];
 
 /// The newest version that this program knows.

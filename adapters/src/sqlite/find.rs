@@ -71,7 +71,7 @@ const RECORD: &str =
     m.findings, m.explanation, p.record, m.protection, m.envelope_receiver, m.envelope_sender, m.transport
     FROM message m JOIN provenance p ON p.seq = m.provenance WHERE m.seq = $1";
 
-async fn record(from: &Reader, seq: i64) -> Result<MessageRecord, StoreError> {
+pub(super) async fn record(from: &Reader, seq: i64) -> Result<MessageRecord, StoreError> {
     let row = sqlx::query(RECORD).bind(seq).fetch_one(&from.pool).await.map_err(sort)?;
     let id = message_id(&row, 0)?;
     let head: Option<&str> = row.try_get(8).map_err(sort)?;

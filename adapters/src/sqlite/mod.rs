@@ -21,6 +21,7 @@ mod read;
 mod room;
 mod rows;
 mod schema;
+mod search;
 mod series;
 mod transaction;
 mod write;
@@ -32,7 +33,7 @@ use crate::records;
 use broker_core::ContentHash;
 use broker_core::journal::{
     Aside, CommitResult, Delivery, Document, Entry, EventRecord, Known, Ledger, Lookup, MessageRecord,
-    Overdue, RecipientId, SetAside, Settlement,
+    Overdue, RecipientId, Search, SetAside, Settlement,
 };
 use broker_core::ports::{Backlog, Clock, Store, StoreError, Waiting};
 use broker_core::series::{Kept, Ruled, Showing, ShownAt, Sought};
@@ -318,6 +319,10 @@ impl Store for SqliteStore {
 
     async fn find(&self, id: &str, limit: usize) -> Result<Vec<MessageRecord>, StoreError> {
         find::find(self.reader(), id, limit).await
+    }
+
+    async fn search(&self, wanted: &Search) -> Result<Vec<MessageRecord>, StoreError> {
+        search::search(self.reader(), wanted).await
     }
 
     async fn message(&self, id: MessageId) -> Result<Option<MessageRecord>, StoreError> {

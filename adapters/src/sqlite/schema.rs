@@ -20,6 +20,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "envelope", include_str!("../../migrations/0003_envelope.sql")),
     (4, "transport", include_str!("../../migrations/0004_transport.sql")),
     (5, "series", include_str!("../../migrations/0005_series.sql")),
+    (6, "search", include_str!("../../migrations/0006_search.sql")),
 ];
 
 /// How every file of SQLite begins; it takes a short file that begins otherwise for an empty one.

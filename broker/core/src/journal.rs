@@ -2,11 +2,16 @@
 //!
 //! Plain data, no storage: the ports in [`crate::ports`] carry it, the adapters keep it.
 
+mod search;
+
+pub use search::Search;
+
 use crate::arrival::{Arrival, ContentHash};
 use crate::lifecycle::{Event, State};
 use crate::transport::{Label, Transport};
 use dead_letter::Reason;
 use jiff::Timestamp;
+use message_schemas::head::Party;
 use message_schemas::{Findings, HerId, MessageHead, MessageId};
 use routing_rules::{DestinationId, Format};
 use serde::{Deserialize, Serialize};
@@ -156,6 +161,10 @@ pub enum VerdictRecord {
 }
 
 impl VerdictRecord {
+    /// All names that [`Self::as_str`] gives.
+    pub const NAMES: [&'static str; 6] =
+        ["accepted", "accepted_with_findings", "refused", "parked", "duplicate", "silent"];
+
     /// The name in the journal, in metrics and on the command line.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
@@ -670,6 +679,15 @@ pub struct MessageRecord {
     pub recipients: Vec<RecipientRecord>,
     /// What happened, oldest first.
     pub events: Vec<EventRecord>,
+}
+
+impl MessageRecord {
+    /// Who sent it: by its head, or by its envelope where the head names nobody.
+    #[must_use]
+    pub fn sender(&self) -> Option<HerId> {
+        let by_head = self.head.as_ref().and_then(|head| head.sender.as_ref());
+        by_head.and_then(Party::any_her_id).or(self.envelope_sender)
+    }
 }
 
 /// A recipient as it stands.

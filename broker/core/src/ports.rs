@@ -14,7 +14,7 @@ pub use revocation::{NotFetched, Question, RevocationSource};
 use crate::arrival::Arrival;
 use crate::journal::{
     Aside, CommitResult, Committed, Delivery, Document, Entry, EventRecord, Known, Ledger, Lookup,
-    MessageRecord, Overdue, RecipientId, RecipientRecord, SetAside, Settlement, VerdictRecord,
+    MessageRecord, Overdue, RecipientId, RecipientRecord, Search, SetAside, Settlement, VerdictRecord,
 };
 use crate::series::{Kept, Ruled, Showing, ShownAt, Sought};
 use dead_letter::Attempt;
@@ -117,6 +117,9 @@ pub trait Store: Send + Sync + 'static {
         id: &str,
         limit: usize,
     ) -> impl Future<Output = Result<Vec<MessageRecord>, StoreError>> + Send;
+
+    /// Messages by what is known of them, newest first by the time at which they came.
+    fn search(&self, wanted: &Search) -> impl Future<Output = Result<Vec<MessageRecord>, StoreError>> + Send;
 
     /// One message.
     fn message(

@@ -168,7 +168,8 @@ struct Which {
     limit: usize,
 }
 
-fn reason(code: &str) -> Result<Reason, String> {
+/// A reason by its code.
+pub(super) fn reason(code: &str) -> Result<Reason, String> {
     Reason::from_code(&code.to_ascii_uppercase())
         .ok_or_else(|| "no such reason; budstikke explain lists all".to_owned())
 }
@@ -221,7 +222,7 @@ impl Which {
 const AT_ONCE: usize = 64;
 
 /// What is said where a limit hides some.
-const fn beyond(more: bool) -> &'static str {
+pub(super) const fn beyond(more: bool) -> &'static str {
     if more { "; --limit hides more" } else { "" }
 }
 
@@ -275,11 +276,9 @@ fn json(aside: &Aside) -> serde_json::Value {
 async fn by_id(journal: &Journal, id: &str, stands: impl Fn(State) -> bool) -> Result<Vec<Aside>, Failure> {
     let id = id.trim();
     let mut lying = Vec::new();
-    for MessageRecord { id: message, received, source, head, envelope_sender, recipients, .. } in
-        journal.find(id, 100).await?
-    {
-        let by_head = head.and_then(|head| head.sender).and_then(|s| s.her_id().or(s.enterprise_her_id()));
-        let sender = by_head.or(envelope_sender);
+    for record in journal.find(id, 100).await? {
+        let sender = record.sender();
+        let MessageRecord { id: message, received, source, recipients, .. } = record;
         let lies = recipients.into_iter().filter(|r| stands(r.state));
         lying.extend(lies.map(|recipient| Aside {
             message,

@@ -11,6 +11,7 @@ mod inspect;
 mod journal;
 mod ledger;
 mod material;
+mod messages;
 mod open;
 mod output;
 mod pki;
@@ -47,6 +48,7 @@ enum Command {
     Run(run::Command),
     Check(check::Command),
     Send(Box<send::Command>),
+    Messages(Box<messages::Command>),
     Trace(trace::Command),
     Series(series::Command),
     Waiting(waiting::Command),
@@ -112,6 +114,7 @@ impl Cli {
             Command::Run(command) => command.run(),
             Command::Check(command) => command.run(&mut out),
             Command::Send(command) => command.run(&mut out),
+            Command::Messages(command) => command.run(&mut out),
             Command::Trace(command) => command.run(&mut out),
             Command::Series(command) => command.run(&mut out),
             Command::Waiting(command) => command.run(&mut out),

@@ -24,7 +24,7 @@ FROM generate_series({first}, {last} - 1) g
     CROSS JOIN LATERAL (SELECT lpad(to_hex(b.received / 1000), 12, '0') AS ms) t;
 
 CREATE TEMP TABLE made AS
-SELECT *, 'HER:' || 8000000 + floor(2000 * u_sender ^ 3)::bigint AS sender, 9000000 + floor(3000 * u_receiver ^ 3)::bigint AS receiver,
+SELECT *, (8000000 + floor(2000 * u_sender ^ 3)::bigint)::text AS sender, 9000000 + floor(3000 * u_receiver ^ 3)::bigint AS receiver,
     'P' || to_char(1 + floor(40 * u_code ^ 3), 'FM00') AS code,
     -- What is open is of the last day, and half of it waits for one that does not answer.
     CASE WHEN {ago} = 0 AND u_state < 0.6 AND u_open < 0.5 THEN 'amqp:hangs'
@@ -38,10 +38,10 @@ INSERT INTO message (day, seq, owner, id, short, received, source, sender, msg_i
     test, verdict, reason, size, content_hash, provenance, body, findings)
 SELECT day, seq, 'default', id, ('x' || right(replace(id::text, '-', ''), 10))::bit(40)::bigint, received, 'amqp:in', sender,
     md5('i' || seq), CASE WHEN u_family < 0.7 THEN md5('d' || seq / 3) END,
-    (ARRAY['APPREC', 'SVARRAPPORT', 'EPIKRISE', 'HENVISNING', 'DIALOGMELDING', 'PLO', 'REKVISISJON', 'DIALOG_INNBYGGER'])
+    (ARRAY['app-rec', 'result-report', 'discharge-summary', 'referral', 'dialogue', 'admission-report', 'requisition', 'record-extract'])
         [1 + floor(8 * u_family ^ 2)], '1.4', 'x', received, false,
     CASE WHEN u_reason < 0.01 THEN 'parked' ELSE 'accepted' END, CASE WHEN u_reason < 0.01 THEN code END,
-    20000, decode(md5('a' || seq) || md5('b' || seq), 'hex'), 1, seq, '[]'
+    20000, decode(md5('a' || seq) || md5('b' || seq), 'hex'), 1, seq, '{"list":[],"omitted":0,"cap":10}'
 FROM made;
 
 INSERT INTO recipient (day, seq, owner, id, message, message_day, book, receiver, destination, body_day, body, size, order_key,
@@ -82,4 +82,4 @@ SELECT 'default', md5('s' || seq / 40)::uuid, 'national', md5('e' || seq)::uuid,
 INSERT INTO idempotency_key (owner, key, message, content_hash, day)
 SELECT 'default', sha256(int8send(octet_length('amqp:in')) || 'amqp:in' || int8send(octet_length(k.name)) || convert_to(k.name, 'UTF8')),
     id, sha256('c'), day
-FROM made CROSS JOIN LATERAL (SELECT substr(sender, 5) || '/' || md5('q' || seq) AS name) k;
+FROM made CROSS JOIN LATERAL (SELECT sender || '/' || md5('q' || seq) AS name) k;

@@ -2,14 +2,20 @@
 //!
 //! `cargo run --release -p benchmarks --bin questions [ROWS]` starts a private server, writes ROWS (10 million) messages without
 //! bodies and as many recipients over thirty days (`day.sql`), and asks each question of `ops/postgresql/questions.sql` five times after one
-//! that is not counted. It takes some 25 GB of the temporary folder, and a quarter of an hour.
+//! that is not counted; then what `budstikke messages` asks. It takes some 25 GB of the temporary folder, and a quarter of an hour.
 
 use adapters::postgres::{Mode, Options, Place, PostgresStore};
-
+use broker_core::journal::{Provenance, Search};
+use broker_core::lifecycle::State;
+use broker_core::ports::Store as _;
+use dead_letter::Reason;
+use jiff::Timestamp;
+use message_schemas::{Family, HerId};
 use servers::Postgres;
 use servers::questions::{self, Question};
 use std::collections::BTreeMap;
 use std::io;
+use std::time::Instant;
 
 const DAYS: u64 = 30;
 /// What an answer may take.
@@ -21,8 +27,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = Postgres::start(&[])?;
     let database = server.database("questions")?;
     let place: Place = server.place(&database).parse()?;
-    let password_file = Some(server.password_file());
-    PostgresStore::open(Options { password_file, ..Options::new(place, Mode::Run) }).await?.close().await;
+    let options =
+        |mode| Options { password_file: Some(server.password_file()), ..Options::new(place.clone(), mode) };
+    PostgresStore::open(options(Mode::Run)).await?.close().await;
     println!("writing {rows} messages and as many recipients");
     fill(&server, &database, rows)?;
     let sizes =
@@ -43,6 +50,19 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             slow.push(question.title);
         }
     }
+    let store = PostgresStore::open(options(Mode::Read)).await?;
+    for (title, wanted) in searches(&values)? {
+        let (mut taken, mut found) = (Vec::new(), 0);
+        for _ in 0..5 {
+            let began = Instant::now();
+            found = store.search(&wanted).await?.len();
+            taken.push(began.elapsed());
+        }
+        taken.sort();
+        let median = taken[taken.len() / 2];
+        println!("messages {title:44} {:>8.1} ms {found:>6}", median.as_secs_f64() * 1e3);
+    }
+    store.close().await;
     println!("over {WANTED_MS} ms: {}", if slow.is_empty() { "none".to_owned() } else { slow.join(", ") });
     Ok(())
 }
@@ -56,7 +76,8 @@ fn fill(server: &Postgres, database: &str, rows: u64) -> io::Result<()> {
         database,
         &format!(
             "SELECT make_day(today() - {DAYS} + d) FROM generate_series(1, {DAYS}) d;
-             INSERT INTO provenance (owner, hash, record) VALUES ('default', '\\x00', '{{}}')"
+             INSERT INTO provenance (owner, hash, record) VALUES ('default', '\\x00', '{}')",
+            serde_json::to_string(&Provenance::default())?
         ),
     )?;
     let day = |day: u64| -> io::Result<()> {
@@ -95,16 +116,45 @@ fn values(server: &Postgres, database: &str) -> io::Result<BTreeMap<&'static str
         ("msg_id", sample("msg_id")?),
         ("sender", sample("sender")?),
         ("source", "amqp:in".to_owned()),
-        ("party", sample("substr(sender, 5)")?),
+        ("party", sample("sender")?),
         ("amqp_id", sample("md5('q' || seq)")?),
         ("receiver", "9000123".to_owned()),
-        ("family", "EPIKRISE".to_owned()),
+        ("family", "discharge-summary".to_owned()),
         ("code", "P05".to_owned()),
         ("state", "rejected".to_owned()),
         ("destination", "amqp:hangs".to_owned()),
         ("since", (day - 7 * 86_400_000_000).to_string()),
         ("until", (day + 7 * 86_400_000_000).to_string()),
     ]))
+}
+
+/// What `budstikke messages` asks: each answer is fifty whole records, or as many as there are.
+fn searches(
+    values: &BTreeMap<&'static str, String>,
+) -> Result<Vec<(&'static str, Search)>, Box<dyn std::error::Error>> {
+    let number = |name: &str| values.get(name).map_or(Ok(0), |text| text.parse::<i64>());
+    let since = Some(Timestamp::from_microsecond(number("since")?)?);
+    let all = || Search { limit: 50, ..Search::default() };
+    let (sender, receiver) = (Some(HerId(u32::try_from(number("sender")?)?)), Some(HerId(9_000_123)));
+    let family = Some(Family::DischargeSummary);
+    Ok(vec![
+        ("the latest", all()),
+        ("of a sender", Search { sender, ..all() }),
+        ("of a sender since then", Search { sender, since, ..all() }),
+        ("of a sender who never sent", Search { sender: Some(HerId(1)), ..all() }),
+        ("of a sender for a receiver", Search { sender, receiver, ..all() }),
+        ("for a receiver, rejected", Search { receiver, state: Some(State::Rejected), ..all() }),
+        ("parked", Search { state: Some(State::Parked), ..all() }),
+        ("waiting", Search { state: Some(State::Waiting), ..all() }),
+        ("waiting at a destination", Search { destination: "amqp:hangs".parse().ok(), ..all() }),
+        ("of a family, judged parked", Search { family, verdict: Some("parked"), ..all() }),
+        ("by code", Search { reason: Some(Reason::ReceiverNotFound), ..all() }),
+        ("by code, for a receiver", Search { reason: Some(Reason::ReceiverNotFound), receiver, ..all() }),
+        (
+            "by code, for a receiver who never got any",
+            Search { reason: Some(Reason::ReceiverNotFound), receiver: Some(HerId(1)), ..all() },
+        ),
+    ])
 }
 
 #[derive(Debug)]
