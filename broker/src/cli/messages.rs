@@ -11,7 +11,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use dead_letter::Reason;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 use message_schemas::{Family, HerId};
 use routing_rules::DestinationId;
 use serde::Deserialize as _;
@@ -97,19 +97,25 @@ enum When {
 }
 
 impl FromStr for When {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
+    type Err = &'static str;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = text.trim();
-        let day = || text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp());
-        let ago = || text.parse::<SignedDuration>().ok().filter(|ago| !ago.is_negative());
-        if let Some(at) = text.parse().ok().or_else(day) {
-            return Ok(Self::At(at));
-        }
-        ago().map(Self::Ago).ok_or_else(|| {
-            "a time with its zone (2026-11-23T06:00Z), a day (2026-11-23), or how long ago (2h) is wanted"
-                .to_owned()
-        })
+        let time = text.parse::<Timestamp>().ok();
+        time.or_else(|| day(text)).map(Self::At).or_else(|| ago(text).map(Self::Ago)).ok_or(
+            "a time with its zone (2026-11-23T06:00Z), a day (2026-11-23), or how long ago (2h) is wanted",
+        )
     }
+}
+
+/// The beginning of a day, UTC. Of a time of day without its zone, the day alone would be read.
+fn day(text: &str) -> Option<Timestamp> {
+    let day: Date = text.parse().ok().filter(|_| text.len() == "2026-11-23".len())?;
+    day.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+}
+
+fn ago(text: &str) -> Option<SignedDuration> {
+    let ago = text.parse::<Span>().ok()?.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
+    (!ago.is_negative()).then_some(ago)
 }
 
 impl When {
