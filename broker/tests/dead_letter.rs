@@ -173,10 +173,12 @@ fn what_a_rule_held_is_released_delivered_and_answered() {
     home.wait_for("it to be held", || home.aside().contains("P15"));
     let listed = home.ask(&["dead-letter", "list", "--config", "broker.toml", "--format", "json"]);
     let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
-    let shown =
-        home.ask(&["dead-letter", "show", "--config", "broker.toml", listed["short"].as_str().unwrap()]);
-    let shown = String::from_utf8(shown.stdout).unwrap();
-    assert!(shown.contains("rule look (rules.toml:1) holds: the ward wants to see it first"), "{shown}");
+    for command in [&["dead-letter", "show"][..], &["trace"]] {
+        let shown =
+            home.ask(&[command, &["--config", "broker.toml", listed["short"].as_str().unwrap()]].concat());
+        let shown = String::from_utf8(shown.stdout).unwrap();
+        assert!(shown.contains("rule look (rules.toml:1) holds: the ward wants to see it first"), "{shown}");
+    }
     let output = home.ask(&["dead-letter", "replay", "--config", "broker.toml", "--all", "--reason", "seen"]);
     let said = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{said}");

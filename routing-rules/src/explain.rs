@@ -66,6 +66,24 @@ pub enum RuleOutcome {
     },
 }
 
+impl Explanation {
+    /// The rules that hold the message back from a receiver, each with its place and the reason that it gives.
+    #[must_use]
+    pub fn held_by(&self, receiver: Option<HerId>) -> Vec<String> {
+        let about = self.receivers.iter().filter(|trace| trace.receiver == receiver);
+        let holds = |RuleTrace { rule, place, outcome }: &RuleTrace| match outcome {
+            RuleOutcome::Fired { did } => {
+                let holds = did.iter().find(|did| did.starts_with("holds"))?;
+                Some(format!("rule {rule} ({place}) {holds}"))
+            }
+            RuleOutcome::NotFired { .. } | RuleOutcome::Failed { .. } | RuleOutcome::NotReached { .. } => {
+                None
+            }
+        };
+        about.flat_map(|trace| &trace.rules).filter_map(holds).collect()
+    }
+}
+
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.receivers.is_empty() {

@@ -11,9 +11,11 @@ use amqp_profile::incoming::known_by;
 use broker_core::journal::{MessageRecord, RecipientRecord};
 use broker_core::ports::Store;
 use broker_core::transport::{Transport, id_key};
-use message_schemas::head::Party;
+use dead_letter::Reason;
+use message_schemas::head::{Party, ReceiptHead, ReceiptStatus};
 use message_schemas::{Findings, HerId};
-use routing_rules::Parties;
+use routing_rules::{Explanation, Parties};
+use serde::Deserialize as _;
 use std::io::Write;
 
 /// Show what became of a message: what it was, what was decided, where it went, and every step with its time.
@@ -130,6 +132,9 @@ fn text(out: &mut dyn Write, record: &MessageRecord, documents: &[Account]) -> R
         let to: Vec<_> = head.receivers.iter().map(|receiver| address(&receiver.party)).collect();
         let from = head.sender.as_ref().map_or_else(|| "unknown".to_owned(), address);
         writeln!(out, "  goes        from {from} to {}", to.join(", "))?;
+        if let Some(receipt) = &head.receipt {
+            writeln!(out, "  answers     {}", answer(receipt))?;
+        }
     }
     if let Some(transport) = &record.transport {
         envelope(out, record, transport)?;
@@ -141,7 +146,7 @@ fn text(out: &mut dyn Write, record: &MessageRecord, documents: &[Account]) -> R
     }
     finding_lines(out, &record.findings)?;
     for recipient in &record.recipients {
-        recipient_line(out, recipient)?;
+        recipient_line(out, recipient, &held_by(record, recipient))?;
     }
     for Account { target, words, .. } in documents {
         let place = target.as_ref().map_or_else(String::new, |name| format!("at {name}: "));
@@ -154,6 +159,21 @@ fn text(out: &mut dyn Write, record: &MessageRecord, documents: &[Account]) -> R
     }
     writeln!(out)?;
     Ok(())
+}
+
+/// What a receipt says of which message. Its texts are for whoever may read the message itself.
+fn answer(ReceiptHead { status, errors, original_id, .. }: &ReceiptHead) -> String {
+    let about = original_id
+        .as_ref()
+        .map_or_else(|| "no message".to_owned(), |id| format!("message id {}", plain(id.as_str())));
+    let status = match status {
+        ReceiptStatus::Ok => "accepted",
+        ReceiptStatus::Rejected => "rejected",
+        ReceiptStatus::OkWithErrors => "accepted in parts",
+    };
+    let codes = errors.iter().map(|error| plain(&error.code)).collect::<Vec<_>>().join(", ");
+    let gap = if codes.is_empty() { "" } else { ": " };
+    format!("{about}: {status}{gap}{codes}")
 }
 
 /// What the transport said, and what an error reports.
@@ -194,8 +214,19 @@ pub(super) fn finding_lines(out: &mut dyn Write, findings: &Findings) -> Result<
     Ok(())
 }
 
-/// One line, and a second with what the destination said last.
-pub(super) fn recipient_line(out: &mut dyn Write, recipient: &RecipientRecord) -> Result<(), Failure> {
+/// The rules that hold a recipient; none for what lies for another reason, or lies no more.
+pub(super) fn held_by(record: &MessageRecord, recipient: &RecipientRecord) -> Vec<String> {
+    let explanation = record.explanation.as_ref().filter(|_| recipient.reason == Some(Reason::HeldByRule));
+    let explanation = explanation.and_then(|value| Explanation::deserialize(value).ok());
+    explanation.map(|explanation| explanation.held_by(recipient.receiver)).unwrap_or_default()
+}
+
+/// One line; below it which rule holds it, and what the destination said last.
+pub(super) fn recipient_line(
+    out: &mut dyn Write,
+    recipient: &RecipientRecord,
+    held_by: &[String],
+) -> Result<(), Failure> {
     let publishes = recipient.destination.as_ref().is_some_and(|to| to.as_str().starts_with(PUBLISHING));
     let receiver = match recipient.receiver {
         Some(her_id) => format!(" for HER-id {her_id}"),
@@ -217,6 +248,9 @@ pub(super) fn recipient_line(out: &mut dyn Write, recipient: &RecipientRecord) -
     if let Some(next) = recipient.next_attempt {
         writeln!(out, "              next attempt {next}")?;
     }
+    for rule in held_by {
+        writeln!(out, "              {rule}")?;
+    }
     if let Some(detail) = &recipient.detail {
         writeln!(out, "              {detail}")?;
     }
@@ -235,6 +269,8 @@ mod tests {
     use super::*;
     use broker_core::journal::{Book, RecipientId};
     use broker_core::lifecycle::State;
+    use message_schemas::head::ReceiptError;
+    use message_schemas::{MsgId, Private};
 
     fn line(destination: &str, receiver: Option<HerId>, detail: Option<&str>) -> String {
         let recipient = RecipientRecord {
@@ -253,7 +289,7 @@ mod tests {
             expires: None,
         };
         let mut out = Vec::new();
-        recipient_line(&mut out, &recipient).expect("written");
+        recipient_line(&mut out, &recipient, &[]).expect("written");
         String::from_utf8(out).expect("UTF-8")
     }
 
@@ -266,5 +302,25 @@ mod tests {
         assert!(said.contains(" nothing to publish: not shown: A took its place\n"), "{said}");
         let said = line("folder:gp", None, None);
         assert!(said.contains(" original for unknown at folder:gp: handed_over"), "{said}");
+    }
+
+    #[test]
+    fn a_receipt_tells_what_it_says_by_its_codes() {
+        let error = |code: &str| ReceiptError {
+            code: code.into(),
+            system: None,
+            display: None,
+            text: Some(Private("Kari Nordmann is not known here".into())),
+        };
+        let mut receipt = ReceiptHead {
+            status: ReceiptStatus::Rejected,
+            errors: vec![error("E10"), error("T02")],
+            original_id: MsgId::new("e630b55b"),
+            original_type: None,
+            original_issue_date: None,
+        };
+        assert_eq!(answer(&receipt), "message id e630b55b: rejected: E10, T02");
+        (receipt.status, receipt.errors, receipt.original_id) = (ReceiptStatus::Ok, Vec::new(), None);
+        assert_eq!(answer(&receipt), "no message: accepted");
     }
 }

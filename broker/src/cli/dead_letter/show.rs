@@ -7,9 +7,7 @@ use crate::wiring::Journal;
 use crate::world::PUBLISHING;
 use broker_core::journal::{Aside, MessageRecord};
 use broker_core::ports::{Store, StoreError};
-use dead_letter::Reason;
-use message_schemas::{Findings, MessageId};
-use routing_rules::{Explanation, ReceiverTrace, RuleOutcome, RuleTrace};
+use message_schemas::MessageId;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -36,8 +34,7 @@ pub(super) struct Show {
 /// What is asked of the journal.
 struct Found {
     lying: Vec<Aside>,
-    findings: BTreeMap<MessageId, Findings>,
-    explanations: BTreeMap<MessageId, Explanation>,
+    records: BTreeMap<MessageId, MessageRecord>,
     /// Of what is published: the series, with what is shown of them.
     series: BTreeMap<MessageId, Vec<series::Told>>,
     original: Option<Arc<[u8]>>,
@@ -57,21 +54,18 @@ impl Show {
                 return Ok(Verdict::Good);
             }
         }
-        let nothing = Findings::default();
         let mut last = None;
         for lying @ Aside { message, recipient, .. } in &found.lying {
-            let findings = found.findings.get(message).unwrap_or(&nothing);
+            let Some(record) = found.records.get(message) else { continue };
+            let held_by = trace::held_by(record, recipient);
             let series = found.series.get(message).filter(|_| publishes(lying));
             match self.format {
                 Format::Text => {
                     if last.replace(*message) != Some(*message) {
                         writeln!(out, "Message {message}  (short {})", message.short())?;
-                        trace::finding_lines(out, findings)?;
+                        trace::finding_lines(out, &record.findings)?;
                     }
-                    trace::recipient_line(out, recipient)?;
-                    for rule in found.held_by(lying) {
-                        writeln!(out, "    {rule}")?;
-                    }
+                    trace::recipient_line(out, recipient, &held_by)?;
                     for series in series.into_iter().flatten() {
                         writeln!(out)?;
                         series::text(out, series)?;
@@ -83,9 +77,8 @@ impl Show {
                 }
                 Format::Json => {
                     let mut line = json(lying);
-                    let held_by = found.held_by(lying);
                     if let Some(line) = line.as_object_mut() {
-                        line.insert("findings".to_owned(), serde_json::json!(findings.as_slice()));
+                        line.insert("findings".to_owned(), serde_json::json!(record.findings.as_slice()));
                         if !held_by.is_empty() {
                             line.insert("held_by".to_owned(), serde_json::json!(held_by));
                         }
@@ -102,21 +95,14 @@ impl Show {
 
     async fn find(&self, journal: &Journal) -> Result<Found, Failure> {
         let lying = by_id(journal, &self.id, |state| parked_state(state).is_some()).await?;
-        let (mut findings, mut explanations) = (BTreeMap::new(), BTreeMap::new());
-        let mut told = BTreeMap::new();
+        let (mut records, mut told) = (BTreeMap::new(), BTreeMap::new());
         for one @ Aside { message, .. } in &lying {
             if publishes(one) && !told.contains_key(message) {
                 told.insert(*message, series::of_message(journal, *message).await?);
             }
-            if let Some(MessageRecord { findings: found, explanation, .. }) =
-                journal.message(*message).await?
-            {
-                findings.insert(*message, found);
-                let explanation = explanation.and_then(|value| serde_json::from_value(value).ok());
-                explanations.extend(explanation.map(|explanation| (*message, explanation)));
-            }
+            records.extend(journal.message(*message).await?.map(|record| (*message, record)));
         }
-        let original = match (&self.out, findings.keys().copied().collect::<Vec<_>>().as_slice()) {
+        let original = match (&self.out, records.keys().copied().collect::<Vec<_>>().as_slice()) {
             (None, _) | (_, []) => None,
             (Some(_), [message]) => {
                 let bytes = journal.body(*message).await?;
@@ -128,30 +114,7 @@ impl Show {
                 return Err(Failure::Usage(why));
             }
         };
-        Ok(Found { lying, findings, explanations, series: told, original })
-    }
-}
-
-impl Found {
-    /// The rules that held it, each with its place and the reason that it gives.
-    fn held_by(&self, aside: &Aside) -> Vec<String> {
-        let held = aside.recipient.reason == Some(Reason::HeldByRule);
-        let Some(explanation) = self.explanations.get(&aside.message).filter(|_| held) else {
-            return Vec::new();
-        };
-        let about = |trace: &&ReceiverTrace| trace.receiver == aside.recipient.receiver;
-        let rules = explanation.receivers.iter().filter(about).flat_map(|trace| &trace.rules);
-        rules
-            .filter_map(|RuleTrace { rule, place, outcome }| match outcome {
-                RuleOutcome::Fired { did } => {
-                    let holds = did.iter().find(|did| did.starts_with("holds"))?;
-                    Some(format!("rule {rule} ({place}) {holds}"))
-                }
-                RuleOutcome::NotFired { .. }
-                | RuleOutcome::Failed { .. }
-                | RuleOutcome::NotReached { .. } => None,
-            })
-            .collect()
+        Ok(Found { lying, records, series: told, original })
     }
 }
 
