@@ -38,6 +38,30 @@ fn a_consent_that_was_refused_withholds_what_lies_under_a_head() {
 }
 
 #[test]
+fn a_change_code_of_no_list_withholds() {
+    for (case, code) in [
+        ("svarrapport/document-biochemistry-1.3", "<ServType "),
+        ("henvisning/document-assessed-2.0", "<ServType "),
+        ("epikrise/document-stay-1.2", "<ServType "),
+        ("rekvisisjon/document-laboratory-1.6", "<ServType "),
+        ("plo/document-discharge-report-1.6", "<Forsendelsesstatus "),
+    ] {
+        let said = |change: &str| {
+            let at = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples").join(case).join("in.xml");
+            let sample = std::fs::read_to_string(at).expect("in.xml");
+            let (before, rest) = sample.split_once(code).expect("a change code");
+            let (_, after) = rest.split_once("/>").expect("its end");
+            let text = format!("{before}{code}{change}/>{after}");
+            let options = r#"{"publish_dialogues": true, "publish_orders": true}"#;
+            let options: Options = serde_json::from_str(options).expect("settings");
+            read(text.as_bytes()).translate(&options).expect("a document").remove(0).publishable
+        };
+        assert_eq!(said("V=\"N\" DN=\"Ny\""), Publishable::Yes, "{case}");
+        assert_eq!(said("V=\"X\" DN=\"Rar\""), Publishable::No(vec![Withheld::ChangeUnclear]), "{case}");
+    }
+}
+
+#[test]
 fn a_reservation_withholds_a_report_and_an_order() {
     for (case, before) in [
         ("svarrapport/document-biochemistry-1.3", "<ReasonAsText>"),

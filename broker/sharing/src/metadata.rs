@@ -153,8 +153,8 @@ pub struct Common {
     pub authors: Vec<Author>,
     /// Who approved.
     pub legal_authenticator: Option<Person>,
-    /// When the message was made: creationTime.
-    pub created: Timestamp,
+    /// When the message was made, as it says: creationTime.
+    pub created: Stamp,
     /// When the care began and ended.
     pub service: (Option<Stamp>, Option<Stamp>),
     /// Language tag.

@@ -349,7 +349,7 @@ fn common(
         patient: patient(described, words)?,
         authors: authors(described, words),
         legal_authenticator: described.legal_authenticator.as_ref().and_then(|p| words.person(p)),
-        created: document.generated,
+        created: document.dated,
         service: (Some(start), stop),
         language: target.language.clone(),
         facility: words.code(facility),

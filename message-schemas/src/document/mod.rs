@@ -212,6 +212,9 @@ pub enum Withheld {
     /// A reservation that is not settled (K(3108) U), or told by no code of the list: it may be one.
     #[error("what is said of the patient's reservation is not understood")]
     ReservationUnclear,
+    /// The change code is of no list, or not told: the message may be a cancellation as well as a new one.
+    #[error("what the message does to earlier ones (its change code) is not understood")]
+    ChangeUnclear,
     /// The sending legal unit has no id, so two senders' documents could be taken for one.
     #[error("the sending organisation has no id")]
     SenderUnknown,
@@ -298,6 +301,8 @@ pub struct SharedDocument {
     pub service_type: ServiceType,
     /// When this version was made; a date alone is the start of its day in Norway.
     pub generated: Timestamp,
+    /// The same as it was sent: a date alone stays a date.
+    pub dated: Stamp,
     /// When the care was that it tells of: first, and last where there is an end.
     pub period: (Stamp, Option<Stamp>),
     /// Type and discipline; never a word of the sender's, so it may be logged.

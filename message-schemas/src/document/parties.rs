@@ -9,7 +9,7 @@ use super::fhir::{self, ContactPoint, Extension, ExtensionValue};
 use super::identifiers::{self, TypedId};
 use super::names::{Name, short};
 use super::values::{Address as Tele, Code, Sourced, When, Words, add, first};
-use super::words::when_words;
+use super::words::{code_text, said_text, when_words};
 use crate::xml::Node;
 use std::borrow::Cow;
 
@@ -278,10 +278,9 @@ impl<'t> Party<'t> {
             if let Some(name) = &unit.name {
                 text.push_str(&name.text());
             }
-            if let Some(kind) = unit.kind.as_ref().and_then(Code::words) {
-                text.push_str(if text.is_empty() { "" } else { " " });
-                text.push('(');
-                text.push_str(kind);
+            if let Some(kind) = unit.kind.as_ref().filter(|kind| kind.words().is_some()) {
+                text.push_str(if text.is_empty() { "(" } else { " (" });
+                said_text(kind, &mut text);
                 text.push(')');
             }
             for id in &unit.ids {
@@ -292,15 +291,20 @@ impl<'t> Party<'t> {
             }
             for code in &unit.qualifications {
                 text.push_str(if text.is_empty() { "" } else { " " });
-                text.push_str(code.words().unwrap_or_default());
+                said_text(code, &mut text);
             }
             if !text.is_empty() {
                 part(&text, out);
             }
         }
-        for code in self.speciality.iter().chain(&self.role).chain(&self.role_to_patient) {
-            if let Some(words) = code.words() {
-                part(words, out);
+        // A speciality is told with its code: for those who are told of in words alone it stands nowhere else.
+        let roles = self.role.iter().chain(&self.role_to_patient);
+        let roles = roles.map(|code| (code, said_text as fn(&Code<'_>, &mut String)));
+        for (code, say) in self.speciality.iter().map(|code| (code, code_text as _)).chain(roles) {
+            let mut text = String::new();
+            say(code, &mut text);
+            if !text.is_empty() {
+                part(&text, out);
             }
         }
         for remark in &self.remarks {

@@ -68,6 +68,17 @@ pub(super) fn code_text(code: &Code<'_>, out: &mut String) {
     }
 }
 
+/// What a code says of somebody, without the code: the sender's own words, and the list's behind them where they differ.
+pub(super) fn said_text(code: &Code<'_>, out: &mut String) {
+    let Some(words) = code.words() else { return };
+    out.push_str(words);
+    if let Some(listed) = code.display.filter(|display| *display != words) {
+        out.push_str(" (");
+        out.push_str(listed);
+        out.push(')');
+    }
+}
+
 /// Value and unit as sent.
 pub(super) fn amount_text(amount: &Amount<'_>) -> String {
     let mut text = amount.value.unwrap_or_default().to_owned();
@@ -102,6 +113,21 @@ mod tests {
             let tree = Tree::parse(&format!("<a {attributes}/>"), &Limits::default()).unwrap();
             let mut out = String::new();
             code_text(&Code::read(tree.root().unwrap()), &mut out);
+            assert_eq!(out, told, "{attributes}");
+        }
+    }
+
+    #[test]
+    fn what_a_code_says_of_somebody_is_told_with_all_words_and_without_the_code() {
+        for (attributes, told) in [
+            ("V='6' DN='Fastlege'", "Fastlege"),
+            ("V='6' DN='Fastlege' OT='Vikar for fastlege'", "Vikar for fastlege (Fastlege)"),
+            ("V='6'", "6"),
+            ("", ""),
+        ] {
+            let tree = Tree::parse(&format!("<a {attributes}/>"), &Limits::default()).unwrap();
+            let mut out = String::new();
+            said_text(&Code::read(tree.root().unwrap()), &mut out);
             assert_eq!(out, told, "{attributes}");
         }
     }

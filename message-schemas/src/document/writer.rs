@@ -284,7 +284,10 @@ impl<'a, 'p, 't, B> Writer<'a, 'p, 't, B> {
             let full_url = Urn(composition.id?);
             Some(Entry { full_url, resource: Resource::Composition(Box::new(composition)) })
         });
-        let Cover { keys, generated: (generated, issued), judged, withheld, described, .. } = cover;
+        let Cover { keys, generated: (generated, issued), judged, mut withheld, described, .. } = cover;
+        if cover.service_type == ServiceType::Other {
+            withheld.push(Withheld::ChangeUnclear);
+        }
         let id = keys.document(Format::Fhir);
         let test = envelope.is_test();
         let bundle = Bundle {
@@ -302,6 +305,7 @@ impl<'a, 'p, 't, B> Writer<'a, 'p, 't, B> {
             series: keys.series(),
             service_type: cover.service_type,
             generated: generated.start().unwrap_or_default(),
+            dated: generated,
             period: cover.period,
             title: cover.title,
             class_code: cover.kinds[0].0,

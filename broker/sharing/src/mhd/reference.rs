@@ -43,7 +43,7 @@ pub(super) fn document_reference(s: &Submission, entry: &Entry, national: bool) 
         .set("type", concept(&entry.kind))
         .list("category", [concept(&entry.class)])
         .set("subject", patient)
-        .set("date", instant(common.created))
+        .set("date", instant(common.created.start().unwrap_or_default()))
         .list("author", authors)
         .maybe("authenticator", authenticator)
         .list("relatesTo", relates)
@@ -70,7 +70,7 @@ fn content(common: &Common, entry: &Entry, national: bool) -> Object {
         .set("size", entry.size())
         .set("hash", entry.hash_base64())
         .set("title", entry.title.as_str())
-        .set("creation", instant(common.created));
+        .set("creation", date_time(&common.created));
     Object::new().set("attachment", attachment).set("format", coding(&entry.format_code))
 }
 

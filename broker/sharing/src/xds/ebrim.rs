@@ -196,7 +196,7 @@ fn extrinsic_object(xml: &mut Xml, s: &Submission, e: &Entry) {
 
 fn slots(xml: &mut Xml, common: &Common, e: &Entry) {
     let (start, stop) = &common.service;
-    slot(xml, "creationTime", [dtm(common.created)]);
+    slot(xml, "creationTime", common.created.utc_digits());
     slot(xml, "hash", [e.hash_hex()]);
     slot(xml, "languageCode", [common.language.clone()]);
     slot(xml, "legalAuthenticator", common.legal_authenticator.as_ref().map(person));

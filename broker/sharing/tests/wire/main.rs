@@ -7,7 +7,8 @@ mod schemas;
 mod vectors;
 
 use given::{document, earlier, now, target};
-use message_schemas::document::{Format, Publishable};
+use message_schemas::document::{Format, Publishable, SharedDocument};
+use message_schemas::time::Stamp;
 use message_schemas::xml::{self, Tree};
 use message_schemas::{Family, Limits, mime};
 use sharing::check::{Facts, breaches, read_ebrim, read_fhir};
@@ -194,6 +195,30 @@ fn one_id_for_entry_and_document_where_a_source_wants_it() {
     for entry in &facts.entries {
         assert_eq!(entry.unique_id.as_deref(), Some(entry.id.as_str()));
         assert!(wire.contains(&format!("<Document id=\"{}\">", entry.id)));
+    }
+}
+
+//= document-sharing §3.4
+//# date, gYearMonth, gYear: digits only, not shifted.
+#[test]
+fn a_day_without_a_time_is_the_same_day_everywhere() {
+    let (document, original) = document();
+    for (sent, digits, on_fhir) in [
+        ("2017-09-20", "20170920", "2017-09-20"),
+        ("2017-09", "201709", "2017-09"),
+        ("2017-09-20T00:30:00", "20170919223000", "2017-09-19T22:30:00Z"),
+    ] {
+        let dated = Stamp::parse(sent).expect("a time");
+        let document = SharedDocument { dated, ..document.clone() };
+        for kind in [Kind::Mhd, Kind::MhdNational, Kind::Xds] {
+            let contents = Contents { document: &document, original: &original, fhir_xml: None, pdf: None };
+            let target = Target { also: BTreeSet::new(), ..target(kind) };
+            let made = submission(&contents, Version::Whole, &[], &target, now()).expect("published");
+            let (facts, wire) = on_the_wire(&made, kind);
+            assert_eq!(breaches(&facts), [], "{sent} to {kind:?}");
+            assert!(facts.entries.iter().all(|entry| entry.created.as_deref() == Some(digits)), "{sent}");
+            assert!(kind == Kind::Xds || wire.contains(&format!("\"creation\":\"{on_fhir}\"")), "{wire}");
+        }
     }
 }
 
