@@ -524,6 +524,45 @@ fn an_addition_says_so_and_tells_what_is_added_from_what_was_sent_before() {
 }
 
 #[test]
+fn notes_stand_in_a_section_of_their_heading_with_its_code() {
+    let text = sample("plo/document-discharge-report-1.6");
+    let (before, rest) = text.split_once("<epj2:GenereltJournalnotat").expect("a note");
+    let (note, after) = rest.split_once("</epj2:GenereltJournalnotat>").expect("its end");
+    let one_more = |code: &str, words: &str, said: &str| {
+        format!(
+            "<epj2:Journaltekst><epj2:Overskriftskode V=\"{code}\" S=\"2.16.578.1.12.4.1.1.9142\" DN=\"{words}\"/>\
+             <epj2:Notat>{said}</epj2:Notat></epj2:Journaltekst>"
+        )
+    };
+    let (treated, found) =
+        (one_more("FO", "Forløp og behandling", "Utskrevet"), one_more("FU", "Funn", "BT 120/80"));
+    let bare = "<epj2:Journaltekst><epj2:Notat>Uten overskrift</epj2:Notat></epj2:Journaltekst>";
+    let second = note.replace("\"k5\"", "\"k5b\"");
+    let (head, _) = second.split_once('>').expect("a note");
+    let text = format!(
+        "{before}<epj2:GenereltJournalnotat{note}{found}</epj2:GenereltJournalnotat>\
+         <epj2:GenereltJournalnotat{head}>{treated}{bare}</epj2:GenereltJournalnotat>{after}"
+    );
+    let (document, bundle) = one(&text, &Options::default()).expect("a document");
+    assert!(check(&document).is_empty(), "{:#?}", check(&document));
+    let titles: Vec<_> = sections(&bundle).into_iter().map(|(title, _)| title).collect();
+    let place = |title: &str| titles.iter().position(|t| *t == title).unwrap_or_else(|| panic!("{titles:?}"));
+    let medical = place("Medisinskfaglige opplysninger");
+    assert_eq!((place("Forløp og behandling"), place("Funn")), (medical + 1, medical + 2), "{titles:?}");
+    let told = section(&bundle, "Forløp og behandling");
+    assert!(told.find("Operert første dag") < told.find("Utskrevet"), "{told}");
+    assert!(told.contains("Utskrevet") && !told.contains("BT 120"), "{told}");
+    assert!(section(&bundle, "Funn").contains("BT 120/80"));
+    assert!(section(&bundle, "Medisinskfaglige opplysninger").contains("Uten overskrift"));
+    let written = bundle["entry"][0]["resource"]["section"].as_array().expect("sections");
+    let coded = &written[place("Funn")]["code"]["coding"][0];
+    assert_eq!(
+        (&coded["system"], &coded["code"]),
+        (&"urn:oid:2.16.578.1.12.4.1.1.9142".into(), &"FU".into())
+    );
+}
+
+#[test]
 fn the_heading_that_a_note_was_kept_under_is_told_and_warnings_come_first() {
     let text = sample("plo/document-discharge-report-1.6");
     let with = |key: &str, category: &str, text: &str| {
@@ -533,10 +572,10 @@ fn the_heading_that_a_note_was_kept_under_is_told_and_warnings_come_first() {
     };
     let (document, bundle) =
         one(&with("k5", "Andre notater", &text), &Options::default()).expect("a document");
-    let medical = section(&bundle, "Medisinskfaglige opplysninger");
+    let noted = section(&bundle, "Forløp og behandling");
     assert!(
-        medical.contains("<th colspan=\"2\">Andre notater</th></tr><tr><th>Forløp og behandling</th>"),
-        "{medical}"
+        noted.contains("<p><b>Andre notater</b></p>") && noted.contains("<td>Operert første dag"),
+        "{noted}"
     );
     let message = read(with("k5", "Andre notater", &text).as_bytes());
     let lines = document.coverage.lines(&message.tree);

@@ -9,7 +9,8 @@
 //! | `InfoMedisinskDiagnose` | Medisinske diagnoser | Condition |
 //! | `InfoIPLOSrelevantInformasjon` | IPLOS-relevant informasjon | Condition with onset and abatement |
 //! | `InfoTidligereSykdommer` | Tidligere sykdommer | Condition, problem-list-item |
-//! | `RegistrertBlodtype`, `GenereltJournalnotat` | Medisinskfaglige opplysninger; notes that are kept among warnings: Cave og allergier | none |
+//! | `RegistrertBlodtype` | Medisinskfaglige opplysninger | none |
+//! | `GenereltJournalnotat` | a section for each heading, with its code; without one Medisinskfaglige opplysninger; notes that are kept among warnings: Cave og allergier | none |
 //! | `informasjonskategori` of any component | heading over it; of anything but notes, unless one says the same | none |
 //! | `InfoAndreViktigeOpplysninger` | Andre viktige opplysninger | Flag for infection and anaphylaxis |
 //! | `Legemiddelinfo` | Legemidler | MedicationStatement |

@@ -120,6 +120,21 @@ impl Chapter {
 }
 
 /// A whole message.
+/// `GenereltJournalnotat`
+#[derive(Debug)]
+pub(super) struct JournalNote<'t> {
+    pub node: Node<'t>,
+    /// `Journaltekst`, each with its `Overskriftskode`.
+    pub texts: Vec<(Node<'t>, Option<Code<'t>>)>,
+}
+
+impl<'t> JournalNote<'t> {
+    fn read(node: Node<'t>) -> Self {
+        let heading = |text: Node<'t>| text.child("Overskriftskode").map(Code::read);
+        Self { node, texts: node.all("Journaltekst").map(|text| (text, heading(text))).collect() }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct CareMessage<'t> {
     /// The document element of the kind (`TverrfagligEpikrise`, …).
@@ -153,6 +168,8 @@ pub(super) struct CareMessage<'t> {
     pub booked: Vec<Booked<'t>>,
     /// Every component with the chapter that it is told in, in document order.
     pub told: Vec<(Chapter, Node<'t>)>,
+    /// `GenereltJournalnotat` of the medical information, but for warnings.
+    pub notes: Vec<JournalNote<'t>>,
 }
 
 impl<'t> CareMessage<'t> {
@@ -181,6 +198,7 @@ impl<'t> CareMessage<'t> {
             scores: Vec::new(),
             booked: Vec::new(),
             told: Vec::new(),
+            notes: Vec::new(),
         };
         node.elements().for_each(|e| m.component(e));
         m
@@ -299,6 +317,10 @@ impl<'t> CareMessage<'t> {
                     Chapter::PreviousIllnesses
                 }
                 "GenereltJournalnotat" if is_warning(e) => Chapter::Warnings,
+                "GenereltJournalnotat" => {
+                    self.notes.push(JournalNote::read(e));
+                    continue;
+                }
                 _ => Chapter::Medical,
             };
             self.told.push((chapter, e));

@@ -1,7 +1,7 @@
 //! The text of a care message: every component in its chapter.
 
 use super::clinical::Written;
-use super::read::{CareMessage, Chapter};
+use super::read::{CareMessage, Chapter, JournalNote};
 use crate::document::fhir::{Reference, Resource, Section};
 use crate::document::narrative::Html;
 use crate::document::tell::{category_heading, component_keys, tell, tell_all};
@@ -10,7 +10,12 @@ use crate::document::words::{amount_text, when_words};
 use crate::document::writer::{Cover, Writer};
 use crate::document::{codes, labels};
 use crate::xml::{Node, Tree};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use uuid::Uuid;
+
+/// Where the report says that a note stands: under its heading, which is a sender's word.
+const NOTES: &str = "the section of its heading";
 
 /// Elements of a prescription that have a column in the table of drugs.
 const COLUMNS: [&str; 8] = [
@@ -56,6 +61,9 @@ impl<'a, 't> Writer<'a, '_, 't, CareMessage<'t>> {
             if chapter == Chapter::Medication {
                 self.medication_table(&mut html);
             } else {
+                if chapter == Chapter::Medical {
+                    self.notes_without_heading(&mut html);
+                }
                 for (_, node) in body.told.iter().filter(|(c, _)| *c == chapter) {
                     tell(*node, chapter.title(), &mut html, &mut self.coverage);
                 }
@@ -72,10 +80,71 @@ impl<'a, 't> Writer<'a, '_, 't, CareMessage<'t>> {
                 entries.extend(self.party_references());
             }
             self.add(&mut sections, chapter.title(), html, entries);
+            if chapter == Chapter::Medical {
+                self.notes(&mut sections);
+            }
         }
         let unread = self.unread(root, tree);
         self.add(&mut sections, "Annet innhold", unread, Vec::new());
         sections
+    }
+
+    fn notes_without_heading(&mut self, html: &mut Html) {
+        for note in &self.body.notes {
+            let bare =
+                note.texts.iter().filter(|(_, heading)| heading.as_ref().and_then(codes::heading).is_none());
+            let bare: Vec<Node<'t>> = bare.map(|(text, _)| *text).collect();
+            if !bare.is_empty() || note.texts.is_empty() {
+                self.note_head(note, html);
+            }
+            let others = note.node.elements().filter(|e| e.name() != "Journaltekst");
+            tell_all(bare.into_iter().chain(others), labels::label, NOTES, html, &mut self.coverage);
+        }
+    }
+
+    //= document-sharing §6.6
+    //# GenereltJournalnotat/Journaltekst (Overskriftskode 9142 9145 9141.., Notat, Merknad) | per heading | narrative
+    /// A section for each heading that notes stand under, in the order in which they came.
+    fn notes(&mut self, sections: &mut Vec<Section<'a>>) {
+        let body = self.body;
+        let mut made: Vec<(&'a Code<'t>, Cow<'a, str>, Html)> = Vec::new();
+        for note in &body.notes {
+            let mut begun = BTreeSet::new();
+            for (text, heading) in &note.texts {
+                let Some((heading, title)) = heading.as_ref().and_then(|h| Some((h, codes::heading(h)?)))
+                else {
+                    continue;
+                };
+                let same =
+                    |known: &Code<'_>| (known.system, known.code()) == (heading.system, heading.code());
+                let at = made.iter().position(|(known, named, _)| *named == title && same(known));
+                let at = at.unwrap_or_else(|| {
+                    made.push((heading, title, Html::new()));
+                    made.len() - 1
+                });
+                let Some((.., html)) = made.get_mut(at) else { continue };
+                if begun.insert(at) {
+                    self.note_head(note, html);
+                }
+                tell(*text, NOTES, html, &mut self.coverage);
+                heading.mapped(&mut self.coverage, "Composition.section.code");
+            }
+        }
+        for (heading, title, mut html) in made {
+            let code = codes::concept(heading, None, self.options.mode);
+            if sections.is_empty() {
+                html = self.warned(html);
+            }
+            self.add_coded(sections, title, code, html, Vec::new());
+        }
+    }
+
+    /// What a note says of itself: where its sender keeps it.
+    fn note_head(&mut self, note: &JournalNote<'_>, html: &mut Html) {
+        component_keys(note.node, &mut self.coverage);
+        if let Some(category) = category_heading(note.node, NOTES, &[], &mut self.coverage) {
+            html.raw("<p><b>").text(category).raw("</b></p>");
+        }
     }
 
     /// The first section says what a reader of any section must know.
