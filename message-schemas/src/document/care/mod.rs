@@ -221,6 +221,7 @@ fn check_size(body: &CareMessage<'_>, options: &Options) -> Result<(), Fault> {
         + body.period_diagnoses.len()
         + body.previous_illnesses.len()
         + body.important_notes.len()
+        + body.notes.iter().map(|note| note.texts.len()).sum::<usize>()
         + body.prescriptions.len()
         + body.scores.len()
         + body.booked.len()

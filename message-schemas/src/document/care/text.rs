@@ -10,6 +10,7 @@ use crate::document::words::{amount_text, when_words};
 use crate::document::writer::{Cover, Writer};
 use crate::document::{codes, labels};
 use crate::xml::{Node, Tree};
+use foldhash::{HashMap, HashMapExt};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use uuid::Uuid;
@@ -108,6 +109,7 @@ impl<'a, 't> Writer<'a, '_, 't, CareMessage<'t>> {
     fn notes(&mut self, sections: &mut Vec<Section<'a>>) {
         let body = self.body;
         let mut made: Vec<(&'a Code<'t>, Cow<'a, str>, Html)> = Vec::new();
+        let mut places = HashMap::new();
         for note in &body.notes {
             let mut begun = BTreeSet::new();
             for (text, heading) in &note.texts {
@@ -115,13 +117,11 @@ impl<'a, 't> Writer<'a, '_, 't, CareMessage<'t>> {
                 else {
                     continue;
                 };
-                let same =
-                    |known: &Code<'_>| (known.system, known.code()) == (heading.system, heading.code());
-                let at = made.iter().position(|(known, named, _)| *named == title && same(known));
-                let at = at.unwrap_or_else(|| {
-                    made.push((heading, title, Html::new()));
-                    made.len() - 1
-                });
+                let at =
+                    *places.entry((heading.system, heading.code(), title.clone())).or_insert_with(|| {
+                        made.push((heading, title, Html::new()));
+                        made.len() - 1
+                    });
                 let Some((.., html)) = made.get_mut(at) else { continue };
                 if begun.insert(at) {
                     self.note_head(note, html);
